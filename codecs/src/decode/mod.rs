@@ -1,0 +1,90 @@
+//! Decoders: files in, stereo frames at the file's own rate out.
+
+use std::path::Path;
+
+use airchain_core::item::Metadata;
+use airchain_core::{Frames, Stereo};
+
+/// What is known of a file once it is open.
+#[derive(Clone, Debug, Default)]
+pub struct TrackInfo {
+    /// Codec, in the words of section "analyze" of the README (`mp3`, `aac`, `he-aac`, `flac`, ...).
+    pub codec: String,
+    /// Container (`mp3`, `adts`, `mp4`, `ogg`, `flac`, `wav`, `aiff`, ...).
+    pub container: String,
+    /// Sample rate in Hz of the frames that come out.
+    pub sample_rate_hz: u32,
+    /// Channels in the file; what comes out is always stereo.
+    pub channels: u16,
+    /// Frames declared by the file after gapless trimming. A hint: it can be wrong.
+    pub frames: Option<Frames>,
+    /// Tags.
+    pub metadata: Metadata,
+    /// Replay gain of the track in dB relative to -18 LUFS, from whatever tag carries it.
+    pub replaygain_db: Option<f64>,
+}
+
+/// A file being decoded.
+pub trait Decoder: Send {
+    /// What is known of it.
+    fn info(&self) -> &TrackInfo;
+
+    /// Appends the next frames to `out` (usually one packet's worth). Trimmed for gapless playing.
+    fn decode(&mut self, out: &mut Vec<Stereo>) -> Result<Progress, DecodeError>;
+
+    /// Makes `frame` (after gapless trimming) the next one to come out, exactly.
+    fn seek(&mut self, frame: Frames) -> Result<(), DecodeError>;
+
+    /// What was wrong with the file so far and was got over (lost packets, a cut end), for the log; taken once.
+    fn take_damage(&mut self) -> Option<String>;
+}
+
+/// What one [`Decoder::decode`] achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more.
+    More,
+    /// That was the end.
+    End,
+}
+
+/// Why a file cannot be played, or not further.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// It cannot be opened or read; the caller checks path and permissions.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// It is empty.
+    #[error("{path}: the file is empty")]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// It is not audio that airchain knows; the caller skips or converts it.
+    #[error("{path}: not a known audio format ({message})")]
+    Unknown {
+        /// The file.
+        path: String,
+        /// What was found.
+        message: String,
+    },
+    /// It is damaged beyond playing on.
+    #[error("{path}: {message}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Opens an audio file.
+pub fn open(path: &Path) -> Result<Box<dyn Decoder>, DecodeError> {
+    Err(DecodeError::Unknown { path: path.display().to_string(), message: "no decoder".into() })
+}

@@ -1,0 +1,12 @@
+//! Bytes to frames and frames to bytes: decoders, encoders, containers, resampling and file analysis.
+//!
+//! Everything here may allocate and take its time; none of it runs on the air thread.
+
+pub mod container;
+pub mod decode;
+pub mod encode;
+pub mod format;
+pub mod packet;
+
+pub use format::{Bitrate, Codec, Format};
+pub use packet::{Packet, StreamInfo};

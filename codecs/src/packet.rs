@@ -1,0 +1,44 @@
+//! What encoders produce: packets on an exact sample grid.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::format::Format;
+
+/// One access unit of a codec, without any container around it: an MP3 frame, a raw AAC access unit, an Opus or
+/// Vorbis packet, a FLAC frame, a run of PCM bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// The bytes; shared by every output that carries them.
+    pub data: Bytes,
+    /// Position of the first sample it decodes to, in frames at the format's rate since the encoder began. The
+    /// codec's own delay is already taken off, so the first packets lie before zero.
+    pub pts: i64,
+    /// Frames it decodes to.
+    pub duration: u32,
+}
+
+impl Packet {
+    /// Position just after its last sample.
+    pub fn end(&self) -> i64 {
+        self.pts + i64::from(self.duration)
+    }
+}
+
+/// What a container or player must know before the first packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// The format.
+    pub format: Format,
+    /// Frames by which decoded audio is late: what a decoder outputs before sample 0 of the programme.
+    pub delay: u32,
+    /// Frames that every packet decodes to, where that is constant; PCM and Vorbis vary.
+    pub packet_frames: Option<u32>,
+    /// Codec set-up data: `AudioSpecificConfig`; `OpusHead`; Vorbis identification and set-up (the comment header
+    /// is the container's to write); FLAC `STREAMINFO` (34 bytes); none for MP3 and PCM.
+    pub headers: Vec<Bytes>,
+}
+
+/// A shared [`StreamInfo`].
+pub type SharedInfo = Arc<StreamInfo>;

@@ -1,0 +1,152 @@
+//! What goes on air: items and their metadata.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::curve::Curve;
+
+/// What listeners are told about the audio they hear.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Title of the item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Performing artist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// Album or programme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub album: Option<String>,
+    /// Everything else, by its own name.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, String>,
+}
+
+impl Metadata {
+    /// The one-line form that ICY and playlists carry: `Artist - Title`, or whichever of the two there is.
+    pub fn one_line(&self) -> String {
+        match (&self.artist, &self.title) {
+            (Some(artist), Some(title)) => format!("{artist} - {title}"),
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// `self` where it says something, `other` where it is silent.
+    pub fn or(mut self, other: &Self) -> Self {
+        self.title = self.title.or_else(|| other.title.clone());
+        self.artist = self.artist.or_else(|| other.artist.clone());
+        self.album = self.album.or_else(|| other.album.clone());
+        for (key, value) in &other.extra {
+            self.extra.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        self
+    }
+}
+
+/// One thing to play: where it is and how it is to be played. Times are seconds of the item's own time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Item {
+    /// The manager's own name for it; made up when there is none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// A file path or URL.
+    #[serde(alias = "url")]
+    pub path: String,
+    /// Where playing begins; the start when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cue_in_s: Option<f64>,
+    /// Where playing ends; the end when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cue_out_s: Option<f64>,
+    /// Length of the fade at its start; the station's crossfade when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fade_in_s: Option<f64>,
+    /// Length of the fade at its end; the station's crossfade when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fade_out_s: Option<f64>,
+    /// Shape of both fades; the station's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curve: Option<Curve>,
+    /// Gain in dB; 0 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain_db: Option<f64>,
+    /// Where the next item starts; worked out from the crossfade when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_next_s: Option<f64>,
+    /// What to tell listeners; read from the file's tags where silent.
+    #[serde(skip_serializing_if = "is_silent")]
+    pub metadata: Metadata,
+}
+
+fn is_silent(metadata: &Metadata) -> bool {
+    *metadata == Metadata::default()
+}
+
+impl Item {
+    /// An item that plays the whole of a file.
+    pub fn file(path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    /// Refuses times and gains that cannot be meant, naming the field, its value and what would do.
+    pub fn validate(&self) -> Result<(), InvalidItem> {
+        let invalid = |field, value: f64, accepted| Err(InvalidItem { field, value, accepted });
+        let times = [
+            ("cue_in_s", self.cue_in_s),
+            ("cue_out_s", self.cue_out_s),
+            ("fade_in_s", self.fade_in_s),
+            ("fade_out_s", self.fade_out_s),
+            ("start_next_s", self.start_next_s),
+        ];
+        for (field, value) in times {
+            if let Some(value) = value.filter(|v| !(v.is_finite() && *v >= 0.0 && *v <= MAX_TIME_S)) {
+                return invalid(field, value, "seconds from 0 to 604800");
+            }
+        }
+        let cue_in = self.cue_in_s.unwrap_or(0.0);
+        if let Some(value) = self.cue_out_s.filter(|v| *v <= cue_in) {
+            return invalid("cue_out_s", value, "a time after cue_in_s");
+        }
+        if let Some(value) = self.start_next_s.filter(|v| *v < cue_in) {
+            return invalid("start_next_s", value, "a time not before cue_in_s");
+        }
+        if let Some(value) = self.gain_db.filter(|v| !(-120.0..=40.0).contains(v)) {
+            return invalid("gain_db", value, "dB from -120 to 40");
+        }
+        Ok(())
+    }
+}
+
+/// A week: longer than any item, short enough that frame counts stay far from overflow.
+const MAX_TIME_S: f64 = 604_800.0;
+
+/// A field of an [`Item`] that cannot be meant. The caller corrects it and sends the item again.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{field}: {value} is not accepted, give {accepted}")]
+pub struct InvalidItem {
+    /// The field's name.
+    pub field: &'static str,
+    /// What it held.
+    pub value: f64,
+    /// What would be accepted.
+    pub accepted: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let item = Item { cue_in_s: Some(5.0), cue_out_s: Some(4.0), ..Item::file("a.mp3") };
+        assert_eq!(item.validate().map_err(|e| e.field), Err("cue_out_s"));
+        let item = Item { gain_db: Some(f64::NAN), ..Item::file("a.mp3") };
+        assert_eq!(item.validate().map_err(|e| e.field), Err("gain_db"));
+        let item = Item { fade_in_s: Some(-1.0), ..Item::file("a.mp3") };
+        assert_eq!(item.validate().map_err(|e| e.field), Err("fade_in_s"));
+    }
+}

@@ -1,0 +1,16 @@
+//! The pure engine of airchain: audio from decks through the mixer, the priority ladder and the DSP chain onto
+//! the bus, counted in frames.
+//!
+//! Nothing in this crate reads a clock, sleeps, spawns a thread or does I/O (`clippy.toml` enforces it). A driver
+//! outside decides when a block is rendered: paced by the wall clock on air, as fast as the processor goes
+//! offline. The same commands at the same frames therefore give the same bits, every time.
+
+pub mod curve;
+pub mod dsp;
+pub mod feed;
+pub mod item;
+pub mod source;
+pub mod tap;
+pub mod units;
+
+pub use units::{Frames, Stereo};

@@ -1,0 +1,99 @@
+//! What an output is to the rest of airchain.
+
+use std::sync::Arc;
+
+use airchain_codecs::packet::{Packet, SharedInfo};
+use airchain_core::item::Metadata;
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+/// What an encoder hands to an output, in the order of the audio.
+#[derive(Clone, Debug)]
+pub enum Parcel {
+    /// Encoded audio.
+    Packet(Packet),
+    /// From `at` on (frames at the format's rate) the audio belongs to `metadata`. Comes before the packet that
+    /// holds the frame.
+    Title {
+        /// First frame it is true of.
+        at: i64,
+        /// What listeners are told.
+        metadata: Arc<Metadata>,
+    },
+    /// The programme is over: close cleanly.
+    End,
+}
+
+/// What a sink is told when it is opened, at the start and after every failure.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Format and codec headers.
+    pub info: SharedInfo,
+    /// Wall-clock time of frame 0 of the encoder.
+    pub epoch: Timestamp,
+    /// What is on air now, if anything has been.
+    pub metadata: Option<Arc<Metadata>>,
+}
+
+impl Opening {
+    /// Wall-clock time of a frame.
+    pub fn time_of(&self, pts: i64) -> Timestamp {
+        let rate = i128::from(self.info.format.sample_rate_hz);
+        let nanos = (i128::from(pts) * 1_000_000_000).div_euclid(rate);
+        Timestamp::from_nanosecond(self.epoch.as_nanosecond() + nanos).unwrap_or(self.epoch)
+    }
+}
+
+/// A place that encoded audio goes to, once open.
+#[async_trait]
+pub trait Sink: Send {
+    /// Takes a packet.
+    async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError>;
+
+    /// Notes a change of title; `at` may lie a little ahead of the packets taken so far.
+    async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError>;
+
+    /// Finishes: flushes, closes files, says goodbye.
+    async fn close(&mut self) -> Result<(), SinkError>;
+}
+
+/// Opens sinks: a declared output. Called again after every failure.
+#[async_trait]
+pub trait Output: Send {
+    /// What it is and where it goes, for people; holds no secret.
+    fn describe(&self) -> String;
+
+    /// Opens a sink.
+    async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError>;
+}
+
+/// How an output is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It delivers.
+    Up,
+    /// It delivers, but has lost something or lags.
+    Degraded,
+    /// It delivers nothing.
+    Down,
+}
+
+/// Why an output failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    /// What happened, naming the thing and what to do; holds no secret.
+    pub message: String,
+    /// Whether and when to try again.
+    pub retry: Retry,
+}
+
+/// When a failed output is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Soon, with growing pauses: the cause may pass by itself.
+    Soon,
+    /// Seldom: a person has to change something (a password, a full disk).
+    Seldom,
+}

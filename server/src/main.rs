@@ -1,0 +1,2 @@
+//! The airchain command.
+fn main() {}

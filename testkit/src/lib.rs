@@ -1,0 +1,1 @@
+//! Signals, measurements and simulated peers for the tests.
