@@ -26,8 +26,18 @@ pub fn tap(capacity: usize, start: Frames) -> (TapWriter, TapReader) {
     let (frames_in, frames_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
     let (marks_in, marks_out) = HeapRb::<Mark>::new(MARKS).split();
     let lost = Arc::new(AtomicU64::new(0));
-    let writer = TapWriter { frames: frames_in, marks: marks_in, lost: Arc::clone(&lost) };
-    let reader = TapReader { frames: frames_out, marks: marks_out, lost, position: start, lost_seen: 0 };
+    let writer = TapWriter {
+        frames: frames_in,
+        marks: marks_in,
+        lost: Arc::clone(&lost),
+    };
+    let reader = TapReader {
+        frames: frames_out,
+        marks: marks_out,
+        lost,
+        position: start,
+        lost_seen: 0,
+    };
     (writer, reader)
 }
 
@@ -43,7 +53,8 @@ impl TapWriter {
     pub fn push(&mut self, block: &[Stereo]) {
         let pushed = self.frames.push_slice(block);
         if pushed < block.len() {
-            self.lost.fetch_add((block.len() - pushed) as u64, Ordering::Release);
+            self.lost
+                .fetch_add((block.len() - pushed) as u64, Ordering::Release);
         }
     }
 
@@ -80,7 +91,10 @@ impl TapReader {
     /// A read stops short of the next pending [`Mark`], so a caller that takes [`next_mark`](Self::next_mark)
     /// before each read sees every title change at its frame.
     pub fn read(&mut self, out: &mut [Stereo]) -> (Frames, usize) {
-        let until_mark = self.marks.first().map_or(Frames::MAX, |mark| mark.at.saturating_sub(self.position));
+        let until_mark = self
+            .marks
+            .first()
+            .map_or(Frames::MAX, |mark| mark.at.saturating_sub(self.position));
         let wanted = out.len().min(usize::try_from(until_mark).unwrap_or(usize::MAX));
         let start = self.position;
         let frames = self.frames.pop_slice(&mut out[..wanted]);
@@ -90,7 +104,11 @@ impl TapReader {
 
     /// The title change at the present position, if there is one.
     pub fn next_mark(&mut self) -> Option<Mark> {
-        if self.marks.first().is_some_and(|mark| mark.at <= self.position) { self.marks.try_pop() } else { None }
+        if self.marks.first().is_some_and(|mark| mark.at <= self.position) {
+            self.marks.try_pop()
+        } else {
+            None
+        }
     }
 
     /// Frames ready to be read.
@@ -121,7 +139,10 @@ mod tests {
     #[test]
     fn reads_stop_at_marks() {
         let (mut writer, mut reader) = tap(16, 100);
-        assert!(writer.mark(Mark { at: 103, metadata: Arc::default() }));
+        assert!(writer.mark(Mark {
+            at: 103,
+            metadata: Arc::default()
+        }));
         writer.push(&[[1.0; 2]; 8]);
         let mut out = [[0.0; 2]; 16];
         assert!(reader.next_mark().is_none());

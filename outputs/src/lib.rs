@@ -3,4 +3,9 @@
 //! Every output has its own bounded queue, worker and health. None can hold up another, and none holds up the
 //! encoder it shares.
 
+pub mod icecast;
+pub mod info;
 pub mod sink;
+
+/// Every kind of output: a sink is one file or folder and one line here.
+pub const SINKS: &[info::SinkInfo] = &[icecast::INFO];

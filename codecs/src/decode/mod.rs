@@ -86,5 +86,8 @@ pub enum DecodeError {
 
 /// Opens an audio file.
 pub fn open(path: &Path) -> Result<Box<dyn Decoder>, DecodeError> {
-    Err(DecodeError::Unknown { path: path.display().to_string(), message: "no decoder".into() })
+    Err(DecodeError::Unknown {
+        path: path.display().to_string(),
+        message: "no decoder".into(),
+    })
 }
