@@ -7,6 +7,7 @@ pub mod decode;
 pub mod encode;
 pub mod format;
 pub mod packet;
+pub mod resample;
 
 pub use format::{Bitrate, Codec, Format};
 pub use packet::{Packet, StreamInfo};
