@@ -3,9 +3,12 @@
 //! Every output has its own bounded queue, worker and health. None can hold up another, and none holds up the
 //! encoder it shares.
 
+pub mod health;
 pub mod icecast;
 pub mod info;
+mod queue;
 pub mod sink;
+pub mod worker;
 
 /// Every kind of output: a sink is one file or folder and one line here.
 pub const SINKS: &[info::SinkInfo] = &[icecast::INFO];

@@ -1,0 +1,276 @@
+//! The bounded queue between an encoder and one output. Putting in never waits; when there is too much, the
+//! oldest audio goes, in one piece rather than packet by packet, so that a slow peer hears one gap and no stutter.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use airchain_codecs::packet::Packet;
+use tokio::sync::{Notify, watch};
+
+use crate::sink::Parcel;
+
+/// More parcels than this are never held, whatever durations the packets declare.
+const MOST_PARCELS: usize = 65_536;
+
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Notify,
+    ended: watch::Sender<bool>,
+}
+
+struct State {
+    parcels: VecDeque<Parcel>,
+    /// Frames held.
+    frames: u64,
+    /// Frames that may be held.
+    limit: u64,
+    /// Frames kept when there were more than that.
+    keep: u64,
+    dropped: u64,
+    ended: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(limit: u64, keep: u64) -> Self {
+        let state = State {
+            parcels: VecDeque::new(),
+            frames: 0,
+            limit,
+            keep,
+            dropped: 0,
+            ended: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            filled: Notify::new(),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// Takes a parcel; never waits. What comes after [`Parcel::End`] is ignored.
+    pub(crate) fn push(&self, parcel: Parcel) {
+        {
+            let mut state = self.lock();
+            if state.ended {
+                return;
+            }
+            match &parcel {
+                Parcel::Packet(packet) => state.frames += u64::from(packet.duration),
+                // Only the newest of several titles in a row is ever heard.
+                Parcel::Title { .. } if matches!(state.parcels.back(), Some(Parcel::Title { .. })) => {
+                    state.parcels.pop_back();
+                }
+                Parcel::Title { .. } => {}
+                Parcel::End => {
+                    state.ended = true;
+                    self.ended.send_replace(true);
+                }
+            }
+            state.parcels.push_back(parcel);
+            if state.frames > state.limit || state.parcels.len() > MOST_PARCELS {
+                state.trim();
+            }
+        }
+        self.filled.notify_one();
+    }
+
+    /// The next parcel. Cancel safe. One caller at a time.
+    pub(crate) async fn pop(&self) -> Parcel {
+        loop {
+            let filled = self.filled.notified();
+            if let Some(parcel) = self.lock().pop() {
+                return parcel;
+            }
+            filled.await;
+        }
+    }
+
+    /// Returns a packet that could not be delivered to the front; or drops it, if it may itself be the cause.
+    pub(crate) fn give_back(&self, packet: Packet, again: bool) {
+        let mut state = self.lock();
+        if again {
+            state.frames += u64::from(packet.duration);
+            state.parcels.push_front(Parcel::Packet(packet));
+        } else {
+            state.dropped += u64::from(packet.duration);
+        }
+    }
+
+    /// Waits until there is audio, or the end. Cancel safe.
+    pub(crate) async fn ready(&self) {
+        loop {
+            let filled = self.filled.notified();
+            {
+                let state = self.lock();
+                if state.ended || state.first_packet().is_some() {
+                    return;
+                }
+            }
+            filled.await;
+        }
+    }
+
+    /// Waits until the end has been put in. Cancel safe.
+    pub(crate) async fn ended(&self) {
+        // Fails only when the sender is gone, and that is ours.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Where the first packet in the queue ends.
+    pub(crate) fn first_end(&self) -> Option<i64> {
+        self.lock().first_packet().map(Packet::end)
+    }
+
+    /// Takes a title from the front, if one is there.
+    pub(crate) fn pop_title(&self) -> Option<Parcel> {
+        let mut state = self.lock();
+        matches!(state.parcels.front(), Some(Parcel::Title { .. }))
+            .then(|| state.pop())
+            .flatten()
+    }
+
+    /// From now on holds at most `limit` frames, and falls back to `keep` when it would be more.
+    pub(crate) fn resize(&self, limit: u64, keep: u64) {
+        let mut state = self.lock();
+        (state.limit, state.keep) = (limit, keep);
+        if state.frames > limit {
+            state.trim();
+        }
+    }
+
+    /// Drops all audio that is held.
+    pub(crate) fn clear(&self) {
+        let mut state = self.lock();
+        state.keep = 0;
+        state.trim();
+    }
+
+    /// Frames dropped since the beginning.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Frames held.
+    pub(crate) fn frames(&self) -> u64 {
+        self.lock().frames
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn pop(&mut self) -> Option<Parcel> {
+        let parcel = self.parcels.pop_front()?;
+        if let Parcel::Packet(packet) = &parcel {
+            self.frames = self.frames.saturating_sub(u64::from(packet.duration));
+        }
+        Some(parcel)
+    }
+
+    fn first_packet(&self) -> Option<&Packet> {
+        self.parcels.iter().find_map(|p| {
+            if let Parcel::Packet(packet) = p {
+                Some(packet)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Drops the oldest audio until `keep` is left. The last title among it stays true, and the end stays the end.
+    fn trim(&mut self) {
+        let mut title = None;
+        while self.frames > self.keep || self.parcels.len() > MOST_PARCELS / 2 {
+            match self.pop() {
+                Some(Parcel::Packet(packet)) => self.dropped += u64::from(packet.duration),
+                Some(parcel @ Parcel::Title { .. }) => title = Some(parcel),
+                Some(Parcel::End) => {
+                    self.parcels.push_front(Parcel::End);
+                    break;
+                }
+                None => break,
+            }
+        }
+        if let Some(title) = title
+            && !matches!(self.parcels.front(), Some(Parcel::Title { .. }))
+        {
+            self.parcels.push_front(title);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use airchain_core::item::Metadata;
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn packet(pts: i64) -> Parcel {
+        Parcel::Packet(Packet {
+            data: Bytes::from_static(b"x"),
+            pts,
+            duration: 10,
+        })
+    }
+
+    fn title(at: i64, text: &str) -> Parcel {
+        Parcel::Title {
+            at,
+            metadata: Arc::new(Metadata {
+                title: Some(text.into()),
+                ..Metadata::default()
+            }),
+        }
+    }
+
+    fn contents(queue: &Queue) -> Vec<String> {
+        let name = |p: &Parcel| match p {
+            Parcel::Packet(p) => p.pts.to_string(),
+            Parcel::Title { metadata, .. } => metadata.one_line(),
+            Parcel::End => "end".into(),
+        };
+        queue.lock().parcels.iter().map(name).collect()
+    }
+
+    #[test]
+    fn the_oldest_goes_in_one_piece_and_the_title_stays() {
+        let queue = Queue::new(50, 20);
+        queue.push(title(0, "a"));
+        queue.push(packet(0));
+        queue.push(title(10, "b"));
+        for pts in [10, 20, 30, 40] {
+            queue.push(packet(pts));
+        }
+        assert_eq!(queue.dropped(), 0);
+        queue.push(packet(50));
+        assert_eq!(contents(&queue), ["b", "40", "50"]);
+        assert_eq!(queue.dropped(), 40);
+        queue.push(packet(60));
+        assert_eq!(queue.dropped(), 40, "no further gap while there is room");
+    }
+
+    #[test]
+    fn the_end_survives_and_nothing_follows_it() {
+        let queue = Queue::new(50, 20);
+        queue.push(packet(0));
+        queue.push(title(10, "a"));
+        queue.push(Parcel::End);
+        queue.push(packet(10));
+        queue.clear();
+        assert_eq!(contents(&queue), ["a", "end"]);
+    }
+
+    #[test]
+    fn titles_in_a_row_leave_the_newest() {
+        let queue = Queue::new(50, 20);
+        for n in 0..1000 {
+            queue.push(title(0, &n.to_string()));
+        }
+        assert_eq!(contents(&queue), ["999"]);
+    }
+}
