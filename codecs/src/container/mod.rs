@@ -4,6 +4,8 @@ use airchain_core::item::Metadata;
 
 use crate::packet::Packet;
 
+pub mod ts;
+
 /// Puts packets into a byte stream: a file, an Icecast mount or an HTTP response.
 pub trait Muxer: Send {
     /// MIME type of the result.
