@@ -110,6 +110,11 @@ impl Fade {
         (f64::from(low) + f64::from(high - low) * self.curve.rise(x)) as f32
     }
 
+    /// The last frame whose gain is still `from`.
+    pub fn start(&self) -> Frames {
+        self.start
+    }
+
     /// The frame from which the gain is its final one.
     pub fn end(&self) -> Frames {
         self.start.saturating_add(self.length)

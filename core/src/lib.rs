@@ -5,12 +5,20 @@
 //! outside decides when a block is rendered: paced by the wall clock on air, as fast as the processor goes
 //! offline. The same commands at the same frames therefore give the same bits, every time.
 
+pub mod bus;
+pub mod chain;
+pub mod control;
 pub mod curve;
+pub mod deck;
 pub mod dsp;
+pub mod engine;
 pub mod feed;
 pub mod item;
+pub mod ladder;
+pub mod program;
 pub mod source;
 pub mod tap;
+pub mod tier;
 pub mod units;
 
 pub use units::{Frames, Stereo};

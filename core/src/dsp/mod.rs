@@ -45,6 +45,19 @@ pub struct ParamInfo {
     pub help: &'static str,
 }
 
+impl ParamInfo {
+    /// Whether `value` is one it takes.
+    pub fn accepts(&self, value: f32) -> bool {
+        match self.kind {
+            ParamKind::Number { min, max, .. } => (min..=max).contains(&value),
+            ParamKind::Switch => value == 0.0 || value == 1.0,
+            ParamKind::Choice(words) => {
+                value.fract() == 0.0 && value >= 0.0 && (value as usize) < words.len()
+            }
+        }
+    }
+}
+
 /// What a node is, for people and for programs.
 #[derive(Debug, PartialEq)]
 pub struct NodeInfo {

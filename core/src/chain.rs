@@ -1,0 +1,269 @@
+//! The DSP chain: nodes in a row, with a delay that makes every chain of a station equally late, and the crossfade
+//! from one chain to another.
+
+use crate::control::Failure;
+use crate::curve::{Curve, Fade};
+use crate::dsp::{self, Format, Node, ParamKind};
+use crate::{Frames, Stereo};
+
+/// A node of a chain and the parameters that are not at their defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeSpec {
+    /// Name in [`dsp::NODES`].
+    pub node: String,
+    /// Parameters by name, in their own units.
+    pub params: Vec<(String, f32)>,
+}
+
+/// Why a chain cannot be built.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// There is no such node; the caller picks one of [`dsp::NODES`].
+    #[error("there is no node called {0}")]
+    UnknownNode(String),
+    /// The node has no such parameter.
+    #[error("{node} has no parameter {param}")]
+    UnknownParam {
+        /// The node.
+        node: &'static str,
+        /// What was asked for.
+        param: String,
+    },
+    /// The value is out of range or not a number.
+    #[error("{node}.{param}: {value} is not accepted, give {accepted}")]
+    OutOfRange {
+        /// The node.
+        node: &'static str,
+        /// The parameter.
+        param: &'static str,
+        /// What was given.
+        value: f32,
+        /// What would do.
+        accepted: String,
+    },
+    /// The chain looks further ahead than the station reserved; raise the station's latency.
+    #[error("the chain looks {needed} frames ahead, the station reserves {reserved}")]
+    TooLate {
+        /// Frames it needs.
+        needed: usize,
+        /// Frames there are.
+        reserved: usize,
+    },
+}
+
+/// A chain that is ready to run. Built off the air thread, freed off it.
+pub struct Chain {
+    nodes: Vec<Box<dyn Node>>,
+    /// Makes up the difference between the nodes' latency and the station's.
+    pad: Delay,
+}
+
+impl Chain {
+    /// The frames by which the nodes of `specs` are late at `format`.
+    pub fn latency_of(specs: &[NodeSpec], format: Format) -> Result<usize, ChainError> {
+        Ok(prepare(specs, format)?.iter().map(|node| node.latency()).sum())
+    }
+
+    /// Builds a chain whose output is exactly `latency` frames late.
+    pub fn build(specs: &[NodeSpec], format: Format, latency: usize) -> Result<Self, ChainError> {
+        let nodes = prepare(specs, format)?;
+        let needed: usize = nodes.iter().map(|node| node.latency()).sum();
+        let pad = latency.checked_sub(needed).ok_or(ChainError::TooLate {
+            needed,
+            reserved: latency,
+        })?;
+        Ok(Self {
+            nodes,
+            pad: Delay::new(pad),
+        })
+    }
+
+    /// Frames by which its output is late.
+    pub fn latency(&self) -> usize {
+        self.pad.length() + self.nodes.iter().map(|node| node.latency()).sum::<usize>()
+    }
+
+    /// Processes a block in place. `false` when something that is not a number had to be silenced.
+    pub fn process(&mut self, block: &mut [Stereo]) -> bool {
+        for node in &mut self.nodes {
+            node.process(block, None);
+        }
+        self.pad.process(block);
+        if block.iter().flatten().all(|sample| sample.is_finite()) {
+            return true;
+        }
+        block.fill(crate::units::SILENCE);
+        for node in &mut self.nodes {
+            node.reset();
+        }
+        false
+    }
+
+    /// Ramps a parameter to `value`.
+    pub fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
+        let node = self.nodes.get_mut(node).ok_or(Failure::NoSuchParam)?;
+        let info = node.info().params.get(param).ok_or(Failure::NoSuchParam)?;
+        if !info.accepts(value) {
+            return Err(Failure::NoSuchParam);
+        }
+        node.set(param, value);
+        Ok(())
+    }
+}
+
+fn prepare(specs: &[NodeSpec], format: Format) -> Result<Vec<Box<dyn Node>>, ChainError> {
+    specs.iter().map(|spec| prepare_node(spec, format)).collect()
+}
+
+fn prepare_node(spec: &NodeSpec, format: Format) -> Result<Box<dyn Node>, ChainError> {
+    let entry = dsp::find(&spec.node).ok_or_else(|| ChainError::UnknownNode(spec.node.clone()))?;
+    let mut node = (entry.make)();
+    for (name, value) in &spec.params {
+        let matches = |param: &dsp::ParamInfo| param.name == name || param.aliases.contains(&name.as_str());
+        let Some((id, param)) = entry
+            .info
+            .params
+            .iter()
+            .enumerate()
+            .find(|(_, param)| matches(param))
+        else {
+            return Err(ChainError::UnknownParam {
+                node: entry.info.name,
+                param: name.clone(),
+            });
+        };
+        if !param.accepts(*value) {
+            let (node, param, accepted) = (entry.info.name, param.name, param.kind.to_string());
+            return Err(ChainError::OutOfRange {
+                node,
+                param,
+                value: *value,
+                accepted,
+            });
+        }
+        node.set(id, *value);
+    }
+    node.prepare(format);
+    Ok(node)
+}
+
+/// A plain delay.
+struct Delay {
+    line: Box<[Stereo]>,
+    next: usize,
+}
+
+impl Delay {
+    fn new(length: usize) -> Self {
+        Self {
+            line: vec![[0.0; 2]; length].into_boxed_slice(),
+            next: 0,
+        }
+    }
+
+    fn length(&self) -> usize {
+        self.line.len()
+    }
+
+    fn process(&mut self, block: &mut [Stereo]) {
+        let length = self.line.len();
+        for frame in block {
+            if let Some(held) = self.line.get_mut(self.next) {
+                std::mem::swap(held, frame);
+                self.next = if self.next + 1 == length { 0 } else { self.next + 1 };
+            }
+        }
+    }
+}
+
+/// How long a new chain takes over from the old, in milliseconds.
+const SWAP_MS: Frames = 50;
+
+/// The chain on air, and the one that is taking over.
+pub(crate) struct Processor {
+    on_air: Box<Chain>,
+    incoming: Option<(Box<Chain>, Fade)>,
+    scratch: Box<[Stereo]>,
+    rate: u32,
+}
+
+impl Processor {
+    pub(crate) fn new(chain: Chain, rate: u32, max_block: usize) -> Self {
+        let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
+        Self {
+            on_air: Box::new(chain),
+            incoming: None,
+            scratch,
+            rate,
+        }
+    }
+
+    /// Begins to take over to `chain`.
+    pub(crate) fn swap(&mut self, chain: Box<Chain>, at: Frames) -> Result<(), (Failure, Box<Chain>)> {
+        if self.incoming.is_some() {
+            return Err((Failure::ChainBusy, chain));
+        }
+        if chain.latency() != self.on_air.latency() {
+            return Err((Failure::ChainTooLate, chain));
+        }
+        // The new chain runs unheard until its look-ahead is full of real audio.
+        let start = at + chain.latency() as Frames;
+        let length = SWAP_MS * Frames::from(self.rate) / 1000;
+        self.incoming = Some((
+            chain,
+            Fade::new(start, length, 0.0, 1.0, Curve::SCurve, self.rate),
+        ));
+        Ok(())
+    }
+
+    pub(crate) fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
+        let newest = self
+            .incoming
+            .as_mut()
+            .map_or(&mut self.on_air, |(chain, _)| chain);
+        newest.set(node, param, value)
+    }
+
+    /// Frames until a crossfade ends; a segment must not run over that.
+    pub(crate) fn until_change(&self, at: Frames) -> Frames {
+        self.incoming
+            .as_ref()
+            .map_or(Frames::MAX, |(_, fade)| fade.end().saturating_sub(at))
+    }
+
+    /// Processes a block in place; gives back the old chain once it is no longer heard, and says whether all was
+    /// finite.
+    pub(crate) fn process(&mut self, at: Frames, block: &mut [Stereo]) -> (Option<Box<Chain>>, bool) {
+        let Some((mut incoming, fade)) = self.incoming.take() else {
+            return (None, self.on_air.process(block));
+        };
+        if fade.is_settled(at) {
+            let old = std::mem::replace(&mut self.on_air, incoming);
+            return (Some(old), self.on_air.process(block));
+        }
+        let mut finite = true;
+        if let Some(scratch) = self.scratch.get_mut(..block.len()) {
+            scratch.copy_from_slice(block);
+            finite = incoming.process(scratch);
+            finite &= self.on_air.process(block);
+            for (i, (old, new)) in block.iter_mut().zip(scratch.iter()).enumerate() {
+                let gain = fade.gain_at(at + i as Frames);
+                // Both are the same programme, so amplitudes are crossfaded, not powers.
+                *old = [0, 1].map(|ch| old[ch] * (1.0 - gain) + new[ch] * gain);
+            }
+        }
+        self.incoming = Some((incoming, fade));
+        (None, finite)
+    }
+}
+
+impl std::fmt::Display for ParamKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number { unit, min, max } => write!(f, "{min} to {max} {unit}"),
+            Self::Switch => f.write_str("true or false"),
+            Self::Choice(words) => f.write_str(&words.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The two ends of an engine: commands in, events and retired boxes out, over bounded lock-free rings.
+
+use std::sync::Arc;
+
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+use crate::Frames;
+use crate::bus::{Tap, TapId};
+use crate::chain::Chain;
+use crate::curve::Curve;
+use crate::deck::{ItemId, Prepared};
+use crate::item::Metadata;
+use crate::tap::Mark;
+use crate::tier::Tier;
+
+/// When a command takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At the next block.
+    Now,
+    /// At this frame of the station's grid; at once if it has passed.
+    At(Frames),
+}
+
+/// How quickly something falls or rises.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ramp {
+    /// Frames it takes. Anything under 5 ms is taken as 5 ms: shorter ones click.
+    pub length: Frames,
+    /// Its shape.
+    pub curve: Curve,
+}
+
+/// What the air thread is asked to do.
+pub enum Command {
+    /// Puts a prepared item behind those waiting on a tier; a dry tier starts it at once.
+    Load {
+        /// The tier.
+        tier: Tier,
+        /// The item.
+        item: Box<Prepared>,
+    },
+    /// Takes a waiting item back, if it has not started.
+    Unload {
+        /// The tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+    },
+    /// Starts the tier's next waiting item now, crossfaded; `ramp` is the station's crossfade when `None`.
+    Skip {
+        /// The tier; the one on air when `None`.
+        tier: Option<Tier>,
+        /// The crossfade.
+        ramp: Option<Ramp>,
+    },
+    /// Fades a tier out and takes everything off it.
+    Stop {
+        /// The tier.
+        tier: Tier,
+        /// The fade.
+        ramp: Ramp,
+    },
+    /// Fades the programme, or one tier of it, to a gain, and leaves it there.
+    Fade {
+        /// The tier; the whole programme when `None`.
+        tier: Option<Tier>,
+        /// Linear gain.
+        gain: f32,
+        /// The fade.
+        ramp: Ramp,
+    },
+    /// Crossfades to another chain.
+    SetChain(Box<Chain>),
+    /// Ramps a parameter of a node of the chain on air.
+    SetParam {
+        /// Index of the node in the chain.
+        node: usize,
+        /// Index of the parameter in the node's list.
+        param: usize,
+        /// Value, in the parameter's unit.
+        value: f32,
+    },
+    /// Starts to hand the bus to a tap.
+    AddTap(Tap),
+    /// Stops.
+    RemoveTap(TapId),
+    /// Tells listeners something else about the item on air.
+    SetMetadata(Arc<Metadata>),
+}
+
+/// Names a command in its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// A command on its way.
+pub(crate) struct Order {
+    pub(crate) id: CommandId,
+    pub(crate) when: When,
+    pub(crate) command: Command,
+}
+
+/// Why a command was not carried out. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nothing plays on the tier; there is nothing to skip or stop.
+    #[error("nothing is playing there")]
+    Idle,
+    /// The tier holds as many waiting items as it can; send it later.
+    #[error("the tier has no room for another waiting item")]
+    TierFull,
+    /// The item has started, ended, or was never loaded.
+    #[error("no such item is waiting")]
+    NotWaiting,
+    /// Too many commands are waiting for their frame; send it later.
+    #[error("too many commands wait for their frame")]
+    TooManyScheduled,
+    /// A chain is being crossfaded; send it when that is over (well under a second).
+    #[error("another chain is just being faded in")]
+    ChainBusy,
+    /// The chain looks further ahead than the station reserved; raise the station's latency.
+    #[error("the chain looks further ahead than the station's latency allows")]
+    ChainTooLate,
+    /// The chain has no such node or parameter, or the value is out of its range.
+    #[error("no such node or parameter, or its value is out of range")]
+    NoSuchParam,
+    /// The bus has as many taps as it can.
+    #[error("the bus has no room for another tap")]
+    TooManyTaps,
+    /// There is no such tap.
+    #[error("no such tap")]
+    NoSuchTap,
+}
+
+/// How an item ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It was played to its end.
+    Finished,
+    /// It was skipped.
+    Skipped,
+    /// Its tier was stopped.
+    Stopped,
+    /// A higher tier took the air, and the tier's policy is to go on with the next item.
+    Preempted,
+}
+
+/// What happened, and at which frame of the programme.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The first frame it is true of.
+    pub frame: Frames,
+    /// What it is.
+    pub kind: EventKind,
+}
+
+/// Kinds of [`Event`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An item became audible, or audible again, or its metadata changed.
+    NowPlaying {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+        /// What listeners are told.
+        metadata: Arc<Metadata>,
+        /// `true` at its own start, `false` when it is announced again.
+        started: bool,
+    },
+    /// An item is over.
+    ItemEnded {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+        /// How.
+        ending: Ending,
+        /// Frames of it that were played.
+        played: Frames,
+    },
+    /// A waiting item was taken off without having been heard.
+    ItemUnused {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+    },
+    /// Another tier is on air; `None` is dead air.
+    PriorityChanged {
+        /// The tier that was.
+        from: Option<Tier>,
+        /// The tier that is.
+        to: Option<Tier>,
+    },
+    /// An item's decoder did not keep up; silence stands in for what was missing.
+    Underrun {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+        /// Frames missing.
+        frames: Frames,
+    },
+    /// A node produced a value that is not a number; the chain was reset.
+    ChainReset,
+    /// A command was carried out.
+    CommandDone(CommandId),
+    /// A command was not carried out.
+    CommandFailed(CommandId, Failure),
+}
+
+/// What the air thread is done with and must not free.
+#[expect(dead_code, reason = "held only to be dropped on the control side")]
+pub(crate) enum Retired {
+    Item(Box<Prepared>),
+    Chain(Box<Chain>),
+    Tap(Tap),
+    Metadata(Arc<Metadata>),
+}
+
+/// Orders, events and retired boxes that can be under way at once.
+const RING: usize = 2048;
+/// Room that must be left in the outgoing rings for an order to be taken: more than any one order needs.
+const HEADROOM: usize = 64;
+
+/// The control side of an engine: any one thread but the air thread.
+pub struct Control {
+    orders: HeapProd<Order>,
+    events: HeapCons<Event>,
+    retired: HeapCons<Retired>,
+    next_id: u64,
+}
+
+impl Control {
+    /// Sends a command; its answer comes as an event with the same id. The command comes back when the ring is
+    /// full, which only happens when thousands are sent between two blocks.
+    pub fn send(&mut self, when: When, command: Command) -> Result<CommandId, Box<Command>> {
+        let id = CommandId(self.next_id);
+        match self.orders.try_push(Order { id, when, command }) {
+            Ok(()) => {
+                self.next_id += 1;
+                Ok(id)
+            }
+            Err(order) => Err(Box::new(order.command)),
+        }
+    }
+
+    /// The next event, in the order of their frames. Also frees what the air thread is done with, so it must be
+    /// called regularly.
+    pub fn poll(&mut self) -> Option<Event> {
+        while self.retired.try_pop().is_some() {}
+        self.events.try_pop()
+    }
+}
+
+/// The engine's end of the rings.
+pub(crate) struct Inbox {
+    orders: HeapCons<Order>,
+}
+
+impl Inbox {
+    /// The next order, as long as `outbox` has room for what it may bring about.
+    pub(crate) fn take(&mut self, outbox: &Outbox) -> Option<Order> {
+        let room = outbox.events.vacant_len().min(outbox.retired.vacant_len());
+        if room > HEADROOM {
+            self.orders.try_pop()
+        } else {
+            None
+        }
+    }
+}
+
+/// Where the engine's parts leave what happened and what is to be freed.
+pub(crate) struct Outbox {
+    events: HeapProd<Event>,
+    retired: HeapProd<Retired>,
+    /// Changes of metadata in the segment being rendered, for the bus.
+    marks: Vec<Mark>,
+    lost_events: u64,
+}
+
+/// Changes of metadata one rendered segment can hold; items shorter than a frame or two need no more.
+const MARKS: usize = 32;
+
+impl Outbox {
+    /// Reports an event.
+    pub(crate) fn event(&mut self, frame: Frames, kind: EventKind) {
+        if let EventKind::NowPlaying { metadata, .. } = &kind
+            && self.marks.len() < MARKS
+        {
+            self.marks.push(Mark {
+                at: frame,
+                metadata: Arc::clone(metadata),
+            });
+        }
+        if let Err(event) = self.events.try_push(Event { frame, kind }) {
+            self.lost_events += 1;
+            // Dropping could free the last handle to the metadata.
+            std::mem::forget(event);
+        }
+    }
+
+    /// Hands over something to be freed elsewhere.
+    pub(crate) fn retire(&mut self, retired: Retired) {
+        if let Err(retired) = self.retired.try_push(retired) {
+            // Nobody has polled for thousands of items. A leak is the lesser evil: freeing here may block.
+            std::mem::forget(retired);
+        }
+    }
+
+    /// The changes of metadata since last asked.
+    pub(crate) fn drain_marks(&mut self) -> std::vec::Drain<'_, Mark> {
+        self.marks.drain(..)
+    }
+}
+
+/// Makes the rings between a control side and an engine.
+pub(crate) fn rings() -> (Control, Inbox, Outbox) {
+    let (orders_in, orders_out) = HeapRb::new(RING).split();
+    let (events_in, events_out) = HeapRb::new(2 * RING).split();
+    let (retired_in, retired_out) = HeapRb::new(2 * RING).split();
+    let control = Control {
+        orders: orders_in,
+        events: events_out,
+        retired: retired_out,
+        next_id: 0,
+    };
+    let outbox = Outbox {
+        events: events_in,
+        retired: retired_in,
+        marks: Vec::with_capacity(MARKS),
+        lost_events: 0,
+    };
+    (control, Inbox { orders: orders_out }, outbox)
+}

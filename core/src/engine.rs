@@ -1,0 +1,195 @@
+//! The engine: the path of a block from the decks to the taps, readable top to bottom.
+
+use crate::bus::Bus;
+use crate::chain::{Chain, Processor};
+use crate::control::{
+    Command, CommandId, Control, EventKind, Failure, Inbox, Order, Outbox, Retired, When, rings,
+};
+use crate::ladder::{Ladder, LadderConfig};
+use crate::{Frames, Stereo};
+
+/// What is fixed for an engine's life.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// The most frames one [`Engine::render`] is asked for.
+    pub max_block: usize,
+    /// How the tiers follow one another; also holds the sample rate.
+    pub ladder: LadderConfig,
+}
+
+/// Commands that may wait for their frame.
+const SCHEDULED: usize = 1024;
+/// Commands taken from the ring in one block: what a block costs stays bounded.
+const ORDERS_PER_BLOCK: usize = 256;
+
+/// Makes an engine and its control side. `chain` is the first chain; its latency is the station's.
+pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
+    let (control, inbox, outbox) = rings();
+    let rate = config.ladder.joins.rate;
+    let engine = Engine {
+        position: 0,
+        max_block: config.max_block.max(1),
+        inbox,
+        outbox,
+        scheduled: Vec::with_capacity(SCHEDULED),
+        ladder: Ladder::new(config.ladder, config.max_block.max(1)),
+        bus: Bus::new(chain.latency() as Frames),
+        processor: Processor::new(chain, rate, config.max_block.max(1)),
+    };
+    (control, engine)
+}
+
+/// A station's audio: the air thread's side.
+///
+/// Apart from its construction it never allocates, frees, locks, logs, panics or makes a system call.
+pub struct Engine {
+    position: Frames,
+    max_block: usize,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// Orders that wait for their frame, the next one last.
+    scheduled: Vec<(Frames, Order)>,
+    ladder: Ladder,
+    processor: Processor,
+    bus: Bus,
+}
+
+impl Engine {
+    /// The programme frame that the next block starts with.
+    pub fn position(&self) -> Frames {
+        self.position
+    }
+
+    /// Renders the next `out.len()` frames and hands them to the taps. What comes out is the programme
+    /// [`Chain::latency`] frames ago.
+    pub fn render(&mut self, out: &mut [Stereo]) {
+        self.take_orders();
+        let max_block = self.max_block;
+        for block in out.chunks_mut(max_block) {
+            let mut done = 0;
+            while let Some(rest) = block.get_mut(done..).filter(|rest| !rest.is_empty()) {
+                self.obey();
+                let run = self.until_change().min(rest.len() as Frames) as usize;
+                let (segment, _) = rest.split_at_mut(run);
+                self.render_segment(segment);
+                done += run;
+            }
+            self.bus.push(block);
+        }
+    }
+
+    /// Decks, ladder, chain: a stretch in which no command falls due.
+    fn render_segment(&mut self, segment: &mut [Stereo]) {
+        let at = self.position;
+        self.ladder.render(at, segment, &mut self.outbox);
+        let (old_chain, finite) = self.processor.process(at, segment);
+        if let Some(chain) = old_chain {
+            self.outbox.retire(Retired::Chain(chain));
+        }
+        if !finite {
+            self.outbox.event(at, EventKind::ChainReset);
+        }
+        self.bus.mark(self.outbox.drain_marks());
+        self.position += segment.len() as Frames;
+    }
+
+    /// Frames until a command falls due or a chain has taken over; at least one.
+    fn until_change(&self) -> Frames {
+        let command = self
+            .scheduled
+            .last()
+            .map_or(Frames::MAX, |(frame, _)| frame.saturating_sub(self.position));
+        command.min(self.processor.until_change(self.position)).max(1)
+    }
+
+    /// Takes what was sent since the last block.
+    fn take_orders(&mut self) {
+        for _ in 0..ORDERS_PER_BLOCK {
+            let Some(order) = self.inbox.take(&self.outbox) else {
+                return;
+            };
+            let frame = match order.when {
+                When::Now => self.position,
+                When::At(frame) => frame.max(self.position),
+            };
+            if self.scheduled.len() >= SCHEDULED {
+                self.answer(order.id, Err(Failure::TooManyScheduled));
+                retire(order.command, &mut self.outbox);
+                continue;
+            }
+            // The next one last; of two with the same frame, the one sent first comes first.
+            let index = self.scheduled.partition_point(|(other, _)| *other > frame);
+            self.scheduled.insert(index, (frame, order));
+        }
+    }
+
+    /// Carries out what is due at this frame.
+    fn obey(&mut self) {
+        while self
+            .scheduled
+            .last()
+            .is_some_and(|(frame, _)| *frame <= self.position)
+        {
+            if let Some((_, order)) = self.scheduled.pop() {
+                let result = self.carry_out(order.command);
+                self.answer(order.id, result);
+            }
+        }
+    }
+
+    fn answer(&mut self, id: CommandId, result: Result<(), Failure>) {
+        let kind = match result {
+            Ok(()) => EventKind::CommandDone(id),
+            Err(failure) => EventKind::CommandFailed(id, failure),
+        };
+        self.outbox.event(self.position, kind);
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<(), Failure> {
+        let (at, outbox) = (self.position, &mut self.outbox);
+        match command {
+            Command::Load { tier, item } => self.ladder.load(tier, item).map_err(|(failure, item)| {
+                outbox.retire(Retired::Item(item));
+                failure
+            }),
+            Command::Unload { tier, item } => self.ladder.unload(tier, item, at, outbox),
+            Command::Skip { tier, ramp } => self.ladder.skip(tier, ramp),
+            Command::Stop { tier, ramp } => self.ladder.stop(tier, ramp, at, outbox),
+            Command::Fade { tier, gain, ramp } => {
+                self.ladder.fade(tier, gain, ramp, at);
+                Ok(())
+            }
+            Command::SetMetadata(metadata) => self.ladder.set_metadata(metadata, at, outbox),
+            Command::SetParam { node, param, value } => self.processor.set(node, param, value),
+            Command::SetChain(chain) => self.processor.swap(chain, at).map_err(|(failure, chain)| {
+                outbox.retire(Retired::Chain(chain));
+                failure
+            }),
+            Command::AddTap(tap) => self.bus.add(tap, at).map_err(|tap| {
+                outbox.retire(Retired::Tap(tap));
+                Failure::TooManyTaps
+            }),
+            Command::RemoveTap(id) => {
+                let tap = self.bus.remove(id).ok_or(Failure::NoSuchTap)?;
+                outbox.retire(Retired::Tap(tap));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Hands over what a refused command holds.
+fn retire(command: Command, outbox: &mut Outbox) {
+    match command {
+        Command::Load { item, .. } => outbox.retire(Retired::Item(item)),
+        Command::SetChain(chain) => outbox.retire(Retired::Chain(chain)),
+        Command::AddTap(tap) => outbox.retire(Retired::Tap(tap)),
+        Command::SetMetadata(metadata) => outbox.retire(Retired::Metadata(metadata)),
+        Command::Unload { .. }
+        | Command::Skip { .. }
+        | Command::Stop { .. }
+        | Command::Fade { .. }
+        | Command::SetParam { .. }
+        | Command::RemoveTap(_) => {}
+    }
+}
