@@ -27,10 +27,7 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn new(latency: Frames) -> Self {
-        Self {
-            taps: Vec::with_capacity(TAPS),
-            latency,
-        }
+        Self { taps: Vec::with_capacity(TAPS), latency }
     }
 
     pub(crate) fn add(&mut self, mut tap: Tap, at: Frames) -> Result<(), Tap> {
@@ -51,10 +48,7 @@ impl Bus {
     pub(crate) fn mark(&mut self, marks: impl Iterator<Item = Mark>) {
         for mark in marks {
             for tap in &mut self.taps {
-                tap.writer.mark(Mark {
-                    at: mark.at + self.latency,
-                    metadata: mark.metadata.clone(),
-                });
+                tap.writer.mark(Mark { at: mark.at + self.latency, metadata: mark.metadata.clone() });
             }
         }
     }

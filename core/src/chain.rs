@@ -69,14 +69,8 @@ impl Chain {
     pub fn build(specs: &[NodeSpec], format: Format, latency: usize) -> Result<Self, ChainError> {
         let nodes = prepare(specs, format)?;
         let needed: usize = nodes.iter().map(|node| node.latency()).sum();
-        let pad = latency.checked_sub(needed).ok_or(ChainError::TooLate {
-            needed,
-            reserved: latency,
-        })?;
-        Ok(Self {
-            nodes,
-            pad: Delay::new(pad),
-        })
+        let pad = latency.checked_sub(needed).ok_or(ChainError::TooLate { needed, reserved: latency })?;
+        Ok(Self { nodes, pad: Delay::new(pad) })
     }
 
     /// Frames by which its output is late.
@@ -121,26 +115,12 @@ fn prepare_node(spec: &NodeSpec, format: Format) -> Result<Box<dyn Node>, ChainE
     let mut node = (entry.make)();
     for (name, value) in &spec.params {
         let matches = |param: &dsp::ParamInfo| param.name == name || param.aliases.contains(&name.as_str());
-        let Some((id, param)) = entry
-            .info
-            .params
-            .iter()
-            .enumerate()
-            .find(|(_, param)| matches(param))
-        else {
-            return Err(ChainError::UnknownParam {
-                node: entry.info.name,
-                param: name.clone(),
-            });
+        let Some((id, param)) = entry.info.params.iter().enumerate().find(|(_, param)| matches(param)) else {
+            return Err(ChainError::UnknownParam { node: entry.info.name, param: name.clone() });
         };
         if !param.accepts(*value) {
             let (node, param, accepted) = (entry.info.name, param.name, param.kind.to_string());
-            return Err(ChainError::OutOfRange {
-                node,
-                param,
-                value: *value,
-                accepted,
-            });
+            return Err(ChainError::OutOfRange { node, param, value: *value, accepted });
         }
         node.set(id, *value);
     }
@@ -156,10 +136,7 @@ struct Delay {
 
 impl Delay {
     fn new(length: usize) -> Self {
-        Self {
-            line: vec![[0.0; 2]; length].into_boxed_slice(),
-            next: 0,
-        }
+        Self { line: vec![[0.0; 2]; length].into_boxed_slice(), next: 0 }
     }
 
     fn length(&self) -> usize {
@@ -191,12 +168,7 @@ pub(crate) struct Processor {
 impl Processor {
     pub(crate) fn new(chain: Chain, rate: u32, max_block: usize) -> Self {
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
-        Self {
-            on_air: Box::new(chain),
-            incoming: None,
-            scratch,
-            rate,
-        }
+        Self { on_air: Box::new(chain), incoming: None, scratch, rate }
     }
 
     /// Begins to take over to `chain`.
@@ -210,26 +182,18 @@ impl Processor {
         // The new chain runs unheard until its look-ahead is full of real audio.
         let start = at + chain.latency() as Frames;
         let length = SWAP_MS * Frames::from(self.rate) / 1000;
-        self.incoming = Some((
-            chain,
-            Fade::new(start, length, 0.0, 1.0, Curve::SCurve, self.rate),
-        ));
+        self.incoming = Some((chain, Fade::new(start, length, 0.0, 1.0, Curve::SCurve, self.rate)));
         Ok(())
     }
 
     pub(crate) fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
-        let newest = self
-            .incoming
-            .as_mut()
-            .map_or(&mut self.on_air, |(chain, _)| chain);
+        let newest = self.incoming.as_mut().map_or(&mut self.on_air, |(chain, _)| chain);
         newest.set(node, param, value)
     }
 
     /// Frames until a crossfade ends; a segment must not run over that.
     pub(crate) fn until_change(&self, at: Frames) -> Frames {
-        self.incoming
-            .as_ref()
-            .map_or(Frames::MAX, |(_, fade)| fade.end().saturating_sub(at))
+        self.incoming.as_ref().map_or(Frames::MAX, |(_, fade)| fade.end().saturating_sub(at))
     }
 
     /// Processes a block in place; gives back the old chain once it is no longer heard, and says whether all was

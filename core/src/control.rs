@@ -267,11 +267,7 @@ impl Inbox {
     /// The next order, as long as `outbox` has room for what it may bring about.
     pub(crate) fn take(&mut self, outbox: &Outbox) -> Option<Order> {
         let room = outbox.events.vacant_len().min(outbox.retired.vacant_len());
-        if room > HEADROOM {
-            self.orders.try_pop()
-        } else {
-            None
-        }
+        if room > HEADROOM { self.orders.try_pop() } else { None }
     }
 }
 
@@ -293,10 +289,7 @@ impl Outbox {
         if let EventKind::NowPlaying { metadata, .. } = &kind
             && self.marks.len() < MARKS
         {
-            self.marks.push(Mark {
-                at: frame,
-                metadata: Arc::clone(metadata),
-            });
+            self.marks.push(Mark { at: frame, metadata: Arc::clone(metadata) });
         }
         if let Err(event) = self.events.try_push(Event { frame, kind }) {
             self.lost_events += 1;
@@ -324,17 +317,8 @@ pub(crate) fn rings() -> (Control, Inbox, Outbox) {
     let (orders_in, orders_out) = HeapRb::new(RING).split();
     let (events_in, events_out) = HeapRb::new(2 * RING).split();
     let (retired_in, retired_out) = HeapRb::new(2 * RING).split();
-    let control = Control {
-        orders: orders_in,
-        events: events_out,
-        retired: retired_out,
-        next_id: 0,
-    };
-    let outbox = Outbox {
-        events: events_in,
-        retired: retired_in,
-        marks: Vec::with_capacity(MARKS),
-        lost_events: 0,
-    };
+    let control = Control { orders: orders_in, events: events_out, retired: retired_out, next_id: 0 };
+    let outbox =
+        Outbox { events: events_in, retired: retired_in, marks: Vec::with_capacity(MARKS), lost_events: 0 };
     (control, Inbox { orders: orders_out }, outbox)
 }

@@ -65,31 +65,15 @@ pub const CORNERLESS_BELOW_MS: u64 = 50;
 impl Fade {
     /// A gain that does not change.
     pub fn constant(gain: f32) -> Self {
-        Self {
-            start: 0,
-            length: 0,
-            from: gain,
-            to: gain,
-            curve: Curve::Linear,
-        }
+        Self { start: 0, length: 0, from: gain, to: gain, curve: Curve::Linear }
     }
 
     /// A fade of `length` frames that begins at frame `start`. Shorter than [`CORNERLESS_BELOW_MS`] at `rate` Hz
     /// it is a raised cosine, unless it is equal power, which has no corners either.
     pub fn new(start: Frames, length: Frames, from: f32, to: f32, curve: Curve, rate: u32) -> Self {
         let short = length < CORNERLESS_BELOW_MS * u64::from(rate) / 1000;
-        let curve = if short && curve != Curve::EqualPower {
-            Curve::SCurve
-        } else {
-            curve
-        };
-        Self {
-            start,
-            length,
-            from,
-            to,
-            curve,
-        }
+        let curve = if short && curve != Curve::EqualPower { Curve::SCurve } else { curve };
+        Self { start, length, from, to, curve }
     }
 
     /// Gain at `frame`. A function of the absolute position alone, so blocks of any size give the same bits.

@@ -48,14 +48,7 @@ impl Deck {
     /// Puts `item` on a deck at frame `at`, rising over `fade_in` frames.
     pub(crate) fn start(item: Box<Prepared>, at: Frames, fade_in: Frames, curve: Curve, rate: u32) -> Self {
         let fade_in = Fade::new(at, fade_in, 0.0, 1.0, curve, rate);
-        Self {
-            item,
-            rate,
-            started: at,
-            played: 0,
-            fade_in,
-            fade_out: None,
-        }
+        Self { item, rate, started: at, played: 0, fade_in, fade_out: None }
     }
 
     pub(crate) fn item(&self) -> &Prepared {
@@ -79,10 +72,7 @@ impl Deck {
     /// fade-out. `None` while out of sight.
     pub(crate) fn end(&self, at: Frames) -> Option<Frames> {
         let audio = self.audio_end(at);
-        let fade = self
-            .fade_out
-            .filter(|fade| fade.target() == 0.0)
-            .map(|fade| fade.end());
+        let fade = self.fade_out.filter(|fade| fade.target() == 0.0).map(|fade| fade.end());
         match (audio, fade) {
             (Some(audio), Some(fade)) => Some(audio.min(fade)),
             (one, other) => one.or(other),
@@ -101,9 +91,7 @@ impl Deck {
 
     /// The frame at which it asks for the next item by itself.
     pub(crate) fn start_next(&self, at: Frames) -> Option<Frames> {
-        self.item
-            .start_next
-            .map(|position| at.saturating_add(position.saturating_sub(self.played)))
+        self.item.start_next.map(|position| at.saturating_add(position.saturating_sub(self.played)))
     }
 
     /// Lets it fall over the last `length` frames before `end`, unless it is falling already.
@@ -113,10 +101,7 @@ impl Deck {
         }
         // An item shorter than its fade falls from its start. One whose end came into sight late (its decoder
         // was starved) falls over what is left.
-        let start = end
-            .saturating_sub(length)
-            .max(self.started)
-            .max(if end - at < length { at } else { 0 });
+        let start = end.saturating_sub(length).max(self.started).max(if end - at < length { at } else { 0 });
         self.fade_out = Some(Fade::new(start, end - start, 1.0, 0.0, curve, self.rate));
     }
 
@@ -138,15 +123,9 @@ impl Deck {
         };
         self.played += frames as Frames;
         let flat = self.fade_in.is_settled(at)
-            && self
-                .fade_out
-                .is_none_or(|fade| at + frames as Frames <= fade.start());
+            && self.fade_out.is_none_or(|fade| at + frames as Frames <= fade.start());
         for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).take(frames).enumerate() {
-            let gain = if flat {
-                self.item.gain
-            } else {
-                self.gain_at(at + i as Frames)
-            };
+            let gain = if flat { self.item.gain } else { self.gain_at(at + i as Frames) };
             mixed[0] += frame[0] * gain;
             mixed[1] += frame[1] * gain;
         }

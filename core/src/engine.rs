@@ -95,10 +95,8 @@ impl Engine {
 
     /// Frames until a command falls due or a chain has taken over; at least one.
     fn until_change(&self) -> Frames {
-        let command = self
-            .scheduled
-            .last()
-            .map_or(Frames::MAX, |(frame, _)| frame.saturating_sub(self.position));
+        let command =
+            self.scheduled.last().map_or(Frames::MAX, |(frame, _)| frame.saturating_sub(self.position));
         command.min(self.processor.until_change(self.position)).max(1)
     }
 
@@ -125,11 +123,7 @@ impl Engine {
 
     /// Carries out what is due at this frame.
     fn obey(&mut self) {
-        while self
-            .scheduled
-            .last()
-            .is_some_and(|(frame, _)| *frame <= self.position)
-        {
+        while self.scheduled.last().is_some_and(|(frame, _)| *frame <= self.position) {
             if let Some((_, order)) = self.scheduled.pop() {
                 let result = self.carry_out(order.command);
                 self.answer(order.id, result);

@@ -19,16 +19,8 @@ const OPEN: u64 = u64::MAX;
 pub fn feed(capacity: usize) -> (FeedWriter, FeedReader) {
     let (ring_in, ring_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
     let total = Arc::new(AtomicU64::new(OPEN));
-    let writer = FeedWriter {
-        ring: ring_in,
-        total: Arc::clone(&total),
-        written: 0,
-    };
-    let reader = FeedReader {
-        ring: ring_out,
-        total,
-        read: 0,
-    };
+    let writer = FeedWriter { ring: ring_in, total: Arc::clone(&total), written: 0 };
+    let reader = FeedReader { ring: ring_out, total, read: 0 };
     (writer, reader)
 }
 

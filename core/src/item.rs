@@ -89,21 +89,12 @@ fn is_silent(metadata: &Metadata) -> bool {
 impl Item {
     /// An item that plays the whole of a file.
     pub fn file(path: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            ..Self::default()
-        }
+        Self { path: path.into(), ..Self::default() }
     }
 
     /// Refuses times and gains that cannot be meant, naming the field, its value and what would do.
     pub fn validate(&self) -> Result<(), InvalidItem> {
-        let invalid = |field, value: f64, accepted| {
-            Err(InvalidItem {
-                field,
-                value,
-                accepted,
-            })
-        };
+        let invalid = |field, value: f64, accepted| Err(InvalidItem { field, value, accepted });
         let times = [
             ("cue_in_s", self.cue_in_s),
             ("cue_out_s", self.cue_out_s),
@@ -151,21 +142,11 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        let item = Item {
-            cue_in_s: Some(5.0),
-            cue_out_s: Some(4.0),
-            ..Item::file("a.mp3")
-        };
+        let item = Item { cue_in_s: Some(5.0), cue_out_s: Some(4.0), ..Item::file("a.mp3") };
         assert_eq!(item.validate().map_err(|e| e.field), Err("cue_out_s"));
-        let item = Item {
-            gain_db: Some(f64::NAN),
-            ..Item::file("a.mp3")
-        };
+        let item = Item { gain_db: Some(f64::NAN), ..Item::file("a.mp3") };
         assert_eq!(item.validate().map_err(|e| e.field), Err("gain_db"));
-        let item = Item {
-            fade_in_s: Some(-1.0),
-            ..Item::file("a.mp3")
-        };
+        let item = Item { fade_in_s: Some(-1.0), ..Item::file("a.mp3") };
         assert_eq!(item.validate().map_err(|e| e.field), Err("fade_in_s"));
     }
 }

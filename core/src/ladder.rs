@@ -64,13 +64,7 @@ impl Ladder {
             handover: 0,
         });
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
-        Self {
-            config,
-            rungs,
-            on_air: None,
-            master: Fade::constant(1.0),
-            scratch,
-        }
+        Self { config, rungs, on_air: None, master: Fade::constant(1.0), scratch }
     }
 
     pub(crate) fn load(&mut self, tier: Tier, item: Box<Prepared>) -> Result<(), (Failure, Box<Prepared>)> {
@@ -150,9 +144,7 @@ impl Ladder {
     /// Gives the air to the highest tier that has audio.
     fn decide(&mut self, now: Frames, outbox: &mut Outbox) {
         self.silence_interrupted(now, outbox);
-        let winner = Tier::ALL
-            .into_iter()
-            .find(|tier| self.rung(*tier).program.has_audio());
+        let winner = Tier::ALL.into_iter().find(|tier| self.rung(*tier).program.has_audio());
         if winner == self.on_air {
             return;
         }
@@ -177,29 +169,20 @@ impl Ladder {
         let rate = self.config.joins.rate;
         let winner = winner?;
         let midway = self.rung(winner).program.is_under_way();
-        let declick = Ramp {
-            length: declicked(0, rate),
-            curve: Curve::SCurve,
-        };
+        let declick = Ramp { length: declicked(0, rate), curve: Curve::SCurve };
         let Some(from) = from else {
             return midway.then_some(declick);
         };
         let takeover = self.config.takeover[winner.index()];
         let loser = self.rung(from);
         if loser.program.has_audio() {
-            let ramp = Ramp {
-                length: declicked(takeover.length, rate),
-                curve: takeover.curve,
-            };
+            let ramp = Ramp { length: declicked(takeover.length, rate), curve: takeover.curve };
             loser.level = Fade::new(now, ramp.length, loser.level.gain_at(now), 0.0, ramp.curve, rate);
             return Some(ramp);
         }
         if loser.program.has_tail() {
             let length = declicked(std::mem::take(&mut loser.handover), rate);
-            return Some(Ramp {
-                length,
-                curve: Curve::EqualPower,
-            });
+            return Some(Ramp { length, curve: Curve::EqualPower });
         }
         midway.then_some(declick)
     }
@@ -218,11 +201,7 @@ impl Ladder {
 
     /// Frames until a tier that is fading away is silent.
     fn until_silenced(&self, now: Frames) -> Frames {
-        let ends = self
-            .rungs
-            .iter()
-            .map(|rung| rung.level.end())
-            .filter(|end| *end > now);
+        let ends = self.rungs.iter().map(|rung| rung.level.end()).filter(|end| *end > now);
         ends.min().unwrap_or(Frames::MAX).saturating_sub(now).max(1)
     }
 
@@ -235,11 +214,7 @@ impl Ladder {
         out: &mut [Stereo],
         outbox: &mut Outbox,
     ) -> usize {
-        let master = if tier == Tier::Emergency {
-            Fade::constant(1.0)
-        } else {
-            self.master
-        };
+        let master = if tier == Tier::Emergency { Fade::constant(1.0) } else { self.master };
         let Some(rung) = self.rungs.get_mut(tier.index()) else {
             return 0;
         };
@@ -257,11 +232,7 @@ impl Ladder {
         let flat_gain: f32 = fades.iter().map(|fade| fade.gain_at(now)).product();
         for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).take(frames).enumerate() {
             let at = now + i as Frames;
-            let gain = if flat {
-                flat_gain
-            } else {
-                fades.iter().map(|fade| fade.gain_at(at)).product()
-            };
+            let gain = if flat { flat_gain } else { fades.iter().map(|fade| fade.gain_at(at)).product() };
             mixed[0] += frame[0] * gain;
             mixed[1] += frame[1] * gain;
         }

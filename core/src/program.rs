@@ -79,15 +79,7 @@ impl Program {
             outbox.retire(Retired::Metadata(deck.retitle(metadata)));
         }
         let (tier, item, metadata) = (self.tier, deck.item().id, Arc::clone(&deck.item().metadata));
-        outbox.event(
-            at,
-            EventKind::NowPlaying {
-                tier,
-                item,
-                metadata,
-                started: false,
-            },
-        );
+        outbox.event(at, EventKind::NowPlaying { tier, item, metadata, started: false });
     }
 
     pub(crate) fn load(&mut self, item: Box<Prepared>) -> Result<(), (Failure, Box<Prepared>)> {
@@ -99,11 +91,7 @@ impl Program {
     }
 
     pub(crate) fn unload(&mut self, id: ItemId, at: Frames, outbox: &mut Outbox) -> Result<(), Failure> {
-        let index = self
-            .waiting
-            .iter()
-            .position(|item| item.id == id)
-            .ok_or(Failure::NotWaiting)?;
+        let index = self.waiting.iter().position(|item| item.id == id).ok_or(Failure::NotWaiting)?;
         if let Some(item) = self.waiting.remove(index) {
             discard(self.tier, item, at, outbox);
         }
@@ -164,9 +152,8 @@ impl Program {
             if only_tails && (!leaving || self.falling.is_empty()) {
                 break;
             }
-            let run = usize::try_from(self.until_change(now, leaving))
-                .unwrap_or(usize::MAX)
-                .clamp(1, rest.len());
+            let run =
+                usize::try_from(self.until_change(now, leaving)).unwrap_or(usize::MAX).clamp(1, rest.len());
             self.mix(now, &mut rest[..run], outbox);
             done += run;
         }
@@ -182,14 +169,7 @@ impl Program {
             if missing > 0 {
                 let frame = now + (out.len() - missing) as Frames;
                 let (tier, item) = (self.tier, deck.item().id);
-                outbox.event(
-                    frame,
-                    EventKind::Underrun {
-                        tier,
-                        item,
-                        frames: missing as Frames,
-                    },
-                );
+                outbox.event(frame, EventKind::Underrun { tier, item, frames: missing as Frames });
             }
         }
     }
@@ -198,10 +178,7 @@ impl Program {
     fn advance(&mut self, now: Frames, leaving: bool, outbox: &mut Outbox) {
         let tier = self.tier;
         for i in (0..self.falling.len()).rev() {
-            if self
-                .falling
-                .get(i)
-                .is_some_and(|falling| falling.deck.end(now).is_some_and(|end| end <= now))
+            if self.falling.get(i).is_some_and(|falling| falling.deck.end(now).is_some_and(|end| end <= now))
             {
                 let falling = self.falling.swap_remove(i);
                 end(tier, falling.deck, falling.ending, now, outbox);
@@ -217,10 +194,7 @@ impl Program {
         }
         // Items shorter than a block follow one another within this call, so this is a loop.
         loop {
-            if self
-                .current
-                .as_ref()
-                .is_some_and(|deck| deck.end(now).is_some_and(|end| end <= now))
+            if self.current.as_ref().is_some_and(|deck| deck.end(now).is_some_and(|end| end <= now))
                 && let Some(deck) = self.current.take()
             {
                 end(tier, deck, Ending::Finished, now, outbox);
@@ -245,11 +219,7 @@ impl Program {
         let ends = self.falling.iter().filter_map(|falling| falling.deck.end(now));
         let end = self.current.as_ref().and_then(|deck| deck.end(now));
         let join = if leaving { None } else { self.join_at(now) };
-        ends.chain(end)
-            .chain(join)
-            .min()
-            .unwrap_or(Frames::MAX)
-            .saturating_sub(now)
+        ends.chain(end).chain(join).min().unwrap_or(Frames::MAX).saturating_sub(now)
     }
 
     /// The frame at which the next waiting item starts, if both it and the end it follows are in sight.
@@ -322,15 +292,7 @@ impl Program {
         let fade_in = fade_in.min(item.source.remaining().map_or(Frames::MAX, |length| length / 2));
         let curve = item.curve.unwrap_or(curve);
         self.current = Some(Deck::start(item, now, fade_in, curve, self.joins.rate));
-        outbox.event(
-            now,
-            EventKind::NowPlaying {
-                tier,
-                item: id,
-                metadata,
-                started: true,
-            },
-        );
+        outbox.event(now, EventKind::NowPlaying { tier, item: id, metadata, started: true });
     }
 
     fn let_fall(&mut self, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {
@@ -349,15 +311,7 @@ pub(crate) fn declicked(length: Frames, rate: u32) -> Frames {
 
 fn end(tier: Tier, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {
     let (item, played) = (deck.item().id, deck.played());
-    outbox.event(
-        now,
-        EventKind::ItemEnded {
-            tier,
-            item,
-            ending,
-            played,
-        },
-    );
+    outbox.event(now, EventKind::ItemEnded { tier, item, ending, played });
     outbox.retire(Retired::Item(deck.into_item()));
 }
 

@@ -35,23 +35,9 @@ struct Shared {
 pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
     let (frames_in, frames_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
     let (marks_in, marks_out) = HeapRb::<Mark>::new(MARKS).split();
-    let shared = Arc::new(Shared {
-        start: AtomicU64::new(NOT_BEGUN),
-        lost: AtomicU64::new(0),
-    });
-    let writer = TapWriter {
-        frames: frames_in,
-        marks: marks_in,
-        shared: Arc::clone(&shared),
-        start: 0,
-    };
-    let reader = TapReader {
-        frames: frames_out,
-        marks: marks_out,
-        shared,
-        position: 0,
-        lost_seen: 0,
-    };
+    let shared = Arc::new(Shared { start: AtomicU64::new(NOT_BEGUN), lost: AtomicU64::new(0) });
+    let writer = TapWriter { frames: frames_in, marks: marks_in, shared: Arc::clone(&shared), start: 0 };
+    let reader = TapReader { frames: frames_out, marks: marks_out, shared, position: 0, lost_seen: 0 };
     (writer, reader)
 }
 
@@ -74,9 +60,7 @@ impl TapWriter {
     pub fn push(&mut self, block: &[Stereo]) {
         let pushed = self.frames.push_slice(block);
         if pushed < block.len() {
-            self.shared
-                .lost
-                .fetch_add((block.len() - pushed) as u64, Ordering::Release);
+            self.shared.lost.fetch_add((block.len() - pushed) as u64, Ordering::Release);
         }
     }
 
@@ -120,10 +104,7 @@ impl TapReader {
     /// A read stops short of the next pending [`Mark`], so a caller that takes [`next_mark`](Self::next_mark)
     /// before each read sees every title change at its frame.
     pub fn read(&mut self, out: &mut [Stereo]) -> (Frames, usize) {
-        let until_mark = self
-            .marks
-            .first()
-            .map_or(Frames::MAX, |mark| mark.at.saturating_sub(self.position));
+        let until_mark = self.marks.first().map_or(Frames::MAX, |mark| mark.at.saturating_sub(self.position));
         let wanted = out.len().min(usize::try_from(until_mark).unwrap_or(usize::MAX));
         let start = self.position;
         let frames = self.frames.pop_slice(&mut out[..wanted]);
@@ -169,10 +150,7 @@ mod tests {
     fn reads_stop_at_marks() {
         let (mut writer, mut reader) = tap(16);
         writer.begin(1000);
-        assert!(writer.mark(Mark {
-            at: 1003,
-            metadata: Arc::default()
-        }));
+        assert!(writer.mark(Mark { at: 1003, metadata: Arc::default() }));
         writer.push(&[[1.0; 2]; 8]);
         let mut out = [[0.0; 2]; 16];
         assert!(reader.next_mark().is_none());

@@ -23,13 +23,8 @@ impl Tier {
     pub const COUNT: usize = 5;
 
     /// All tiers, the winner first.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Emergency,
-        Self::LiveOverride,
-        Self::LiveScheduled,
-        Self::Automation,
-        Self::Fallback,
-    ];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Emergency, Self::LiveOverride, Self::LiveScheduled, Self::Automation, Self::Fallback];
 
     /// Priority, 0 to 4.
     pub fn index(self) -> usize {
@@ -38,13 +33,7 @@ impl Tier {
 
     /// The name it has everywhere.
     pub fn name(self) -> &'static str {
-        [
-            "emergency",
-            "live_override",
-            "live_scheduled",
-            "automation",
-            "fallback",
-        ][self.index()]
+        ["emergency", "live_override", "live_scheduled", "automation", "fallback"][self.index()]
     }
 
     /// The tier called `name`.
