@@ -1,1 +1,3 @@
 //! Signals, measurements and simulated peers for the tests.
+
+pub mod icecast;

@@ -1,0 +1,290 @@
+//! Icecast as a peer: the real server (`icecast2` of Debian), and scripted ones that answer as no good server would.
+
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Password of sources, and of the user `admin`.
+pub const PASSWORD: &str = "s3cret";
+
+/// A running `icecast2` on a free port of 127.0.0.1, which ends with this value.
+pub struct Icecast {
+    child: Option<Child>,
+    dir: tempfile::TempDir,
+    port: u16,
+}
+
+impl Icecast {
+    /// Starts one that admits `sources` sources at a time.
+    ///
+    /// # Panics
+    /// When `icecast2` is not installed or does not start.
+    pub fn start(sources: u32) -> Self {
+        // The port is free when chosen; should another process take it first, the server exits and the next is tried.
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            // As root, the server becomes `nobody`, who must still be able to write its logs.
+            let open = std::fs::Permissions::from_mode(0o777);
+            std::fs::set_permissions(dir.path(), open).expect("permissions of a temporary directory");
+            let mut server = Self {
+                child: None,
+                dir,
+                port: free_port(),
+            };
+            std::fs::write(server.config(), server.xml(sources)).expect("icecast's configuration");
+            if server.restart() {
+                return server;
+            }
+        }
+        panic!("icecast2 does not start");
+    }
+
+    /// Starts it again on the same port; tells whether it runs.
+    pub fn restart(&mut self) -> bool {
+        self.kill();
+        let mut child = Command::new("icecast2")
+            .arg("-c")
+            .arg(self.config())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("icecast2 (Debian package icecast2) runs");
+        while child.try_wait().expect("icecast2's state").is_none() {
+            if TcpStream::connect(self.address()).is_ok() {
+                self.child = Some(child);
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// URL for a source client, with the right password.
+    pub fn url(&self, mount: &str) -> String {
+        format!("icecast://source:{PASSWORD}@127.0.0.1:{}{mount}", self.port)
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("error.log")).unwrap_or_default()
+    }
+
+    /// `/status-json.xsl`: what it says about its mounts.
+    pub fn status(&self) -> String {
+        let mut stream = TcpStream::connect(self.address()).expect("icecast listens");
+        stream
+            .write_all(b"GET /status-json.xsl HTTP/1.0\r\n\r\n")
+            .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("a status in UTF-8");
+        answer
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned())
+            .expect("a body")
+    }
+
+    /// Waits for the status to hold `text`.
+    ///
+    /// # Panics
+    /// When it does not within 20 s.
+    pub fn wait_for_status(&self, text: &str) -> String {
+        for _ in 0..1000 {
+            let status = self.status();
+            if status.contains(text) {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!(
+            "icecast's status does not come to hold {text:?}: {}\n{}",
+            self.status(),
+            self.log()
+        );
+    }
+
+    /// Listens to a mount. `icy` asks for titles in band.
+    pub fn listen(&self, mount: &str, icy: bool) -> Listener {
+        let mut stream = TcpStream::connect(self.address()).expect("icecast listens");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a timeout");
+        let icy = if icy { "Icy-MetaData: 1\r\n" } else { "" };
+        write!(stream, "GET {mount} HTTP/1.0\r\n{icy}\r\n").expect("a request");
+        let mut stream = BufReader::new(stream);
+        let head = read_head(&mut stream);
+        Listener { stream, head }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("icecast.xml")
+    }
+
+    fn xml(&self, sources: u32) -> String {
+        let (dir, port) = (self.dir.path().display(), self.port);
+        format!(
+            "<icecast>
+  <limits><sources>{sources}</sources><burst-size>65535</burst-size><source-timeout>10</source-timeout></limits>
+  <authentication>
+    <source-password>{PASSWORD}</source-password>
+    <admin-user>admin</admin-user><admin-password>{PASSWORD}</admin-password>
+  </authentication>
+  <hostname>localhost</hostname>
+  <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
+  <paths>
+    <logdir>{dir}</logdir><webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot>
+  </paths>
+  <logging><accesslog>access.log</accesslog><errorlog>error.log</errorlog><loglevel>3</loglevel></logging>
+  <security>
+    <chroot>0</chroot><changeowner><user>nobody</user><group>nogroup</group></changeowner>
+  </security>
+</icecast>
+"
+        )
+    }
+}
+
+impl Drop for Icecast {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A listener of a mount.
+pub struct Listener {
+    stream: BufReader<TcpStream>,
+    /// The head of the answer.
+    pub head: String,
+}
+
+impl Listener {
+    /// The next `count` bytes, or those up to the end.
+    pub fn take(&mut self, count: usize) -> Vec<u8> {
+        let mut data = Vec::new();
+        self.stream
+            .by_ref()
+            .take(count as u64)
+            .read_to_end(&mut data)
+            .expect("audio");
+        data
+    }
+
+    /// Everything up to the end.
+    pub fn rest(mut self) -> Vec<u8> {
+        let mut data = Vec::new();
+        self.stream.read_to_end(&mut data).expect("audio");
+        data
+    }
+
+    /// Reads on to the next title in band, and returns it as the server wrote it.
+    pub fn next_title(&mut self) -> String {
+        let interval = self
+            .head
+            .lines()
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("icy-metaint:")?
+                    .trim()
+                    .parse()
+                    .ok()
+            })
+            .expect("icy-metaint in the answer");
+        loop {
+            assert_eq!(
+                self.take(interval).len(),
+                interval,
+                "the audio ended before a title came"
+            );
+            let length = usize::from(self.take(1)[0]) * 16;
+            if length > 0 {
+                let block = self.take(length);
+                return String::from_utf8_lossy(&block).trim_end_matches('\0').to_owned();
+            }
+        }
+    }
+}
+
+/// A server that does with each connection what a test says.
+pub struct FakeServer {
+    address: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl FakeServer {
+    /// Starts one. `serve` gets each connection, after the head of its request, with its number from 0 and the head; it
+    /// runs on a thread of its own.
+    pub fn start(serve: impl Fn(usize, &str, TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (heads, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+        let (seen, count, serve) = (heads.clone(), connections.clone(), Arc::new(serve));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let number = count.fetch_add(1, Ordering::SeqCst);
+                let (seen, serve) = (seen.clone(), serve.clone());
+                std::thread::spawn(move || {
+                    let head = read_head(&mut &stream);
+                    seen.lock().expect("heads").push(head.clone());
+                    serve(number, &head, stream);
+                });
+            }
+        });
+        Self {
+            address,
+            heads,
+            connections,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The heads of all requests so far.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect("heads").clone()
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads the head of a message, up to and with the empty line; what there is, if it ends before. Byte by byte, so that
+/// nothing beyond the head is taken.
+pub fn read_head(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// A port that nothing listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|l| l.local_addr())
+        .expect("a free port")
+        .port()
+}
