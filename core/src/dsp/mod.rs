@@ -3,6 +3,11 @@
 //! A new node is one file here and one line in [`NODES`]; station files, documentation, bindings and the shared
 //! contract tests read the table.
 
+pub mod gain;
+pub mod limiter;
+mod smooth;
+mod true_peak;
+
 /// The rate and block size that a node is prepared for; fixed for a station's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
@@ -28,6 +33,20 @@ pub enum ParamKind {
     Switch,
     /// One of several words, carried as its index.
     Choice(&'static [&'static str]),
+}
+
+impl ParamKind {
+    /// The nearest value that is accepted, or `None` for one that is not finite.
+    pub fn clamp(&self, value: f32) -> Option<f32> {
+        if !value.is_finite() {
+            return None;
+        }
+        Some(match *self {
+            Self::Number { min, max, .. } => value.clamp(min, max),
+            Self::Switch => f32::from(value >= 0.5),
+            Self::Choice(words) => value.round().clamp(0.0, words.len().saturating_sub(1) as f32),
+        })
+    }
 }
 
 /// One parameter of a node.
@@ -56,6 +75,18 @@ impl ParamInfo {
             }
         }
     }
+
+    /// A parameter that is a number from `min` to `max`.
+    pub const fn number(
+        name: &'static str,
+        aliases: &'static [&'static str],
+        unit: &'static str,
+        (min, max): (f32, f32),
+        default: f32,
+        help: &'static str,
+    ) -> Self {
+        Self { name, aliases, kind: ParamKind::Number { unit, min, max }, default, help }
+    }
 }
 
 /// What a node is, for people and for programs.
@@ -69,8 +100,54 @@ pub struct NodeInfo {
     pub params: &'static [ParamInfo],
 }
 
+impl NodeInfo {
+    /// The parameter called `name`, by its own name or an alias.
+    pub fn param(&self, name: &str) -> Option<ParamId> {
+        self.params.iter().position(|p| p.name == name || p.aliases.contains(&name))
+    }
+
+    /// The value that a node takes when `param` is set to `value`: the nearest in range. `None` when there is no
+    /// such parameter or the value is not finite.
+    pub fn accept(&self, param: ParamId, value: f32) -> Option<f32> {
+        self.params.get(param)?.kind.clamp(value)
+    }
+}
+
 /// Index of a parameter in [`NodeInfo::params`].
 pub type ParamId = usize;
+
+/// What a node has to say after a block, beside its audio.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum NodeStatus {
+    /// The gain, in dB, that a dynamics processor applied to the last frame (negative: it turns down).
+    Gain {
+        /// In dB.
+        db: f32,
+    },
+    /// What a silence detector hears.
+    Silence {
+        /// Whether the programme has been silent for as long as the node was told to wait.
+        silent: bool,
+        /// For how many frames, up to the end of the last block, the programme has been below the threshold; so the
+        /// silence began that many frames before the end of the block.
+        quiet_frames: crate::Frames,
+        /// What is to be done about a silence.
+        action: SilenceAction,
+    },
+}
+
+/// What a station does when a silence detector reports a silence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SilenceAction {
+    /// Nothing; the meter shows it.
+    None,
+    /// Put the fallback programme on air until the silence has ended.
+    FailoverToFallback,
+    /// Send an event.
+    #[default]
+    Event,
+}
 
 /// A processor of stereo audio in the air thread.
 ///
@@ -85,7 +162,8 @@ pub trait Node: Send {
     fn prepare(&mut self, format: Format);
 
     /// Sets a parameter: before [`prepare`](Self::prepare) at once, after it along a ramp that does not click.
-    /// The chain has checked that `value` is finite and in range; an unknown `param` is ignored.
+    /// A value out of range counts as the nearest in range; an unknown `param` and a value that is not finite are
+    /// ignored. A parameter that decides the latency takes effect with the next `prepare`.
     fn set(&mut self, param: ParamId, value: f32);
 
     /// Processes `block` in place. `sidechain`, where one is wired, has the same length.
@@ -97,6 +175,11 @@ pub trait Node: Send {
     /// Frames by which the output is late; fixed after `prepare`.
     fn latency(&self) -> usize {
         0
+    }
+
+    /// What the node has to say after the last block; the engine asks once per block.
+    fn status(&self) -> Option<NodeStatus> {
+        None
     }
 }
 
@@ -110,9 +193,37 @@ pub struct NodeEntry {
 }
 
 /// Every node there is.
-pub const NODES: &[NodeEntry] = &[];
+pub const NODES: &[NodeEntry] = &[gain::ENTRY, limiter::ENTRY];
 
 /// The node called `name`.
 pub fn find(name: &str) -> Option<&'static NodeEntry> {
     NODES.iter().find(|entry| entry.info.name == name)
+}
+
+/// The loudest sample that nodes work with, +60 dBFS; what is louder is not audio.
+const LOUDEST: f32 = 1000.0;
+
+/// Below this, -400 dBFS and under, a sample or a filter state is zero: denormal numbers cost a hundred times the
+/// time of others.
+const FAINTEST: f32 = 1e-20;
+
+/// A sample that any arithmetic can be done with: NaN, infinities and denormals become 0, and what is louder than
+/// [`LOUDEST`] becomes that. Every other sample is returned as it is.
+#[inline]
+fn clean(sample: f32) -> f32 {
+    let magnitude = sample.abs();
+    if (FAINTEST..=f32::MAX).contains(&magnitude) { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 }
+}
+
+/// [`clean`] for both channels of a frame.
+#[inline]
+fn clean_frame([left, right]: crate::Stereo) -> crate::Stereo {
+    [clean(left), clean(right)]
+}
+
+/// Factor by which a one-pole smoother closes in on its target per frame, so that `time_ms` after a step 63 % of it
+/// is done. A time of 0 is a factor of 1.
+fn one_pole(time_ms: f64, rate: u32) -> f64 {
+    let frames = time_ms * 1e-3 * f64::from(rate);
+    if frames > 0.0 { 1.0 - (-1.0 / frames).exp() } else { 1.0 }
 }
