@@ -3,7 +3,9 @@
 //! Every output has its own bounded queue, worker and health. None can hold up another, and none holds up the
 //! encoder it shares.
 
+mod disk;
 pub mod health;
+pub mod hls;
 pub mod icecast;
 pub mod info;
 mod queue;
@@ -11,4 +13,4 @@ pub mod sink;
 pub mod worker;
 
 /// Every kind of output: a sink is one file or folder and one line here.
-pub const SINKS: &[info::SinkInfo] = &[icecast::INFO];
+pub const SINKS: &[info::SinkInfo] = &[icecast::INFO, hls::INFO];
