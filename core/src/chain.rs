@@ -1,18 +1,60 @@
 //! The DSP chain: nodes in a row, with a delay that makes every chain of a station equally late, and the crossfade
 //! from one chain to another.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use crate::control::Failure;
 use crate::curve::{Curve, Fade};
-use crate::dsp::{self, Format, Node, ParamKind};
+use crate::dsp::{self, Format, Node, ParamInfo, ParamKind};
 use crate::{Frames, Stereo};
 
-/// A node of a chain and the parameters that are not at their defaults.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A node of a chain and the parameters that are not at their defaults, as in a station file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NodeSpec {
     /// Name in [`dsp::NODES`].
+    #[serde(rename = "type")]
     pub node: String,
     /// Parameters by name, in their own units.
-    pub params: Vec<(String, f32)>,
+    #[serde(default)]
+    pub config: BTreeMap<String, ParamValue>,
+}
+
+/// A parameter's value as people write it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ParamValue {
+    /// On or off.
+    Switch(bool),
+    /// A number.
+    Number(f64),
+    /// One of several words.
+    Word(String),
+}
+
+impl ParamValue {
+    /// The value as nodes take it, if `info` accepts it.
+    pub fn resolve(&self, info: &ParamInfo) -> Option<f32> {
+        let value = match (self, info.kind) {
+            (Self::Number(number), ParamKind::Number { .. }) => *number as f32,
+            (Self::Switch(on), ParamKind::Switch) => f32::from(u8::from(*on)),
+            (Self::Word(word), ParamKind::Choice(words)) => words.iter().position(|w| w == word)? as f32,
+            _ => return None,
+        };
+        info.accepts(value).then_some(value)
+    }
+}
+
+impl std::fmt::Display for ParamValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Switch(on) => on.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Word(word) => word.fmt(f),
+        }
+    }
 }
 
 /// Why a chain cannot be built.
@@ -38,7 +80,7 @@ pub enum ChainError {
         /// The parameter.
         param: &'static str,
         /// What was given.
-        value: f32,
+        value: ParamValue,
         /// What would do.
         accepted: String,
     },
@@ -113,16 +155,16 @@ fn prepare(specs: &[NodeSpec], format: Format) -> Result<Vec<Box<dyn Node>>, Cha
 fn prepare_node(spec: &NodeSpec, format: Format) -> Result<Box<dyn Node>, ChainError> {
     let entry = dsp::find(&spec.node).ok_or_else(|| ChainError::UnknownNode(spec.node.clone()))?;
     let mut node = (entry.make)();
-    for (name, value) in &spec.params {
-        let matches = |param: &dsp::ParamInfo| param.name == name || param.aliases.contains(&name.as_str());
-        let Some((id, param)) = entry.info.params.iter().enumerate().find(|(_, param)| matches(param)) else {
+    for (name, value) in &spec.config {
+        let id = entry.info.param(name);
+        let Some((id, param)) = id.and_then(|id| Some((id, entry.info.params.get(id)?))) else {
             return Err(ChainError::UnknownParam { node: entry.info.name, param: name.clone() });
         };
-        if !param.accepts(*value) {
-            let (node, param, accepted) = (entry.info.name, param.name, param.kind.to_string());
-            return Err(ChainError::OutOfRange { node, param, value: *value, accepted });
-        }
-        node.set(id, *value);
+        let Some(resolved) = value.resolve(param) else {
+            let (node, value, accepted) = (entry.info.name, value.clone(), param.kind.to_string());
+            return Err(ChainError::OutOfRange { node, param: param.name, value, accepted });
+        };
+        node.set(id, resolved);
     }
     node.prepare(format);
     Ok(node)

@@ -40,6 +40,8 @@ pub enum Command {
         tier: Tier,
         /// The item.
         item: Box<Prepared>,
+        /// Puts it before those waiting.
+        first: bool,
     },
     /// Takes a waiting item back, if it has not started.
     Unload {

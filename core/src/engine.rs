@@ -142,10 +142,12 @@ impl Engine {
     fn carry_out(&mut self, command: Command) -> Result<(), Failure> {
         let (at, outbox) = (self.position, &mut self.outbox);
         match command {
-            Command::Load { tier, item } => self.ladder.load(tier, item).map_err(|(failure, item)| {
-                outbox.retire(Retired::Item(item));
-                failure
-            }),
+            Command::Load { tier, item, first } => {
+                self.ladder.load(tier, item, first).map_err(|(failure, item)| {
+                    outbox.retire(Retired::Item(item));
+                    failure
+                })
+            }
             Command::Unload { tier, item } => self.ladder.unload(tier, item, at, outbox),
             Command::Skip { tier, ramp } => self.ladder.skip(tier, ramp),
             Command::Stop { tier, ramp } => self.ladder.stop(tier, ramp, at, outbox),

@@ -67,8 +67,13 @@ impl Ladder {
         Self { config, rungs, on_air: None, master: Fade::constant(1.0), scratch }
     }
 
-    pub(crate) fn load(&mut self, tier: Tier, item: Box<Prepared>) -> Result<(), (Failure, Box<Prepared>)> {
-        self.rung(tier).program.load(item)
+    pub(crate) fn load(
+        &mut self,
+        tier: Tier,
+        item: Box<Prepared>,
+        first: bool,
+    ) -> Result<(), (Failure, Box<Prepared>)> {
+        self.rung(tier).program.load(item, first)
     }
 
     pub(crate) fn unload(

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod feed;
 pub mod item;
 pub mod ladder;
+pub mod playout;
 pub mod program;
 pub mod source;
 pub mod tap;

@@ -82,11 +82,15 @@ impl Program {
         outbox.event(at, EventKind::NowPlaying { tier, item, metadata, started: false });
     }
 
-    pub(crate) fn load(&mut self, item: Box<Prepared>) -> Result<(), (Failure, Box<Prepared>)> {
+    pub(crate) fn load(&mut self, item: Box<Prepared>, first: bool) -> Result<(), (Failure, Box<Prepared>)> {
         if self.waiting.len() >= WAITING {
             return Err((Failure::TierFull, item));
         }
-        self.waiting.push_back(item);
+        if first {
+            self.waiting.push_front(item);
+        } else {
+            self.waiting.push_back(item);
+        }
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Where a deck's audio comes from.
 
+use std::sync::Arc;
+
 use crate::{Frames, Stereo};
 
 /// What one [`Source::fill`] achieved.
@@ -31,4 +33,49 @@ pub trait Source: Send {
 
     /// Frames that the next [`fill`](Self::fill) can write without running short.
     fn available(&self) -> Frames;
+}
+
+/// Audio held in memory, once or over and over. It cannot run short, which makes it fit for the fallback.
+pub struct MemorySource {
+    audio: Arc<[Stereo]>,
+    next: usize,
+    looped: bool,
+}
+
+impl MemorySource {
+    /// A source of `audio`; empty audio is never looped.
+    pub fn new(audio: Arc<[Stereo]>, looped: bool) -> Self {
+        let looped = looped && !audio.is_empty();
+        Self { audio, next: 0, looped }
+    }
+}
+
+impl Source for MemorySource {
+    fn fill(&mut self, out: &mut [Stereo]) -> Fill {
+        let mut done = 0;
+        loop {
+            let rest = self.audio.get(self.next..).unwrap_or_default();
+            let run = rest.len().min(out.len() - done);
+            if let (Some(to), Some(from)) = (out.get_mut(done..done + run), rest.get(..run)) {
+                to.copy_from_slice(from);
+            }
+            self.next += run;
+            done += run;
+            if done == out.len() {
+                return Fill::Full;
+            }
+            if !self.looped {
+                return Fill::End { frames: done };
+            }
+            self.next = 0;
+        }
+    }
+
+    fn remaining(&self) -> Option<Frames> {
+        if self.looped { None } else { Some(self.audio.len().saturating_sub(self.next) as Frames) }
+    }
+
+    fn available(&self) -> Frames {
+        self.remaining().unwrap_or(Frames::MAX)
+    }
 }

@@ -1,0 +1,33 @@
+//! How items are opened: elsewhere, by whoever may read files and take time.
+
+use crate::Frames;
+use crate::item::{Item, Metadata};
+use crate::source::Source;
+
+/// Names one opening under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// An opened item.
+pub struct Loaded {
+    /// Its audio from cue in to cue out, at the station's rate, some of it decoded ahead.
+    pub source: Box<dyn Source>,
+    /// What its tags say.
+    pub metadata: Metadata,
+    /// Its length as declared; can be wrong.
+    pub length: Option<Frames>,
+}
+
+/// Opens items. On air the work is done by decode workers and takes its time; offline it is done at once.
+pub trait Loader: Send {
+    /// Begins to open `item`.
+    fn open(&mut self, ticket: Ticket, item: &Item);
+
+    /// The next opening that is done, one way or the other.
+    fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)>;
+
+    /// What was wrong with an opened item and was got over, as it is found out.
+    fn poll_damage(&mut self) -> Option<(Ticket, String)> {
+        None
+    }
+}

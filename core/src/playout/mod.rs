@@ -1,0 +1,16 @@
+//! Playout: what is to be heard, and when. The thinking half of a station, off the air thread.
+//!
+//! A [`Director`](director::Director) asks the programme for items, has them opened, hands them to the engine and
+//! carries out requests. Like the engine it has no clock: it is told the position.
+
+pub mod director;
+pub mod loader;
+pub mod playlist;
+pub mod report;
+pub mod request;
+
+pub use director::{Director, DirectorConfig};
+pub use loader::{Loaded, Loader, Ticket};
+pub use playlist::{NextItem, NextTrack, Playlist};
+pub use report::{Report, StationEvent};
+pub use request::Request;

@@ -1,0 +1,96 @@
+//! Reports: what happened, in the words that logs, scripts and bindings share.
+
+use serde::Serialize;
+
+use crate::Frames;
+use crate::control::Ending;
+use crate::item::Item;
+use crate::tier::Tier;
+
+/// An event of a station, placed on its programme.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The first frame it is true of.
+    pub frame: Frames,
+    /// The same in seconds.
+    pub at: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: StationEvent,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StationEvent {
+    /// An item became audible, or what is said about it changed.
+    NowPlaying {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: Item,
+        /// Its length from cue in to cue out, where known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration_s: Option<f64>,
+    },
+    /// An item is over.
+    ItemEnded {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: Item,
+        /// How it ended.
+        ending: Ending,
+        /// How much of it was heard.
+        played_s: f64,
+    },
+    /// An item was made ready and never heard.
+    ItemUnused {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: Item,
+    },
+    /// Another tier has the air; `null` is dead air.
+    PriorityChanged {
+        /// The tier that had it.
+        from: Option<Tier>,
+        /// The tier that has it.
+        to: Option<Tier>,
+    },
+    /// An item could not be played, or not whole.
+    SourceFailed {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: Item,
+        /// What is wrong with it.
+        error: String,
+        /// Whether it is not played at all.
+        skipped: bool,
+    },
+    /// Frames that should have been heard were not there in time.
+    Dropout {
+        /// The tier.
+        tier: Tier,
+        /// How many.
+        frames: Frames,
+    },
+    /// The programme has been silent for the set time.
+    SilenceDetected,
+    /// It no longer is.
+    SilenceEnded,
+    /// A request was carried out.
+    CommandDone {
+        /// Its name.
+        command: &'static str,
+    },
+    /// A request was not carried out; nothing has changed.
+    CommandFailed {
+        /// Its name.
+        command: &'static str,
+        /// Why, and what would do.
+        error: String,
+    },
+}
