@@ -15,7 +15,8 @@ pub struct Packet {
     /// Position of the first sample it decodes to, in frames at the format's rate since the encoder began. The
     /// codec's own delay is already taken off, so the first packets lie before zero.
     pub pts: i64,
-    /// Frames it decodes to.
+    /// Frames it decodes to. The last packet of a programme may say less: it ends where the programme does, and
+    /// what a decoder gives beyond is padding.
     pub duration: u32,
 }
 

@@ -2,7 +2,14 @@
 
 use airchain_core::item::Metadata;
 
-use crate::packet::Packet;
+use crate::format::Codec;
+use crate::packet::{Packet, SharedInfo};
+
+pub mod adts;
+mod id3;
+pub mod mp3;
+mod text;
+mod wav;
 
 pub mod ts;
 
@@ -13,6 +20,13 @@ pub trait Muxer: Send {
 
     /// Usual file extension, without the dot.
     fn extension(&self) -> &'static str;
+
+    /// The audio is to begin at this frame rather than at frame 0: packets before it only warm the decoder up (80 ms
+    /// are enough for every codec). Called before [`start`](Self::start), if at all. Containers that cannot say so
+    /// (ADTS, streamed MP3) play those packets too.
+    fn begin_at(&mut self, frame: i64) {
+        let _ = frame;
+    }
 
     /// Bytes that open the stream. Called once, first; `metadata` goes into it where the container has tags.
     fn start(&mut self, metadata: &Metadata, out: &mut Vec<u8>);
@@ -35,4 +49,56 @@ pub struct Patch {
     pub offset: u64,
     /// What belongs there.
     pub data: Vec<u8>,
+}
+
+/// The container in which a codec is streamed: MP3 and ADTS frames, Ogg, WAV without a length.
+pub fn for_stream(info: &SharedInfo) -> Box<dyn Muxer> {
+    match info.format.codec {
+        Codec::Mp3 => Box::new(mp3::Mp3Stream),
+        Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => Box::new(adts::Adts::new(info)),
+        _ => Box::new(wav::Wav::new(info, false)),
+    }
+}
+
+/// The container of a file by its extension (without the dot; `""` is the codec's usual one).
+pub fn for_file(info: &SharedInfo, extension: &str) -> Result<Box<dyn Muxer>, ContainerError> {
+    let codec = info.format.codec;
+    let accepted = extensions(codec);
+    let extension = extension.to_ascii_lowercase();
+    if !extension.is_empty() && !accepted.contains(&extension.as_str()) {
+        return Err(ContainerError {
+            codec,
+            extension,
+            accepted,
+        });
+    }
+    Ok(match codec {
+        Codec::Mp3 => Box::new(mp3::Mp3File::new(info)),
+        Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => Box::new(adts::Adts::new(info)),
+        _ => Box::new(wav::Wav::new(info, true)),
+    })
+}
+
+/// Extensions of the files that hold a codec; the first is the usual one.
+pub fn extensions(codec: Codec) -> &'static [&'static str] {
+    match codec {
+        Codec::Mp3 => &["mp3"],
+        Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => &["aac", "adts"],
+        Codec::Opus => &["opus", "ogg", "oga"],
+        Codec::Vorbis => &["ogg", "oga"],
+        Codec::Flac | Codec::Flac24 => &["flac", "oga", "ogg"],
+        Codec::PcmS16 | Codec::PcmS24 | Codec::PcmF32 => &["wav"],
+    }
+}
+
+/// A file that cannot hold a codec. The caller picks another extension or format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a .{extension} file cannot hold {codec}, give one of .{}", accepted.join(", ."))]
+pub struct ContainerError {
+    /// The codec.
+    pub codec: Codec,
+    /// The extension that was asked for.
+    pub extension: String,
+    /// Extensions that would do.
+    pub accepted: &'static [&'static str],
 }
