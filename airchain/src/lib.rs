@@ -1,1 +1,2 @@
 //! airchain
+pub mod config;

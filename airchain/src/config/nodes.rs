@@ -1,0 +1,116 @@
+//! The chain as declared: node types and parameters, by the table of nodes that the engine has.
+
+use std::collections::BTreeMap;
+
+use airchain_core::dsp::{self, NodeEntry, ParamId, ParamInfo, ParamKind};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::schema::any_of;
+
+/// A node of the chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeConfig {
+    /// Its name in the table of nodes.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it is in the chain at all.
+    pub enabled: bool,
+    /// The parameters that were set, by their name in the table: numbers, switches and words.
+    pub config: BTreeMap<String, Value>,
+}
+
+impl NodeConfig {
+    /// Its line in the table; `None` for a node that this build does not have, which the checker has warned of and
+    /// a host passes over.
+    pub fn entry(&self) -> Option<&'static NodeEntry> {
+        dsp::find(&self.kind)
+    }
+
+    /// The parameters to set, as [`dsp::Node::set`] takes them.
+    pub fn settings(&self) -> Vec<(ParamId, f32)> {
+        let params = self.entry().map_or(&[][..], |entry| entry.info.params);
+        let set = params.iter().enumerate();
+        set.filter_map(|(id, param)| Some((id, raw(param, self.config.get(param.name)?)?)))
+            .collect()
+    }
+}
+
+/// The nodes that airchain has or will have, for telling a node of another build from a slip of the pen.
+pub(crate) const VOCABULARY: &[&str] = &[
+    "agc",
+    "compressor",
+    "dc_blocker",
+    "de_esser",
+    "ducking",
+    "equalizer",
+    "expander",
+    "gain",
+    "gate",
+    "high_pass",
+    "high_shelf",
+    "limiter",
+    "loudness_normalize",
+    "low_pass",
+    "low_shelf",
+    "multiband_compressor",
+    "parametric_equalizer",
+    "silence_detector",
+    "stereo",
+];
+
+/// Names of all nodes: those of this build and those of others.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    dsp::NODES
+        .iter()
+        .map(|entry| entry.info.name)
+        .chain(VOCABULARY.iter().copied())
+}
+
+/// The parameter called `name`, by its own name or another spelling.
+pub(crate) fn param<'a>(params: &'a [ParamInfo], name: &str) -> Option<&'a ParamInfo> {
+    params
+        .iter()
+        .find(|param| param.name == name || param.aliases.contains(&name))
+}
+
+/// What a parameter accepts, in words that follow "give".
+pub(crate) fn accepted(param: &ParamInfo) -> String {
+    match param.kind {
+        ParamKind::Number { unit, min, max } => {
+            let space = if unit.is_empty() || unit.starts_with(':') {
+                ""
+            } else {
+                " "
+            };
+            format!("a number, {min} to {max}{space}{unit}")
+        }
+        ParamKind::Switch => "true or false".into(),
+        ParamKind::Choice(words) => any_of(words.iter()),
+    }
+}
+
+/// A checked value as the number that carries it in the engine.
+fn raw(param: &ParamInfo, value: &Value) -> Option<f32> {
+    match param.kind {
+        ParamKind::Number { .. } => value.as_f64().map(|number| number as f32),
+        ParamKind::Switch => value.as_bool().map(|on| if on { 1.0 } else { 0.0 }),
+        ParamKind::Choice(words) => {
+            let word = value.as_str()?;
+            words.iter().position(|w| *w == word).map(|index| index as f32)
+        }
+    }
+}
+
+/// A parameter's value when nobody sets it, as one would write it.
+pub(crate) fn default_of(param: &ParamInfo) -> String {
+    match param.kind {
+        ParamKind::Number { .. } => param.default.to_string(),
+        ParamKind::Switch => (param.default != 0.0).to_string(),
+        ParamKind::Choice(words) => words
+            .get(param.default as usize)
+            .copied()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}

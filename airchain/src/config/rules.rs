@@ -1,0 +1,216 @@
+//! What fields must mean together, once each of them is right by itself.
+
+use std::collections::HashMap;
+
+use super::encoding::{AudioFormat, Encoding};
+use super::problem::Severity;
+use super::secret::mask_url;
+use super::station::{HlsConfig, HlsContainer, OutputConfig, StationConfig, Store};
+
+/// A problem with the field it belongs to; the caller knows the line.
+pub(crate) struct Finding {
+    pub(crate) severity: Severity,
+    pub(crate) field: String,
+    pub(crate) value: Option<String>,
+    pub(crate) problem: String,
+    pub(crate) accepted: Option<String>,
+}
+
+/// Everything that is wrong with a station whose fields are right one by one.
+pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
+    let mut rules = Rules {
+        findings: Vec::new(),
+        taken: HashMap::new(),
+    };
+    let rate = config.station.sample_rate;
+    for (m, mount) in config.mounts.iter().enumerate() {
+        let place = format!("mounts[{m}]");
+        rules.unique(
+            &format!("{place}.id"),
+            &format!("mount {}", mount.id),
+            &mount.id,
+            "an id of its own",
+        );
+        for (o, output) in mount.outputs.iter().enumerate() {
+            let place = format!("{place}.outputs[{o}]");
+            if !output.is_built() {
+                rules.warn(
+                    format!("{place}.type"),
+                    format!("output {} is not in this build; it is passed over", output.kind()),
+                );
+                continue;
+            }
+            if let Some(encoding) = output.encoding() {
+                rules.encoding(&place, encoding, rate);
+            }
+            rules.output(&place, output, rate);
+        }
+    }
+    if config
+        .mounts
+        .iter()
+        .all(|mount| mount.outputs.iter().all(|output| !output.is_built()))
+    {
+        rules.warn(
+            "mounts".into(),
+            "no output: nothing of the station can be heard".into(),
+        );
+    }
+    rules.findings
+}
+
+struct Rules {
+    findings: Vec<Finding>,
+    /// Who has what only one output can have.
+    taken: HashMap<String, String>,
+}
+
+impl Rules {
+    fn error(&mut self, field: String, value: Option<&str>, problem: String, accepted: &str) {
+        let (value, accepted) = (value.map(mask_url), Some(accepted.to_owned()));
+        self.findings.push(Finding {
+            severity: Severity::Error,
+            field,
+            value,
+            problem,
+            accepted,
+        });
+    }
+
+    fn warn(&mut self, field: String, problem: String) {
+        self.findings.push(Finding {
+            severity: Severity::Warning,
+            field,
+            value: None,
+            problem,
+            accepted: None,
+        });
+    }
+
+    fn unique(&mut self, field: &str, thing: &str, value: &str, accepted: &str) {
+        match self.taken.get(thing) {
+            Some(first) => {
+                let problem = format!("{first} has it already");
+                self.error(field.to_owned(), Some(value), problem, accepted);
+            }
+            None => {
+                self.taken.insert(thing.to_owned(), field.to_owned());
+            }
+        }
+    }
+
+    fn encoding(&mut self, place: &str, encoding: &Encoding, station_rate_hz: u32) {
+        if let Err(invalid) = encoding.resolve(station_rate_hz) {
+            let field = format!("{place}.{}", invalid.field);
+            self.error(field, Some(&invalid.value), invalid.problem, &invalid.accepted);
+        }
+    }
+
+    fn output(&mut self, place: &str, output: &OutputConfig, rate: u32) {
+        match output {
+            OutputConfig::Icecast(icecast) => self.icecast(&format!("{place}.url"), &icecast.url),
+            OutputConfig::Hls(hls) => self.hls(place, hls, rate),
+            OutputConfig::Recording(recording) => {
+                let path = recording.path.to_string_lossy();
+                self.unique(
+                    &format!("{place}.path"),
+                    &format!("recording {path}"),
+                    &path,
+                    "a folder of its own",
+                );
+            }
+            OutputConfig::Http(http) => {
+                let path = http.path.clone();
+                let path = path.unwrap_or_else(|| format!("/live.{}", http.encoding.format.extension()));
+                let thing = format!("http {} {path}", http.listen);
+                self.unique(&format!("{place}.path"), &thing, &path, "a path of its own");
+            }
+            OutputConfig::Wav(wav) => {
+                let path = wav.path.to_string_lossy();
+                self.unique(
+                    &format!("{place}.path"),
+                    &format!("wav {path}"),
+                    &path,
+                    "a file of its own",
+                );
+            }
+            OutputConfig::Dash(_) | OutputConfig::Srt(_) => {}
+        }
+    }
+
+    fn icecast(&mut self, field: &str, text: &str) {
+        let Ok(url) = url::Url::parse(text) else { return };
+        if url.path().len() < 2 || url.path().ends_with('/') {
+            self.error(
+                field.to_owned(),
+                Some(text),
+                "names no mount".into(),
+                "a URL that ends with a mount: .../live",
+            );
+        }
+        if url.password().is_none_or(str::is_empty) {
+            let accepted = "icecast://source:PASSWORD@host:8000/mount";
+            self.error(field.to_owned(), Some(text), "holds no password".into(), accepted);
+        }
+        let server = format!(
+            "icecast {}:{} {}",
+            url.host_str().unwrap_or(""),
+            url.port().unwrap_or(8000),
+            url.path()
+        );
+        self.unique(field, &server, text, "a mount of its own");
+    }
+
+    fn hls(&mut self, place: &str, hls: &HlsConfig, rate: u32) {
+        let path = hls.path.to_string_lossy();
+        self.unique(
+            &format!("{place}.path"),
+            &format!("hls {path}"),
+            &path,
+            "a folder of its own",
+        );
+        if hls.container != HlsContainer::Ts {
+            let problem = "this build writes MPEG-TS segments only".to_owned();
+            let value = if hls.container == HlsContainer::Fmp4 {
+                "fmp4"
+            } else {
+                "packed"
+            };
+            self.error(format!("{place}.container"), Some(value), problem, "ts");
+        }
+        let renditions = hls.renditions.iter().enumerate();
+        let renditions =
+            renditions.map(|(r, rendition)| (format!("{place}.renditions[{r}]"), &rendition.encoding));
+        for (place, encoding) in std::iter::once((place.to_owned(), &hls.encoding)).chain(renditions) {
+            if place.ends_with(']') && place.contains(".renditions[") {
+                self.encoding(&place, encoding, rate);
+            }
+            if matches!(
+                encoding.format,
+                AudioFormat::Opus | AudioFormat::Flac | AudioFormat::Mp3
+            ) {
+                let problem = "this build's MPEG-TS segments do not carry it".to_owned();
+                let accepted = "aac, he-aac or he-aac-v2";
+                self.error(
+                    format!("{place}.format"),
+                    Some(encoding.format.name()),
+                    problem,
+                    accepted,
+                );
+            }
+        }
+        if hls.low_latency {
+            let problem = "low-latency HLS is not in this build; plain HLS is delivered".to_owned();
+            self.warn(format!("{place}.low_latency"), problem);
+        }
+        if !hls.renditions.is_empty() {
+            let problem =
+                "several renditions are not in this build; the output's own encoding is delivered".to_owned();
+            self.warn(format!("{place}.renditions"), problem);
+        }
+        if matches!(hls.store, Some(Store::S3 { .. })) {
+            let problem = "object stores are not in this build".to_owned();
+            self.error(format!("{place}.store.type"), Some("s3"), problem, "local");
+        }
+    }
+}

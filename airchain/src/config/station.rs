@@ -1,0 +1,344 @@
+//! A station as declared: the shape that YAML, Rust and the bindings share. The tables beside it describe every field
+//! to people; these are the same fields for programs, with defaults filled in.
+
+use std::path::PathBuf;
+
+use airchain_core::curve::Curve;
+use serde::{Deserialize, Serialize};
+
+use super::encoding::Encoding;
+use super::nodes::NodeConfig;
+
+/// One station: who it is, what it plays and where it goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StationConfig {
+    /// Who it is.
+    pub station: Identity,
+    /// Groups of outputs.
+    pub mounts: Vec<Mount>,
+    /// What is done to the sound.
+    pub dsp_graph: DspGraph,
+    /// What happens when a source fails.
+    pub failover: Failover,
+    /// The ladder; always the five tiers in their order.
+    pub priorities: Priorities,
+    /// What plays when nobody says otherwise.
+    pub automation: Automation,
+}
+
+/// Who a station is, and the format it runs at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Short name for logs, paths and metrics.
+    pub id: String,
+    /// Name for listeners.
+    pub name: String,
+    /// IANA time zone of its schedule and file names.
+    pub timezone: String,
+    /// Rate of the engine, in Hz.
+    pub sample_rate: u32,
+    /// Length of a block, in ms.
+    pub block_ms: u32,
+}
+
+/// A named group of outputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Short name.
+    pub id: String,
+    /// Name for listeners; the station's where empty.
+    pub name: String,
+    /// Where the programme goes.
+    pub outputs: Vec<OutputConfig>,
+}
+
+/// A place that the programme goes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OutputConfig {
+    /// A source connection to an Icecast server.
+    Icecast(IcecastConfig),
+    /// HLS segments and playlists.
+    Hls(HlsConfig),
+    /// Files of the programme, begun anew every so often.
+    Recording(RecordingConfig),
+    /// The built-in HTTP listener.
+    Http(HttpConfig),
+    /// One WAV file of the programme.
+    Wav(WavConfig),
+    /// MPEG-DASH; not in this build.
+    Dash(DashConfig),
+    /// SRT push; not in this build.
+    Srt(SrtConfig),
+}
+
+impl OutputConfig {
+    /// Its `type`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Icecast(_) => "icecast",
+            Self::Hls(_) => "hls",
+            Self::Recording(_) => "recording",
+            Self::Http(_) => "http",
+            Self::Wav(_) => "wav",
+            Self::Dash(_) => "dash",
+            Self::Srt(_) => "srt",
+        }
+    }
+
+    /// Whether this build has such outputs; a host passes over the others, and the checker has warned of them.
+    pub fn is_built(&self) -> bool {
+        !matches!(self, Self::Dash(_) | Self::Srt(_))
+    }
+
+    /// How its audio is encoded; `None` for [`WavConfig`], which has its own word for it.
+    pub fn encoding(&self) -> Option<&Encoding> {
+        match self {
+            Self::Icecast(output) => Some(&output.encoding),
+            Self::Hls(output) => Some(&output.encoding),
+            Self::Recording(output) => Some(&output.encoding),
+            Self::Http(output) => Some(&output.encoding),
+            Self::Dash(output) => Some(&output.encoding),
+            Self::Srt(output) => Some(&output.encoding),
+            Self::Wav(_) => None,
+        }
+    }
+}
+
+/// An Icecast mount to feed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IcecastConfig {
+    /// `icecast://user:password@host:port/mount`, `icecasts://` for TLS. Holds a password: never log it.
+    pub url: String,
+    /// How the source connects.
+    pub protocol: IcecastProtocol,
+    /// Name in the server's directory; the mount's, then the station's, where absent.
+    pub name: Option<String>,
+    /// Description in the server's directory.
+    pub description: Option<String>,
+    /// Genre in the server's directory.
+    pub genre: Option<String>,
+    /// Home page in the server's directory.
+    pub website: Option<String>,
+    /// Whether the server may list the mount.
+    pub public: bool,
+    /// How the audio is encoded.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// How an Icecast source connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IcecastProtocol {
+    /// HTTP `PUT` (Icecast 2.4 and later).
+    Put,
+    /// The legacy `SOURCE` method.
+    Source,
+}
+
+/// An HLS presentation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HlsConfig {
+    /// Folder of playlists and segments.
+    pub path: PathBuf,
+    /// Length of a segment, in seconds.
+    pub segment_duration_sec: f64,
+    /// Segments in the live window.
+    pub playlist_size: usize,
+    /// Segments kept after they leave the window.
+    pub retain_segments: usize,
+    /// Kind of segments.
+    pub container: HlsContainer,
+    /// Low-latency HLS; not in this build.
+    pub low_latency: bool,
+    /// Further renditions beside the output's own encoding; each is a folder below `path`.
+    pub renditions: Vec<Rendition>,
+    /// Where segments are stored; the folder `path` where absent.
+    pub store: Option<Store>,
+    /// How the audio is encoded.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// Kind of HLS segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HlsContainer {
+    /// MPEG-TS.
+    Ts,
+    /// Fragmented MP4 (CMAF); not in this build.
+    Fmp4,
+    /// Packed audio; not in this build.
+    Packed,
+}
+
+/// One encoding among several of an HLS presentation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// Its folder name.
+    pub name: String,
+    /// How the audio is encoded.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// Where segments are stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Store {
+    /// A folder; the output's own `path` where absent.
+    Local {
+        /// The folder.
+        path: Option<PathBuf>,
+    },
+    /// An S3 bucket; not in this build. Holds keys: never log it.
+    S3 {
+        /// Bucket.
+        bucket: String,
+        /// Put before every object's name.
+        prefix: String,
+        /// Region.
+        region: String,
+        /// Server, where it is not Amazon's.
+        endpoint: Option<String>,
+        /// Key id; the environment's where absent.
+        access_key_id: Option<String>,
+        /// Secret key; the environment's where absent.
+        secret_access_key: Option<String>,
+    },
+}
+
+/// Recordings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordingConfig {
+    /// Folder of the files.
+    pub path: PathBuf,
+    /// Length of a file, in minutes of the wall clock.
+    pub rotate_minutes: u32,
+    /// Files older than this many days are removed; 0 keeps them.
+    pub rotation_days: u32,
+    /// The oldest files are removed when the folder's recordings exceed this; 0 is no limit.
+    pub max_size_gb: f64,
+    /// How the audio is encoded.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// The built-in HTTP listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HttpConfig {
+    /// Address and port; outputs with the same one share a listener.
+    pub listen: String,
+    /// Path of the audio; `/live.` and the format's usual extension where absent.
+    pub path: Option<String>,
+    /// How the audio is encoded.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// One WAV file of the programme.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WavConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// How samples are written.
+    pub sample_format: SampleFormat,
+}
+
+/// How linear samples are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleFormat {
+    /// 16 bits, dithered.
+    S16,
+    /// 24 bits.
+    S24,
+    /// 32-bit float.
+    F32,
+}
+
+/// MPEG-DASH; not in this build.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashConfig {
+    /// Folder of manifest and segments.
+    pub path: PathBuf,
+    /// Length of a segment, in seconds.
+    pub segment_duration_sec: f64,
+    /// How the audio is encoded.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// SRT push; not in this build.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SrtConfig {
+    /// `srt://host:port`. May hold a passphrase: never log it.
+    pub url: String,
+    /// Receiver's buffer, in ms.
+    pub latency_ms: u32,
+    /// How the audio is encoded.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+}
+
+/// What is done to the sound, in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DspGraph {
+    /// The chain.
+    pub nodes: Vec<NodeConfig>,
+}
+
+/// What happens when a source fails.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failover {
+    /// How long a silent live source is waited for, in seconds.
+    pub live_timeout_sec: f64,
+    /// Whether automation takes over from a live source that is lost.
+    pub automation_fallback_enabled: bool,
+    /// Audio for when nothing else plays; a gentle tone where absent.
+    pub fallback_audio_path: Option<PathBuf>,
+    /// Whether it repeats.
+    pub fallback_audio_loop: bool,
+}
+
+/// The ladder, least number first on air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // The fields are the tiers' names.
+pub struct Priorities {
+    pub emergency: u8,
+    pub live_override: u8,
+    pub live_scheduled: u8,
+    pub automation: u8,
+    pub fallback: u8,
+}
+
+/// What plays when nobody says otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Automation {
+    /// Files, folders, playlists and URLs.
+    pub playlist: Vec<String>,
+    /// In which order.
+    pub order: Order,
+    /// Seed of the shuffle; a new order at every start where absent.
+    pub seed: Option<u64>,
+    /// Whether it begins again at its end.
+    #[serde(rename = "loop")]
+    pub repeat: bool,
+    /// Overlap of consecutive items, in seconds; 0 is gapless.
+    pub crossfade_sec: f64,
+    /// Shape of the fades.
+    pub curve: Curve,
+}
+
+/// Order of a playlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// As listed; folders by name.
+    Sequential,
+    /// Shuffled, every item once per round.
+    Shuffle,
+}

@@ -1,0 +1,606 @@
+//! Every field of a station file: its values, its default and what it is for. The station structs hold the same
+//! fields for programs.
+
+use super::schema::Kind::*;
+use super::schema::{Default, Field, Kind, Section};
+
+const fn field(name: &'static str, kind: Kind, default: Default, help: &'static str) -> Field {
+    Field {
+        name,
+        kind,
+        default,
+        help,
+    }
+}
+
+const NEEDED: Default = Default::Required;
+
+const fn is(value: &'static str) -> Default {
+    Default::Is(value)
+}
+
+const fn unset(meaning: &'static str) -> Default {
+    Default::None(meaning)
+}
+
+pub(crate) const STATION_FILE: Section = Section {
+    name: "station file",
+    help: "One station.",
+    fields: &[
+        field("station", Section(&STATION), NEEDED, "who it is"),
+        field("mounts", List(&Section(&MOUNT), 0), is(""), "groups of outputs"),
+        field(
+            "dsp_graph",
+            Section(&DSP_GRAPH),
+            is(""),
+            "what is done to the sound",
+        ),
+        field(
+            "failover",
+            Section(&FAILOVER),
+            is(""),
+            "what happens when a source fails",
+        ),
+        field(
+            "priorities",
+            Section(&PRIORITIES),
+            is(""),
+            "the ladder: the lowest number with audio is on air",
+        ),
+        field(
+            "automation",
+            Section(&AUTOMATION),
+            is(""),
+            "what plays when nobody says otherwise",
+        ),
+    ],
+};
+
+const STATION: Section = Section {
+    name: "station",
+    help: "Who the station is, and the format its engine runs at.",
+    fields: &[
+        field("id", Id, NEEDED, "short name in logs, paths and metrics"),
+        field("name", Text(200), unset("the id"), "name for listeners"),
+        field(
+            "timezone",
+            Timezone,
+            is("UTC"),
+            "time zone of its file names and schedule",
+        ),
+        field(
+            "sample_rate",
+            Integer {
+                min: 8000,
+                max: 192_000,
+                unit: "Hz",
+            },
+            is("48000"),
+            "rate of the engine",
+        ),
+        field(
+            "block_ms",
+            Integer {
+                min: 1,
+                max: 100,
+                unit: "ms",
+            },
+            is("10"),
+            "length of a block",
+        ),
+    ],
+};
+
+const MOUNT: Section = Section {
+    name: "mounts[]",
+    help: "A group of outputs that listeners know by one name.",
+    fields: &[
+        field("id", Id, NEEDED, "short name"),
+        field(
+            "name",
+            Text(200),
+            unset("the station's name"),
+            "name for listeners",
+        ),
+        field(
+            "outputs",
+            List(&Variants(OUTPUTS), 0),
+            is(""),
+            "where the programme goes",
+        ),
+    ],
+};
+
+const OUTPUTS: &[&Section] = &[&ICECAST, &HLS, &RECORDING, &HTTP, &WAV, &DASH, &SRT];
+
+// An output's encoding, with the formats that fit it.
+const BITRATE: Field = field(
+    "bitrate_kbps",
+    Integer {
+        min: 6,
+        max: 1024,
+        unit: "kbit/s",
+    },
+    unset("the format's usual: mp3, aac, vorbis 128; opus 96; he-aac 64; he-aac-v2 32"),
+    "bit rate; lossless formats have none",
+);
+const MODE: Field = field(
+    "mode",
+    Choice(&["cbr", "abr", "vbr"]),
+    unset("cbr for mp3 and aac, abr for opus and vorbis"),
+    "constant, average or variable bit rate",
+);
+const QUALITY: Field = field(
+    "quality",
+    Integer {
+        min: -1,
+        max: 10,
+        unit: "",
+    },
+    unset("mp3 2, vorbis 4"),
+    "with mode vbr: mp3 0 (best) to 9, vorbis -1 to 10 (best)",
+);
+const CHANNELS: Field = field(
+    "channels",
+    Integer {
+        min: 1,
+        max: 2,
+        unit: "",
+    },
+    is("2"),
+    "1 mono, 2 stereo",
+);
+const SAMPLE_RATE: Field = field(
+    "sample_rate",
+    Integer {
+        min: 8000,
+        max: 192_000,
+        unit: "Hz",
+    },
+    unset("the station's rate, or the nearest that the format has"),
+    "rate of this output",
+);
+
+const STREAM_FORMATS: Kind = Choice(&["mp3", "aac", "he-aac", "he-aac-v2", "opus", "vorbis", "flac"]);
+const FILE_FORMATS: Kind = Choice(&[
+    "mp3",
+    "aac",
+    "he-aac",
+    "he-aac-v2",
+    "opus",
+    "vorbis",
+    "flac",
+    "wav",
+]);
+const SEGMENT_FORMATS: Kind = Choice(&["aac", "he-aac", "he-aac-v2", "mp3", "opus", "flac"]);
+
+const ICECAST: Section = Section {
+    name: "icecast",
+    help: "A source connection to an Icecast server.",
+    fields: &[
+        field(
+            "url",
+            Url(&["icecast", "icecasts", "http", "https"]),
+            NEEDED,
+            "icecast://user:password@host:port/mount; icecasts for TLS",
+        ),
+        field(
+            "protocol",
+            Choice(&["put", "source"]),
+            is("put"),
+            "source is the method of servers before 2.4",
+        ),
+        field(
+            "name",
+            Text(200),
+            unset("the mount's name"),
+            "name in the server's directory",
+        ),
+        field(
+            "description",
+            Text(500),
+            unset("none"),
+            "description in the server's directory",
+        ),
+        field(
+            "genre",
+            Text(200),
+            unset("none"),
+            "genre in the server's directory",
+        ),
+        field(
+            "website",
+            Text(500),
+            unset("none"),
+            "home page in the server's directory",
+        ),
+        field(
+            "public",
+            Switch,
+            is("false"),
+            "whether the server may list the mount publicly",
+        ),
+        field("format", STREAM_FORMATS, is("mp3"), "codec"),
+        BITRATE,
+        MODE,
+        QUALITY,
+        CHANNELS,
+        SAMPLE_RATE,
+    ],
+};
+
+const HLS: Section = Section {
+    name: "hls",
+    help: "HLS segments and playlists (RFC 8216).",
+    fields: &[
+        field("path", Path, NEEDED, "folder of playlists and segments"),
+        field(
+            "segment_duration_sec",
+            Number {
+                min: 0.5,
+                max: 60.0,
+                unit: "s",
+            },
+            is("6"),
+            "length of a segment, to the nearest whole codec frame",
+        ),
+        field(
+            "playlist_size",
+            Integer {
+                min: 3,
+                max: 10_000,
+                unit: "segments",
+            },
+            is("6"),
+            "length of the live window",
+        ),
+        field(
+            "retain_segments",
+            Integer {
+                min: 0,
+                max: 100_000,
+                unit: "segments",
+            },
+            is("6"),
+            "segments kept after they leave the window",
+        ),
+        field(
+            "container",
+            Choice(&["ts", "fmp4", "packed"]),
+            is("ts"),
+            "kind of segments",
+        ),
+        field("low_latency", Switch, is("false"), "low-latency HLS"),
+        field(
+            "renditions",
+            List(&Section(&RENDITION), 0),
+            is(""),
+            "further encodings beside the output's own",
+        ),
+        field(
+            "store",
+            Variants(&[&STORE_LOCAL, &STORE_S3]),
+            unset("the folder `path`"),
+            "where segments are stored",
+        ),
+        field("format", SEGMENT_FORMATS, is("aac"), "codec"),
+        BITRATE,
+        MODE,
+        QUALITY,
+        CHANNELS,
+        SAMPLE_RATE,
+    ],
+};
+
+const RENDITION: Section = Section {
+    name: "hls renditions[]",
+    help: "One encoding among several of an HLS presentation.",
+    fields: &[
+        field("name", Id, NEEDED, "its folder's name"),
+        field("format", SEGMENT_FORMATS, is("aac"), "codec"),
+        BITRATE,
+        MODE,
+        QUALITY,
+        CHANNELS,
+        SAMPLE_RATE,
+    ],
+};
+
+const STORE_LOCAL: Section = Section {
+    name: "local",
+    help: "A folder.",
+    fields: &[field("path", Path, unset("the output's path"), "the folder")],
+};
+
+const STORE_S3: Section = Section {
+    name: "s3",
+    help: "An S3 bucket, or a server that speaks its protocol.",
+    fields: &[
+        field("bucket", Text(100), NEEDED, "bucket"),
+        field("prefix", Text(500), is("\"\""), "put before every object's name"),
+        field("region", Text(100), is("us-east-1"), "region"),
+        field("endpoint", Url(&["https", "http"]), unset("Amazon's"), "server"),
+        field("access_key_id", Secret, unset("AWS_ACCESS_KEY_ID"), "key id"),
+        field(
+            "secret_access_key",
+            Secret,
+            unset("AWS_SECRET_ACCESS_KEY"),
+            "secret key",
+        ),
+    ],
+};
+
+const RECORDING: Section = Section {
+    name: "recording",
+    help: "Timestamped files of the programme, rotated without losing a sample.",
+    fields: &[
+        field("path", Path, NEEDED, "folder of the files"),
+        field(
+            "rotate_minutes",
+            Integer {
+                min: 1,
+                max: 1440,
+                unit: "min",
+            },
+            is("60"),
+            "length of a file",
+        ),
+        field(
+            "rotation_days",
+            Integer {
+                min: 0,
+                max: 36_500,
+                unit: "days",
+            },
+            is("0"),
+            "files older than this are removed; 0 keeps them",
+        ),
+        field(
+            "max_size_gb",
+            Number {
+                min: 0.0,
+                max: 1_000_000.0,
+                unit: "GB",
+            },
+            is("0"),
+            "the oldest files are removed above this total; 0 is no limit",
+        ),
+        field("format", FILE_FORMATS, is("mp3"), "codec"),
+        BITRATE,
+        MODE,
+        QUALITY,
+        CHANNELS,
+        SAMPLE_RATE,
+    ],
+};
+
+const HTTP: Section = Section {
+    name: "http",
+    help: "The built-in listener: audio with ICY titles, a page with a player, HLS below /hls/.",
+    fields: &[
+        field(
+            "listen",
+            Address,
+            is("127.0.0.1:8000"),
+            "address and port; outputs with the same one share it",
+        ),
+        field(
+            "path",
+            MountPath,
+            unset("/live. and the format's extension"),
+            "path of the audio",
+        ),
+        field("format", STREAM_FORMATS, is("mp3"), "codec"),
+        BITRATE,
+        MODE,
+        QUALITY,
+        CHANNELS,
+        SAMPLE_RATE,
+    ],
+};
+
+const WAV: Section = Section {
+    name: "wav",
+    help: "One WAV file of the programme, at the station's rate.",
+    fields: &[
+        field("path", Path, NEEDED, "the file"),
+        field(
+            "sample_format",
+            Choice(&["s16", "s24", "f32"]),
+            is("s24"),
+            "16 bits dithered, 24 bits, 32-bit float",
+        ),
+    ],
+};
+
+const DASH: Section = Section {
+    name: "dash",
+    help: "MPEG-DASH.",
+    fields: &[
+        field("path", Path, NEEDED, "folder of manifest and segments"),
+        field(
+            "segment_duration_sec",
+            Number {
+                min: 0.5,
+                max: 60.0,
+                unit: "s",
+            },
+            is("6"),
+            "length of a segment",
+        ),
+        field("format", SEGMENT_FORMATS, is("aac"), "codec"),
+        BITRATE,
+        MODE,
+        QUALITY,
+        CHANNELS,
+        SAMPLE_RATE,
+    ],
+};
+
+const SRT: Section = Section {
+    name: "srt",
+    help: "SRT push of MPEG-TS.",
+    fields: &[
+        field("url", Url(&["srt"]), NEEDED, "srt://host:port"),
+        field(
+            "latency_ms",
+            Integer {
+                min: 20,
+                max: 60_000,
+                unit: "ms",
+            },
+            is("200"),
+            "the receiver's buffer",
+        ),
+        field(
+            "format",
+            Choice(&["aac", "he-aac", "he-aac-v2", "mp3"]),
+            is("aac"),
+            "codec",
+        ),
+        BITRATE,
+        MODE,
+        QUALITY,
+        CHANNELS,
+        SAMPLE_RATE,
+    ],
+};
+
+pub(crate) const DSP_GRAPH: Section = Section {
+    name: "dsp_graph",
+    help: "What is done to the sound, in order.",
+    fields: &[field("nodes", List(&DspNode, 0), is(""), "the chain")],
+};
+
+const FAILOVER: Section = Section {
+    name: "failover",
+    help: "What happens when a source fails.",
+    fields: &[
+        field(
+            "live_timeout_sec",
+            Number {
+                min: 0.0,
+                max: 3600.0,
+                unit: "s",
+            },
+            is("30"),
+            "how long a lost live source is waited for",
+        ),
+        field(
+            "automation_fallback_enabled",
+            Switch,
+            is("true"),
+            "whether automation takes over from a lost live source",
+        ),
+        field(
+            "fallback_audio_path",
+            Path,
+            unset("a gentle tone"),
+            "what plays when nothing else can",
+        ),
+        field("fallback_audio_loop", Switch, is("true"), "whether it repeats"),
+    ],
+};
+
+const PRIORITIES: Section = Section {
+    name: "priorities",
+    help: "The ladder. Its order is fixed; the section may be left out.",
+    fields: &[
+        field(
+            "emergency",
+            Integer {
+                min: 0,
+                max: 0,
+                unit: "",
+            },
+            is("0"),
+            "cuts in at the next block",
+        ),
+        field(
+            "live_override",
+            Integer {
+                min: 1,
+                max: 1,
+                unit: "",
+            },
+            is("1"),
+            "fades over the programme",
+        ),
+        field(
+            "live_scheduled",
+            Integer {
+                min: 2,
+                max: 2,
+                unit: "",
+            },
+            is("2"),
+            "fades over the programme",
+        ),
+        field(
+            "automation",
+            Integer {
+                min: 3,
+                max: 3,
+                unit: "",
+            },
+            is("3"),
+            "waits for the natural boundary",
+        ),
+        field(
+            "fallback",
+            Integer {
+                min: 4,
+                max: 4,
+                unit: "",
+            },
+            is("4"),
+            "when nothing else has audio",
+        ),
+    ],
+};
+
+const AUTOMATION: Section = Section {
+    name: "automation",
+    help: "What plays when nobody says otherwise.",
+    fields: &[
+        field(
+            "playlist",
+            List(&Source, 0),
+            is(""),
+            "files, folders, m3u or pls playlists, URLs",
+        ),
+        field(
+            "order",
+            Choice(&["sequential", "shuffle"]),
+            is("sequential"),
+            "as listed (folders by name), or shuffled",
+        ),
+        field(
+            "seed",
+            Integer {
+                min: 0,
+                max: i64::MAX,
+                unit: "",
+            },
+            unset("a new order at every start"),
+            "the same seed gives the same shuffle",
+        ),
+        field("loop", Switch, is("true"), "whether it begins again at its end"),
+        field(
+            "crossfade_sec",
+            Number {
+                min: 0.0,
+                max: 60.0,
+                unit: "s",
+            },
+            is("0"),
+            "overlap of items; 0 is gapless",
+        ),
+        field(
+            "curve",
+            Choice(&["equal_power", "linear", "logarithmic", "exponential", "s_curve"]),
+            is("equal_power"),
+            "shape of the fades",
+        ),
+    ],
+};

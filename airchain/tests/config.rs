@@ -1,0 +1,407 @@
+//! Station files: the sample of the interface, defaults, every kind of error with its place, and hostile text.
+
+use airchain::config::{self, AudioFormat, OutputConfig, Problem, Severity};
+use serde_json::json;
+
+/// A station file as people write it, with everything that has no default and much that has one.
+const SAMPLE: &str = r#"
+station: { id: "wgmr", name: "WGMR FM", timezone: "America/New_York" }
+
+mounts:
+  - id: "mount-main"
+    name: "Main 128k MP3"
+    outputs:
+      - { type: icecast, url: "icecast://source:password@localhost:8000/stream", format: mp3, bitrate_kbps: 128, channels: 2, sample_rate: 44100 }
+      - { type: hls, path: "/var/www/hls/wgmr", segment_duration_sec: 4, playlist_size: 6 }
+      - { type: recording, path: "/var/recordings/wgmr", format: mp3, bitrate_kbps: 192, rotation_days: 30, max_size_gb: 100 }
+
+dsp_graph:
+  nodes:
+    - { type: loudness_normalize, config: { target_lufs: -16.0, true_peak_limit_dbtp: -1.0, integrated_window_sec: 3.0 } }
+    - { type: agc,        config: { enabled: true, target_level_db: -14.0, max_gain_db: 12.0, attack_ms: 10, release_ms: 100 } }
+    - { type: compressor, config: { threshold_db: -20.0, ratio: 3.0, knee_db: 6.0, attack_ms: 5, release_ms: 50, makeup_gain_db: 2.0 } }
+    - { type: limiter,    config: { threshold_db: -1.0, lookahead_ms: 5, release_ms: 10 } }
+    - { type: silence_detector, config: { threshold_db: -40.0, duration_sec: 5.0, action: failover_to_fallback } }
+
+failover: { live_timeout_sec: 30, automation_fallback_enabled: true, fallback_audio_path: "/media/fallback.mp3", fallback_audio_loop: true }
+priorities: { emergency: 0, live_override: 1, live_scheduled: 2, automation: 3, fallback: 4 }
+"#;
+
+fn errors(text: &str) -> Vec<Problem> {
+    let errors = config::parse(text, "station.yaml").expect_err("should be refused");
+    errors
+        .problems
+        .into_iter()
+        .filter(|p| p.severity == Severity::Error)
+        .collect()
+}
+
+/// The one error of a text.
+fn error(text: &str) -> Problem {
+    let mut all = errors(text);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+/// A station with these lines below the obligatory ones; they begin on line 2.
+fn with(lines: &str) -> String {
+    format!("station: {{ id: s }}\n{lines}")
+}
+
+#[test]
+fn the_sample_loads_as_it_stands() {
+    let config = config::parse(SAMPLE, "wgmr.yaml").unwrap();
+    assert_eq!(config.station.id, "wgmr");
+    assert_eq!(
+        (config.station.sample_rate, config.station.block_ms),
+        (48_000, 10)
+    );
+    let outputs = &config.mounts[0].outputs;
+    let OutputConfig::Icecast(icecast) = &outputs[0] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(icecast.url, "icecast://source:password@localhost:8000/stream");
+    let format = icecast.encoding.resolve(48_000).unwrap();
+    assert_eq!((format.sample_rate_hz, format.channels), (44_100, 2));
+    let OutputConfig::Hls(hls) = &outputs[1] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(
+        (hls.segment_duration_sec, hls.playlist_size, hls.encoding.format),
+        (4.0, 6, AudioFormat::Aac)
+    );
+    let OutputConfig::Recording(recording) = &outputs[2] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(
+        (
+            recording.rotation_days,
+            recording.max_size_gb,
+            recording.rotate_minutes
+        ),
+        (30, 100.0, 60)
+    );
+    assert_eq!(config.dsp_graph.nodes.len(), 5);
+    assert!(config.failover.fallback_audio_loop);
+    assert_eq!(config.priorities.fallback, 4);
+    assert!(config.automation.repeat && config.automation.playlist.is_empty());
+}
+
+#[test]
+fn a_station_needs_no_more_than_an_id() {
+    let config = config::parse("station: { id: tiny }", "t").unwrap();
+    assert_eq!(
+        (config.station.name.as_str(), config.station.timezone.as_str()),
+        ("tiny", "UTC")
+    );
+    assert!(config.mounts.is_empty() && config.dsp_graph.nodes.is_empty());
+    assert_eq!(config.automation.crossfade_sec, 0.0);
+}
+
+#[test]
+fn a_program_gives_the_same_shape() {
+    let value =
+        json!({ "station": { "id": "py" }, "automation": { "playlist": ["a.mp3", "b"], "loop": false } });
+    let config = config::from_value(&value, "dict").unwrap();
+    assert_eq!(
+        (config.automation.playlist.len(), config.automation.repeat),
+        (2, false)
+    );
+    let wrong =
+        config::from_value(&json!({ "station": { "id": "py", "block_ms": "ten" } }), "dict").unwrap_err();
+    assert_eq!(wrong.problems[0].field, "station.block_ms");
+    assert_eq!(wrong.problems[0].line, None);
+    // What was understood, written down and read again, is the same.
+    let sample = config::parse(SAMPLE, "s").unwrap();
+    let outputs = &serde_json::to_value(&sample).unwrap()["mounts"];
+    let again = config::from_value(&json!({ "station": { "id": "x" }, "mounts": outputs }), "again").unwrap();
+    assert_eq!(again.mounts, sample.mounts);
+}
+
+#[test]
+fn errors_name_line_field_value_and_what_would_do() {
+    let text = with(
+        "mounts:\n  - id: m\n    outputs:\n      - { type: wav, path: a.wav }\n      - type: icecast\n        url: icecast://source:pw@host/live\n        bitrate_kbps: 9999\n",
+    );
+    let problem = error(&text);
+    assert_eq!((problem.line, problem.column), (Some(8), Some(23)));
+    assert_eq!(problem.field, "mounts[0].outputs[1].bitrate_kbps");
+    assert_eq!(problem.value.as_deref(), Some("9999"));
+    assert_eq!(
+        problem.accepted.as_deref(),
+        Some("a whole number, 6 to 1024 kbit/s")
+    );
+    assert_eq!(
+        config::parse(&text, "s.yaml").unwrap_err().to_string(),
+        "s.yaml:8:23: mounts[0].outputs[1].bitrate_kbps: \"9999\": out of range; give a whole number, 6 to 1024 kbit/s"
+    );
+}
+
+#[test]
+fn all_errors_come_at_once_in_the_order_of_the_file() {
+    let problems = errors(
+        "station: { id: 'a b', block_ms: 0, tz: UTC }\nmounts: 5\nautomation:\n  order: random\n  loop: maybe\n  crossfade_sec: .nan\n  order: shuffle\npriorities: { emergency: 4 }\nfallover: {}\n",
+    );
+    let fields: Vec<&str> = problems.iter().map(|p| p.field.as_str()).collect();
+    let expected = [
+        "station.id",
+        "station.block_ms",
+        "station.tz",
+        "mounts",
+        "automation.order",
+        "automation.loop",
+        "automation.crossfade_sec",
+        "automation.order",
+        "priorities.emergency",
+        "fallover",
+    ];
+    assert_eq!(fields, expected, "{problems:#?}");
+    assert_eq!(
+        problems.last().and_then(|p| p.accepted.as_deref()),
+        Some("failover, if that was meant")
+    );
+}
+
+#[test]
+fn unknown_words_find_their_neighbour() {
+    let suggestion = |text: &str| error(text).accepted.unwrap_or_default();
+    assert!(suggestion(&with("mount: []")).starts_with("mounts,"));
+    assert!(suggestion(&with("automation: { cross_fade: 3 }")).starts_with("crossfade_sec,"));
+    assert!(
+        suggestion(&with(
+            "mounts: [{ id: m, outputs: [{ type: icecst, url: 'icecast://s:p@h/m' }] }]"
+        ))
+        .starts_with("icecast,")
+    );
+    assert!(suggestion(&with("dsp_graph: { nodes: [{ type: compresor }] }")).starts_with("compressor,"));
+    assert!(suggestion(&with("dsp_graph: { nodes: [{ type: reverb }] }")).len() < 400);
+    assert_eq!(
+        error(&with("type: hls")).field,
+        "type",
+        "only variants have a type"
+    );
+}
+
+#[test]
+fn a_node_of_another_build_is_passed_over_with_a_warning() {
+    let text = with("dsp_graph: { nodes: [{ type: ducking, config: { depth_db: -12 } }] }");
+    if airchain_core::dsp::find("ducking").is_none() {
+        let report = config::parse(&text, "s").unwrap();
+        assert!(report.dsp_graph.nodes[0].entry().is_none());
+        assert!(report.dsp_graph.nodes[0].settings().is_empty());
+    }
+}
+
+#[test]
+fn fields_must_fit_each_other() {
+    let output = |o: &str| error(&with(&format!("mounts: [{{ id: m, outputs: [{o}] }}]")));
+    assert_eq!(
+        output("{ type: icecast, url: 'icecast://source:p@h:8000/' }").problem,
+        "names no mount"
+    );
+    assert_eq!(
+        output("{ type: icecast, url: 'icecast://h:8000/live' }").problem,
+        "holds no password"
+    );
+    assert_eq!(
+        output("{ type: icecast, url: 'ftp://s:p@h/live' }").problem,
+        "a URL of another scheme"
+    );
+    let problem = output("{ type: recording, path: r, format: flac, bitrate_kbps: 900 }");
+    assert_eq!(
+        (problem.field.as_str(), problem.problem.as_str()),
+        ("mounts[0].outputs[0].bitrate_kbps", "flac is lossless")
+    );
+    assert_eq!(
+        output("{ type: recording, path: r, format: opus, sample_rate: 44100 }")
+            .accepted
+            .as_deref(),
+        Some("48000 Hz")
+    );
+    assert_eq!(
+        output("{ type: hls, path: h, format: he-aac-v2, channels: 1 }").field,
+        "mounts[0].outputs[0].channels"
+    );
+    assert_eq!(
+        output("{ type: hls, path: h, container: fmp4 }")
+            .accepted
+            .as_deref(),
+        Some("ts")
+    );
+    assert_eq!(
+        output("{ type: hls, path: h }, { type: hls, path: h }").field,
+        "mounts[0].outputs[1].path"
+    );
+    assert_eq!(
+        error(&with("mounts: [{ id: a }, { id: a }]")).field,
+        "mounts[1].id"
+    );
+}
+
+#[test]
+fn one_mistake_is_one_error() {
+    // A bit rate out of range is not reported again as one that MP3 does not have.
+    assert_eq!(
+        error(&with(
+            "mounts: [{ id: m, outputs: [{ type: http, bitrate_kbps: 5000 }] }]"
+        ))
+        .problem,
+        "out of range"
+    );
+    assert_eq!(
+        error(&with("mounts: [{ id: m, outputs: [{ type: icecast }] }]")).field,
+        "mounts[0].outputs[0].url"
+    );
+    assert_eq!(error("mounts: []").field, "station");
+}
+
+#[test]
+fn the_environment_fills_in_values() {
+    // CARGO_PKG_NAME is set for every test that cargo runs.
+    let config = config::parse("station: { id: \"${CARGO_PKG_NAME}\", name: \"$${HOME}\" }", "s").unwrap();
+    assert_eq!(
+        (config.station.id.as_str(), config.station.name.as_str()),
+        ("airchain", "${HOME}")
+    );
+    let minor = "station: { id: s, block_ms: \"1${CARGO_PKG_VERSION_MAJOR}\" }";
+    assert_eq!(config::parse(minor, "s").unwrap().station.block_ms, 10);
+    let problem = error("station: { id: s }\nautomation: { playlist: [\"${NO_SUCH_NAME_9}/music\"] }");
+    assert_eq!(problem.field, "automation.playlist[0]");
+    assert_eq!(problem.problem, "${NO_SUCH_NAME_9} is not in the environment");
+    assert_eq!(
+        error("station: { id: s, name: \"${OPEN\" }").problem,
+        "a ${ without its }"
+    );
+}
+
+#[test]
+fn secrets_stay_secret() {
+    for text in [
+        with("mounts: [{ id: m, outputs: [{ type: icecast, url: 'icecast://source:hackme@/x' }] }]"),
+        with("mounts: [{ id: m, outputs: [{ type: icecast, url: 'source:hackme@host/x' }] }]"),
+        with("mounts: [{ id: m, outputs: [{ type: icecast, url: 'icecast://source:hackme@host/' }] }]"),
+        with(
+            "mounts: [{ id: m, outputs: [{ type: icecast, pasword: hackme, url: 'icecast://source:hackme@host/m' }] }]",
+        ),
+        with(
+            "mounts: [{ id: m, outputs: [{ type: hls, path: h, store: { type: s3, bucket: b, secret_access_key: \"hackme\\n\" } }] }]",
+        ),
+        with("mounts: [{ id: m, outputs: [icecast://source:hackme@host/x] }]"),
+    ] {
+        let errors = config::parse(&text, "s").unwrap_err();
+        assert!(
+            !format!("{errors} {errors:?} {}", serde_json::to_string(&errors).unwrap()).contains("hackme"),
+            "{errors}"
+        );
+    }
+    let config = config::parse(&SAMPLE.replace(":password@", ":hackme@"), "s").unwrap();
+    let explained = config::explain(&config);
+    assert!(
+        !explained.contains("hackme") && explained.contains("source:***@localhost"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn what_is_explained_is_a_station_file() {
+    let text = SAMPLE.replace(":password@", ":***@");
+    let config = config::parse(&text, "s").unwrap();
+    let explained = config::explain(&config);
+    assert_eq!(
+        config::parse(&explained, "explained").unwrap(),
+        config,
+        "{explained}"
+    );
+    assert!(explained.contains("block_ms: 10  # default"), "{explained}");
+    assert!(
+        explained.contains("# seed: not set (a new order at every start)"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn anchors_and_merges_work() {
+    let config = config::parse(
+        "station: { id: s }\nmounts:\n  - id: m\n    outputs:\n      - &rec { type: recording, path: a, format: flac }\n      - { <<: *rec, path: b }\n",
+        "s",
+    );
+    let config = config.unwrap();
+    let OutputConfig::Recording(second) = &config.mounts[0].outputs[1] else {
+        panic!()
+    };
+    assert_eq!(
+        (second.path.to_str(), second.encoding.format),
+        (Some("b"), AudioFormat::Flac)
+    );
+}
+
+#[test]
+fn hostile_text_is_refused_quickly() {
+    let bomb: String = (1..20).fold("a0: &a0 [x, x]\n".to_owned(), |text, level| {
+        format!(
+            "{text}a{level}: &a{level} [{}]\n",
+            vec![format!("*a{}", level - 1); 10].join(",")
+        )
+    });
+    assert!(error(&bomb).problem.contains("too many values"));
+    assert!(error(&"[".repeat(10_000)).line.is_some());
+    assert!(
+        error(&format!("a: {}1{}", "[".repeat(60), "]".repeat(60)))
+            .problem
+            .contains("nested")
+    );
+    assert!(error(&"x".repeat(2 << 20)).problem.contains("bytes"));
+    assert!(error("station: &s { id: *s }").line.is_some());
+    assert!(
+        error("station: {id: a}\n---\nstation: {id: b}\n")
+            .problem
+            .contains("second document")
+    );
+    assert!(
+        error("station: { id: !!python/object x }")
+            .problem
+            .contains("tag")
+    );
+    assert_eq!(error("station: [unclosed").field, "");
+    assert_eq!(error("").field, "station");
+    let many: String = (0..5000).map(|n| format!("unknown_{n}: 1\n")).collect();
+    assert!(errors(&many).len() <= 201);
+}
+
+#[test]
+fn files_are_found_beside_the_station_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.yaml");
+    std::fs::write(
+        &file,
+        "station: { id: s }\nautomation: { playlist: [music, /abs, 'http://h/x.mp3'] }\n",
+    )
+    .unwrap();
+    let playlist = config::load(&file).unwrap().automation.playlist;
+    assert_eq!(
+        playlist,
+        [
+            folder.path().join("music").to_str().unwrap(),
+            "/abs",
+            "http://h/x.mp3"
+        ]
+    );
+    let missing = config::load(&folder.path().join("none.yaml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.contains("none.yaml") && missing.contains("cannot be read"),
+        "{missing}"
+    );
+    std::fs::write(&file, b"\xff\xfe\x00").unwrap();
+    assert!(config::load(&file).unwrap_err().to_string().contains("not text"));
+}
+
+#[test]
+fn chains_come_as_list_or_section() {
+    for text in ["nodes: []", "[]", ""] {
+        assert_eq!(config::parse_chain(text, "c").unwrap(), [], "{text}");
+    }
+    let errors = config::parse_chain("- { type: nonsense_node_xyz }", "c").unwrap_err();
+    assert_eq!(errors.problems[0].field, "nodes[0].type");
+}
