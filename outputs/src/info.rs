@@ -26,19 +26,11 @@ pub struct Field {
 impl Field {
     /// A field that must be given.
     pub const fn required(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            required: true,
-            help,
-        }
+        Self { name, required: true, help }
     }
 
     /// A field that has a default.
     pub const fn optional(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            required: false,
-            help,
-        }
+        Self { name, required: false, help }
     }
 }

@@ -32,19 +32,8 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(limit: u64, keep: u64) -> Self {
-        let state = State {
-            parcels: VecDeque::new(),
-            frames: 0,
-            limit,
-            keep,
-            dropped: 0,
-            ended: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            filled: Notify::new(),
-            ended: watch::Sender::new(false),
-        }
+        let state = State { parcels: VecDeque::new(), frames: 0, limit, keep, dropped: 0, ended: false };
+        Self { state: Mutex::new(state), filled: Notify::new(), ended: watch::Sender::new(false) }
     }
 
     /// Takes a parcel; never waits. What comes after [`Parcel::End`] is ignored.
@@ -124,9 +113,7 @@ impl Queue {
     /// Takes a title from the front, if one is there.
     pub(crate) fn pop_title(&self) -> Option<Parcel> {
         let mut state = self.lock();
-        matches!(state.parcels.front(), Some(Parcel::Title { .. }))
-            .then(|| state.pop())
-            .flatten()
+        matches!(state.parcels.front(), Some(Parcel::Title { .. })).then(|| state.pop()).flatten()
     }
 
     /// From now on holds at most `limit` frames, and falls back to `keep` when it would be more.
@@ -170,13 +157,7 @@ impl State {
     }
 
     fn first_packet(&self) -> Option<&Packet> {
-        self.parcels.iter().find_map(|p| {
-            if let Parcel::Packet(packet) = p {
-                Some(packet)
-            } else {
-                None
-            }
-        })
+        self.parcels.iter().find_map(|p| if let Parcel::Packet(packet) = p { Some(packet) } else { None })
     }
 
     /// Drops the oldest audio until `keep` is left. The last title among it stays true, and the end stays the end.
@@ -211,21 +192,11 @@ mod tests {
     use super::*;
 
     fn packet(pts: i64) -> Parcel {
-        Parcel::Packet(Packet {
-            data: Bytes::from_static(b"x"),
-            pts,
-            duration: 10,
-        })
+        Parcel::Packet(Packet { data: Bytes::from_static(b"x"), pts, duration: 10 })
     }
 
     fn title(at: i64, text: &str) -> Parcel {
-        Parcel::Title {
-            at,
-            metadata: Arc::new(Metadata {
-                title: Some(text.into()),
-                ..Metadata::default()
-            }),
-        }
+        Parcel::Title { at, metadata: Arc::new(Metadata { title: Some(text.into()), ..Metadata::default() }) }
     }
 
     fn contents(queue: &Queue) -> Vec<String> {

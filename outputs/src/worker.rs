@@ -62,11 +62,7 @@ impl WorkerOptions {
 
     /// For archives: everything is kept as long as there is room, also while down.
     pub fn archive() -> Self {
-        Self {
-            queue: Duration::from_secs(60),
-            tail: Duration::from_secs(60),
-            ..Self::live()
-        }
+        Self { queue: Duration::from_secs(60), tail: Duration::from_secs(60), ..Self::live() }
     }
 
     /// The same, telling `on_health`.
@@ -92,11 +88,7 @@ pub fn spawn(
     let (abandon, abandoned) = watch::channel(false);
     let (running, done) = watch::channel(());
     let worker = Worker {
-        opening: Opening {
-            info,
-            epoch,
-            metadata: None,
-        },
+        opening: Opening { info, epoch, metadata: None },
         output,
         queue: queue.clone(),
         board: board.clone(),
@@ -108,13 +100,7 @@ pub fn spawn(
         worker.supervise(abandoned).await;
         drop(running);
     });
-    let handle = OutputHandle {
-        queue: queue.clone(),
-        board,
-        abandon,
-        done,
-        rate,
-    };
+    let handle = OutputHandle { queue: queue.clone(), board, abandon, done, rate };
     (ParcelSender { queue }, handle)
 }
 
@@ -269,13 +255,7 @@ impl Worker {
             self.reached(end);
         }
         let what = self.output.describe();
-        guarded(
-            &what,
-            "opening",
-            self.options.open_timeout,
-            self.output.open(&self.opening),
-        )
-        .await
+        guarded(&what, "opening", self.options.open_timeout, self.output.open(&self.opening)).await
     }
 
     /// Delivers until the end of the programme.
@@ -347,10 +327,7 @@ async fn guarded<T>(
             format!("{what}: {doing} took longer than {allowed:?}; check the other side and the way there")
         }
     };
-    Err(SinkError {
-        message,
-        retry: Retry::Soon,
-    })
+    Err(SinkError { message, retry: Retry::Soon })
 }
 
 /// Drops a sink; should that panic, the worker lives on.
@@ -370,10 +347,7 @@ struct LagWatch {
 
 impl LagWatch {
     fn new(dropped: u64) -> Self {
-        Self {
-            dropped,
-            lost_at: None,
-        }
+        Self { dropped, lost_at: None }
     }
 
     fn check(&mut self, dropped: u64, lags: bool, stable: Duration) -> Option<&'static str> {

@@ -53,23 +53,12 @@ impl Output for Simulated {
     }
 
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
-        let title = opening
-            .metadata
-            .as_ref()
-            .map(|m| m.one_line())
-            .unwrap_or_default();
+        let title = opening.metadata.as_ref().map(|m| m.one_line()).unwrap_or_default();
         note(&self.0, format!("open {title}").trim());
         let play = self.0.lock().unwrap().plays.pop_front().unwrap_or(Play::Good);
         match play {
-            Play::Refuse(retry) => Err(SinkError {
-                message: "refused".into(),
-                retry,
-            }),
-            play => Ok(Box::new(Actor {
-                log: self.0.clone(),
-                play,
-                taken: 0,
-            })),
+            Play::Refuse(retry) => Err(SinkError { message: "refused".into(), retry }),
+            play => Ok(Box::new(Actor { log: self.0.clone(), play, taken: 0 })),
         }
     }
 }
@@ -85,10 +74,7 @@ impl Sink for Actor {
     async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError> {
         match self.play {
             Play::Fail(n) if self.taken == n => {
-                return Err(SinkError {
-                    message: "broken pipe".into(),
-                    retry: Retry::Soon,
-                });
+                return Err(SinkError { message: "broken pipe".into(), retry: Retry::Soon });
             }
             Play::Panic(n) if self.taken == n => panic!("a sink panics"),
             Play::Stall(n) if self.taken == n => std::future::pending().await,
@@ -101,10 +87,7 @@ impl Sink for Actor {
     }
 
     async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
-        note(
-            &self.log,
-            format!("title {} {}", at / i64::from(STEP), metadata.one_line()),
-        );
+        note(&self.log, format!("title {} {}", at / i64::from(STEP), metadata.one_line()));
         Ok(())
     }
 
@@ -133,37 +116,14 @@ fn rig_with(plays: &[Play], options: WorkerOptions) -> Rig {
         plays: plays.iter().copied().collect(),
         ..Log::default()
     }));
-    let format = Format {
-        codec: Codec::Mp3,
-        bitrate: Bitrate::Cbr(128),
-        sample_rate_hz: RATE,
-        channels: 2,
-    };
-    let info = Arc::new(StreamInfo {
-        format,
-        delay: 0,
-        packet_frames: Some(STEP),
-        headers: Vec::new(),
-    });
+    let format = Format { codec: Codec::Mp3, bitrate: Bitrate::Cbr(128), sample_rate_hz: RATE, channels: 2 };
+    let info = Arc::new(StreamInfo { format, delay: 0, packet_frames: Some(STEP), headers: Vec::new() });
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = events.clone();
     let options = options.telling(Arc::new(move |event| seen.lock().unwrap().push(event)));
     let output = Box::new(Simulated(log.clone()));
-    let (sender, handle) = spawn(
-        &Handle::current(),
-        "out",
-        output,
-        info,
-        Timestamp::UNIX_EPOCH,
-        options,
-    );
-    Rig {
-        log,
-        sender,
-        handle,
-        events,
-        next: 0,
-    }
+    let (sender, handle) = spawn(&Handle::current(), "out", output, info, Timestamp::UNIX_EPOCH, options);
+    Rig { log, sender, handle, events, next: 0 }
 }
 
 impl Rig {
@@ -178,14 +138,8 @@ impl Rig {
     }
 
     fn title(&mut self, text: &str) {
-        let metadata = Arc::new(Metadata {
-            title: Some(text.into()),
-            ..Metadata::default()
-        });
-        self.sender.send(Parcel::Title {
-            at: i64::from(self.next * STEP),
-            metadata,
-        });
+        let metadata = Arc::new(Metadata { title: Some(text.into()), ..Metadata::default() });
+        self.sender.send(Parcel::Title { at: i64::from(self.next * STEP), metadata });
     }
 
     /// Real-time audio for a while.
@@ -197,31 +151,16 @@ impl Rig {
     }
 
     fn lines(&self) -> Vec<String> {
-        self.log
-            .lock()
-            .unwrap()
-            .lines
-            .iter()
-            .map(|(_, line)| line.clone())
-            .collect()
+        self.log.lock().unwrap().lines.iter().map(|(_, line)| line.clone()).collect()
     }
 
     fn times_of(&self, what: &str) -> Vec<f64> {
         let log = self.log.lock().unwrap();
-        log.lines
-            .iter()
-            .filter(|(_, line)| line.starts_with(what))
-            .map(|(at, _)| at.as_secs_f64())
-            .collect()
+        log.lines.iter().filter(|(_, line)| line.starts_with(what)).map(|(at, _)| at.as_secs_f64()).collect()
     }
 
     fn healths(&self) -> Vec<Health> {
-        self.events
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|event| event.health)
-            .collect()
+        self.events.lock().unwrap().iter().map(|event| event.health).collect()
     }
 
     /// Packets delivered, in order.
@@ -243,16 +182,9 @@ async fn delivers_all_in_order_and_closes_at_the_end() {
     rig.handle.ended().await;
     assert_eq!(rig.lines(), ["open one", "0", "1", "title 2 two", "2", "close"]);
     let stats = rig.handle.stats();
-    assert_eq!(
-        (stats.bytes, stats.packets, stats.dropped_frames, stats.reconnects),
-        (30, 3, 0, 0)
-    );
+    assert_eq!((stats.bytes, stats.packets, stats.dropped_frames, stats.reconnects), (30, 3, 0, 0));
     assert_eq!(rig.healths(), [Health::Up]);
-    assert_eq!(
-        rig.handle.health(),
-        Health::Down,
-        "after the end nothing is delivered"
-    );
+    assert_eq!(rig.handle.health(), Health::Down, "after the end nothing is delivered");
     assert_eq!(stats.last_error, None);
 }
 
@@ -260,15 +192,10 @@ async fn delivers_all_in_order_and_closes_at_the_end() {
 async fn dropping_the_sender_ends_the_output() {
     let mut rig = rig(&[]);
     rig.packet();
-    let Rig {
-        log, sender, handle, ..
-    } = rig;
+    let Rig { log, sender, handle, .. } = rig;
     drop(sender);
     handle.ended().await;
-    assert_eq!(
-        log.lock().unwrap().lines.last().map(|(_, l)| l.as_str()),
-        Some("close")
-    );
+    assert_eq!(log.lock().unwrap().lines.last().map(|(_, l)| l.as_str()), Some("close"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,16 +210,7 @@ async fn reopens_with_the_title_that_is_true_and_loses_nothing_in_a_short_failur
     rig.sender.send(Parcel::End);
     rig.handle.ended().await;
     let lines = rig.lines();
-    let head = [
-        "open first",
-        "0",
-        "1",
-        "2",
-        "title 3 second",
-        "open second",
-        "3",
-        "4",
-    ];
+    let head = ["open first", "0", "1", "2", "title 3 second", "open second", "3", "4"];
     assert_eq!(lines[..head.len()], head);
     assert_eq!(rig.delivered(), (0..53).collect::<Vec<_>>(), "each packet once");
     assert_eq!(rig.handle.stats().reconnects, 1);
@@ -317,17 +235,9 @@ async fn pauses_grow_and_stale_audio_is_not_sent() {
     let first = rig.delivered()[0];
     let age_s = opened[8] - f64::from(first) * 0.02;
     assert!((1.8..=2.1).contains(&age_s), "audio was {age_s} s old");
-    assert_eq!(
-        rig.handle.stats().dropped_frames,
-        u64::from(first * STEP),
-        "all before it is counted"
-    );
+    assert_eq!(rig.handle.stats().dropped_frames, u64::from(first * STEP), "all before it is counted");
     assert_eq!(rig.lines()[8], "open new");
-    assert_eq!(
-        rig.healths(),
-        [Health::Down, Health::Up],
-        "a refusal like the last is not told again"
-    );
+    assert_eq!(rig.healths(), [Health::Down, Health::Up], "a refusal like the last is not told again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -347,12 +257,7 @@ async fn pauses_start_small_again_after_a_stable_time() {
     let mut rig = rig(&[&refused[..], &[Play::Fail(600), Play::Good]].concat());
     rig.play(30).await;
     let opened = rig.times_of("open");
-    let broke = rig
-        .times_of("")
-        .into_iter()
-        .take_while(|t| *t < opened[6])
-        .last()
-        .expect("a time");
+    let broke = rig.times_of("").into_iter().take_while(|t| *t < opened[6]).last().expect("a time");
     assert!(opened[6] - broke < 0.5, "{opened:?}, broke at {broke}");
 }
 
@@ -364,12 +269,7 @@ async fn a_panic_is_a_failure_and_a_packet_that_causes_it_is_not_tried_for_ever(
     rig.handle.ended().await;
     assert_eq!(rig.delivered(), (0..100).filter(|n| *n != 2).collect::<Vec<_>>());
     assert_eq!(rig.handle.stats().dropped_frames, u64::from(STEP));
-    assert!(
-        rig.handle
-            .stats()
-            .last_error
-            .is_some_and(|e| e.contains("simulated") && e.contains("panic"))
-    );
+    assert!(rig.handle.stats().last_error.is_some_and(|e| e.contains("simulated") && e.contains("panic")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -378,12 +278,7 @@ async fn a_stalled_peer_fails_after_the_write_timeout() {
     rig.play(15).await;
     let opened = rig.times_of("open");
     assert!((10.0..10.6).contains(&(opened[1] - 0.1)), "{opened:?}");
-    assert!(
-        rig.handle
-            .stats()
-            .last_error
-            .is_some_and(|e| e.contains("longer than 10s"))
-    );
+    assert!(rig.handle.stats().last_error.is_some_and(|e| e.contains("longer than 10s")));
     assert_eq!(rig.handle.health(), Health::Up);
 }
 
@@ -398,10 +293,7 @@ async fn a_slow_peer_is_degraded_and_hears_few_gaps() {
     assert!((3..=10).contains(&gaps), "{gaps} gaps");
     let stats = rig.handle.stats();
     assert!(stats.queued_s <= 10.0, "{stats:?}");
-    assert!(
-        (15.0..30.0).contains(&(stats.dropped_frames as f64 / f64::from(RATE))),
-        "{stats:?}"
-    );
+    assert!((15.0..30.0).contains(&(stats.dropped_frames as f64 / f64::from(RATE))), "{stats:?}");
     assert_eq!(rig.healths()[..2], [Health::Up, Health::Degraded]);
 }
 
@@ -425,11 +317,7 @@ async fn a_stalled_peer_cannot_hold_up_the_end() {
     let start = Instant::now();
     rig.handle.stop(true);
     rig.handle.ended().await;
-    assert!(
-        start.elapsed() <= Duration::from_millis(10_100),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() <= Duration::from_millis(10_100), "{:?}", start.elapsed());
     assert_eq!(rig.handle.health(), Health::Down);
 }
 

@@ -31,11 +31,7 @@ impl Icecast {
             // As root, the server becomes `nobody`, who must still be able to write its logs.
             let open = std::fs::Permissions::from_mode(0o777);
             std::fs::set_permissions(dir.path(), open).expect("permissions of a temporary directory");
-            let mut server = Self {
-                child: None,
-                dir,
-                port: free_port(),
-            };
+            let mut server = Self { child: None, dir, port: free_port() };
             std::fs::write(server.config(), server.xml(sources)).expect("icecast's configuration");
             if server.restart() {
                 return server;
@@ -90,15 +86,10 @@ impl Icecast {
     /// `/status-json.xsl`: what it says about its mounts.
     pub fn status(&self) -> String {
         let mut stream = TcpStream::connect(self.address()).expect("icecast listens");
-        stream
-            .write_all(b"GET /status-json.xsl HTTP/1.0\r\n\r\n")
-            .expect("a request");
+        stream.write_all(b"GET /status-json.xsl HTTP/1.0\r\n\r\n").expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("a status in UTF-8");
-        answer
-            .split_once("\r\n\r\n")
-            .map(|(_, body)| body.to_owned())
-            .expect("a body")
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a body")
     }
 
     /// Waits for the status to hold `text`.
@@ -113,19 +104,13 @@ impl Icecast {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!(
-            "icecast's status does not come to hold {text:?}: {}\n{}",
-            self.status(),
-            self.log()
-        );
+        panic!("icecast's status does not come to hold {text:?}: {}\n{}", self.status(), self.log());
     }
 
     /// Listens to a mount. `icy` asks for titles in band.
     pub fn listen(&self, mount: &str, icy: bool) -> Listener {
         let mut stream = TcpStream::connect(self.address()).expect("icecast listens");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         let icy = if icy { "Icy-MetaData: 1\r\n" } else { "" };
         write!(stream, "GET {mount} HTTP/1.0\r\n{icy}\r\n").expect("a request");
         let mut stream = BufReader::new(stream);
@@ -178,11 +163,7 @@ impl Listener {
     /// The next `count` bytes, or those up to the end.
     pub fn take(&mut self, count: usize) -> Vec<u8> {
         let mut data = Vec::new();
-        self.stream
-            .by_ref()
-            .take(count as u64)
-            .read_to_end(&mut data)
-            .expect("audio");
+        self.stream.by_ref().take(count as u64).read_to_end(&mut data).expect("audio");
         data
     }
 
@@ -198,20 +179,10 @@ impl Listener {
         let interval = self
             .head
             .lines()
-            .find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("icy-metaint:")?
-                    .trim()
-                    .parse()
-                    .ok()
-            })
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("icy-metaint:")?.trim().parse().ok())
             .expect("icy-metaint in the answer");
         loop {
-            assert_eq!(
-                self.take(interval).len(),
-                interval,
-                "the audio ended before a title came"
-            );
+            assert_eq!(self.take(interval).len(), interval, "the audio ended before a title came");
             let length = usize::from(self.take(1)[0]) * 16;
             if length > 0 {
                 let block = self.take(length);
@@ -247,11 +218,7 @@ impl FakeServer {
                 });
             }
         });
-        Self {
-            address,
-            heads,
-            connections,
-        }
+        Self { address, heads, connections }
     }
 
     /// Where it listens.
@@ -283,8 +250,5 @@ pub fn read_head(stream: &mut impl Read) -> String {
 
 /// A port that nothing listens on now.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
-        .port()
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a free port").port()
 }

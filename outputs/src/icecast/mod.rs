@@ -1,28 +1,88 @@
 //! Icecast source client: audio to a mount of an Icecast server.
+//!
+//! It speaks on a raw socket, as HTTP libraries would send the audio in chunks, which Icecast takes for audio. Titles go
+//! in band where the container carries them (Ogg), otherwise beside the audio by `/admin/metadata`, when the audio that
+//! they belong to is sent.
+//!
+//! Icecast keeps the names and titles of MP3 and AAC mounts in ISO 8859-1 unless its configuration gives the mount a
+//! `<charset>UTF-8</charset>`; what airchain sends is UTF-8 and says so.
 
+mod config;
+mod link;
+mod request;
+mod sink;
+mod titles;
+mod tls;
+
+use std::sync::Arc;
+
+use airchain_codecs::Codec;
+use airchain_codecs::container;
+use async_trait::async_trait;
+
+pub use config::{IcecastConfig, InvalidIcecast, Protocol};
+
+use self::config::Target;
+use self::link::Link;
+use self::sink::IcecastSink;
 use crate::info::{Field, SinkInfo};
+use crate::sink::{Opening, Output, Retry, Sink, SinkError};
 
 /// Its line in the table of sinks.
 pub const INFO: SinkInfo = SinkInfo {
     name: "icecast",
     summary: "sends to a mount of an Icecast server, with titles, and reconnects by itself",
     fields: &[
-        Field::required(
-            "url",
-            "icecast://user:password@host:port/mount; icecast+tls:// for TLS",
-        ),
+        Field::required("url", "icecast://user:password@host:port/mount; icecast+tls:// for TLS"),
         Field::optional("name", "name of the station; the station's own by default"),
         Field::optional("description", "what listeners read about it"),
         Field::optional("genre", "genre"),
         Field::optional("homepage", "address of the station's web page"),
         Field::optional("public", "list it in public directories: true or false (default)"),
-        Field::optional(
-            "protocol",
-            "put (default), or source for servers before Icecast 2.4",
-        ),
-        Field::optional(
-            "ca_file",
-            "PEM file of certificates to trust beside the system's, for TLS",
-        ),
+        Field::optional("protocol", "put (default), or source for servers before Icecast 2.4"),
+        Field::optional("ca_file", "PEM file of certificates to trust beside the system's, for TLS"),
     ],
 };
+
+/// An Icecast mount to feed.
+pub struct IcecastOutput {
+    config: IcecastConfig,
+    target: Target,
+}
+
+impl IcecastOutput {
+    /// Checks the configuration. Nothing is connected yet.
+    pub fn new(config: IcecastConfig) -> Result<Self, InvalidIcecast> {
+        let target = Target::parse(&config.url)?;
+        Ok(Self { config, target })
+    }
+}
+
+#[async_trait]
+impl Output for IcecastOutput {
+    fn describe(&self) -> String {
+        format!("icecast at {}", self.target)
+    }
+
+    async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
+        let format = &opening.info.format;
+        let in_band = match format.codec {
+            Codec::Mp3 | Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => false,
+            Codec::PcmS16 | Codec::PcmS24 | Codec::PcmF32 => {
+                let message =
+                    format!("{}: Icecast carries no PCM; choose mp3, aac, opus or flac", self.describe());
+                return Err(SinkError { message, retry: Retry::Seldom });
+            }
+            _ => true,
+        };
+        let muxer = container::for_stream(&opening.info);
+        let link = Link::new(self.target.clone(), self.config.ca_file.clone(), self.describe()).await?;
+        let mut peer = link.connect().await?;
+        let head = request::source(&self.config, &self.target, muxer.mime(), format);
+        link.ask(peer.as_mut(), &head).await?.accept(link.what(), self.config.protocol)?;
+        // A quarter of a second: Icecast shows a title only with the audio that follows it.
+        let lead = u64::from(format.sample_rate_hz / 4);
+        let metadata = opening.metadata.as_ref();
+        Ok(Box::new(IcecastSink::new(Arc::new(link), peer, muxer, metadata, in_band, lead)))
+    }
+}
