@@ -1,123 +1,100 @@
 //! True peaks: how high the waveform rises between its samples.
 //!
-//! ITU-R BS.1770-5, Annex 2, asks for at least four times oversampling. Here it is five times, by a longer filter than the
-//! Annex's example so that peaks near the top of the band count too, and a parabola through the highest point
-//! and its neighbours finds the crest between the points.
+//! ITU-R BS.1770-5, Annex 2, asks for at least four times oversampling. Here it is five times, and a parabola through the
+//! highest point and its neighbours finds the crest between the points. The Annex's example filter of 12 taps per
+//! point reads peaks near the top of the band up to a decibel low; this one has 96. As that is much work, a short
+//! filter first picks the intervals that may matter.
 
 use crate::Stereo;
 
-/// Samples that each interpolated point is computed from.
-pub(super) const TAPS: usize = 48;
-const HALF: usize = TAPS / 2;
-/// Points per sample interval.
+/// Points per sample interval, counting one of the two samples.
 const POINTS: usize = 5;
 /// Frames computed side by side.
 const LANES: usize = 4;
+/// Half the taps of the short filter and of the long one.
+const SHORT: usize = 8;
+const LONG: usize = 48;
 /// The most frames per call of [`TruePeak::measure`].
 pub(super) const CHUNK: usize = 64;
 
-/// Shape of the Kaiser window: the transition band is narrow, the ripple in the pass-band below 0.02 dB.
-const KAISER_BETA: f64 = 4.0;
-
+/// How much higher a crest may be than the short filter reads it: what it misses lies next to half the sample rate.
+const DOUBT: f32 = 1.4;
 /// What the parabola may add to the highest point.
 const PARABOLA: f32 = 1.1;
 
 /// Finds the true peak of each sample interval.
 pub(super) struct TruePeak {
-    /// For each pair of samples around the interval, the even and odd halves of points 1 and 2. Points 4 and 3 are
-    /// their mirror images: `even * sum - odd * difference` instead of `even * sum + odd * difference`.
-    coefficients: [[f32; 4]; HALF],
-    /// No point is higher than this times the highest sample.
+    short: Interpolator<SHORT>,
+    long: Interpolator<LONG>,
+    /// A crest is surely below this times the highest sample.
     bound: f32,
-    /// The last `TAPS` frames, then the chunk, then room for the last group of lanes.
-    history: [Stereo; TAPS + CHUNK + LANES],
-    /// Point 4 of the interval before the next one, unless it was not computed.
-    before: Option<Stereo>,
+    /// The last `2 * LONG` frames, then the chunk, then room for the last group of lanes.
+    history: [Stereo; 2 * LONG + CHUNK + LANES],
 }
 
 impl TruePeak {
     /// Frames from a sample going in to the interval after it coming out.
-    pub(super) const LATENCY: usize = HALF;
+    pub(super) const LATENCY: usize = LONG;
 
     pub(super) fn new() -> Self {
-        let mut coefficients = [[0.0; 4]; HALF];
-        let mut magnitudes = [0.0_f32; 2];
-        for (k, pair) in coefficients.iter_mut().enumerate() {
-            for p in 1..=2 {
-                let offset = p as f64 / POINTS as f64;
-                let near = kernel(k as f64 - (HALF - 1) as f64 - offset);
-                let far = kernel((TAPS - 1 - k) as f64 - (HALF - 1) as f64 - offset);
-                pair[2 * p - 2] = ((near + far) / 2.0) as f32;
-                pair[2 * p - 1] = ((near - far) / 2.0) as f32;
-                magnitudes[p - 1] += (near.abs() + far.abs()) as f32;
-            }
-        }
-        Self {
-            coefficients,
-            bound: PARABOLA * magnitudes[0].max(magnitudes[1]),
-            history: [[0.0; 2]; TAPS + CHUNK + LANES],
-            before: None,
-        }
+        let short = Interpolator::new();
+        let bound = DOUBT * short.bound();
+        Self { short, long: Interpolator::new(), bound, history: [[0.0; 2]; 2 * LONG + CHUNK + LANES] }
     }
 
     pub(super) fn reset(&mut self) {
-        self.history = [[0.0; 2]; TAPS + CHUNK + LANES];
-        self.before = None;
+        self.history.fill([0.0; 2]);
     }
 
     /// Takes the next frames (at most [`CHUNK`]) and puts into `peaks`, for each, the highest magnitude of either
-    /// channel from the frame [`LATENCY`](Self::LATENCY) earlier up to the one after that. Where all of it is surely below
-    /// `ceiling`, 0 stands instead, which saves the work.
+    /// channel from the frame [`LATENCY`](Self::LATENCY) earlier up to the one after that; or 0 where that is
+    /// below `ceiling`.
     pub(super) fn measure(&mut self, frames: &[Stereo], ceiling: f32, peaks: &mut [f32; CHUNK]) {
         let count = frames.len().min(CHUNK);
-        self.history[TAPS..TAPS + count].copy_from_slice(&frames[..count]);
-        let highest =
-            self.history[..TAPS + count].iter().fold(0.0_f32, |peak, f| peak.max(f[0].abs().max(f[1].abs())));
-        if highest * self.bound <= ceiling {
-            *peaks = [0.0; CHUNK];
-            self.before = None;
-        } else {
-            let mut before = self.before.unwrap_or_else(|| self.points(0)[3][0]);
+        self.history[2 * LONG..2 * LONG + count].copy_from_slice(&frames[..count]);
+        peaks.fill(0.0);
+        let highest = self.history[..2 * LONG + count].as_flattened().iter().fold(0.0, |h, s| s.abs().max(h));
+        if highest * self.bound > ceiling {
+            let mut suspects = [false; CHUNK];
             for start in (0..count).step_by(LANES) {
-                let points = self.points(start + 1);
+                let points = self.short.points(&self.history[start + 1 + LONG - SHORT..]);
                 for lane in 0..LANES.min(count - start) {
-                    let at = start + 1 + lane + HALF - 1;
-                    let [p1, p2, p3, p4] = points.map(|point| point[lane]);
-                    let curve = [before, self.history[at], p1, p2, p3, p4, self.history[at + 1]];
-                    peaks[start + lane] = (0..2)
-                        .map(|channel| crest(&curve.map(|point| point[channel]), ceiling))
-                        .fold(0.0, f32::max);
-                    before = p4;
+                    let curve = [self.history[start + lane + LONG], points[0][lane], points[1][lane]];
+                    let curve =
+                        [curve, [points[2][lane], points[3][lane], self.history[start + lane + LONG + 1]]];
+                    let reading = curve.as_flattened().as_flattened().iter().fold(0.0, |h, s| s.abs().max(h));
+                    suspects[start + lane] = reading * DOUBT > ceiling;
                 }
             }
-            self.before = Some(before);
+            self.look_closely(&suspects[..count], ceiling, peaks);
         }
-        self.history.copy_within(count..TAPS + count, 0);
+        self.history.copy_within(count..2 * LONG + count, 0);
     }
 
-    /// Points 1 to 4 of the intervals of [`LANES`] frames, whose first window begins at `start` in the history.
-    #[inline]
-    fn points(&self, start: usize) -> [[Stereo; LANES]; POINTS - 1] {
-        let mut even = [[0.0_f32; 2 * LANES]; 2];
-        let mut odd = even;
-        for (k, &[even1, odd1, even2, odd2]) in self.coefficients.iter().enumerate() {
-            let near: &[Stereo] = &self.history[start + k..start + k + LANES];
-            let far: &[Stereo] = &self.history[start + TAPS - 1 - k..start + TAPS - 1 - k + LANES];
-            let (near, far) = (near.as_flattened(), far.as_flattened());
-            for i in 0..2 * LANES {
-                let (sum, difference) = (near[i] + far[i], near[i] - far[i]);
-                even[0][i] += even1 * sum;
-                odd[0][i] += odd1 * difference;
-                even[1][i] += even2 * sum;
-                odd[1][i] += odd2 * difference;
+    /// Measures the intervals of `suspects` with the long filter.
+    fn look_closely(&self, suspects: &[bool], ceiling: f32, peaks: &mut [f32; CHUNK]) {
+        let mut at = 0;
+        while at < suspects.len() {
+            if !suspects[at] {
+                at += 1;
+                continue;
             }
+            // A crest next to the interval's first sample needs the point before that, so one lane is the interval
+            // before.
+            let points = self.long.points(&self.history[at..]);
+            for lane in 1..LANES {
+                let interval = at + lane - 1;
+                if suspects.get(interval) == Some(&true) {
+                    let sample = interval + LONG;
+                    let [p1, p2, p3, p4] = points.map(|point| point[lane]);
+                    let curve =
+                        [points[3][lane - 1], self.history[sample], p1, p2, p3, p4, self.history[sample + 1]];
+                    let crest = |channel: usize| crest(&curve.map(|point| point[channel]), ceiling);
+                    peaks[interval] = crest(0).max(crest(1));
+                }
+            }
+            at += LANES - 1;
         }
-        let point = |p: usize, sign: f32| {
-            std::array::from_fn(|lane| {
-                std::array::from_fn(|c| even[p][2 * lane + c] + sign * odd[p][2 * lane + c])
-            })
-        };
-        [point(0, 1.0), point(1, 1.0), point(1, -1.0), point(0, -1.0)]
     }
 }
 
@@ -142,13 +119,70 @@ fn crest(curve: &[f32; POINTS + 2], ceiling: f32) -> f32 {
     if is_crest { peak + (slope * slope / (8.0 * bend.abs())).min(peak * (PARABOLA - 1.0)) } else { peak }
 }
 
-/// The interpolation kernel `x` samples from its centre: a sinc under a Kaiser window (Kaiser and Schafer 1980).
-fn kernel(x: f64) -> f64 {
-    let position = x / HALF as f64;
+/// Computes points 1 to 4 of a sample interval from `HALF` samples on either side.
+struct Interpolator<const HALF: usize> {
+    /// For each pair of samples around the interval, the even and odd halves of points 1 and 2. Points 4 and 3 are
+    /// their mirror images: `even * sum - odd * difference` instead of `even * sum + odd * difference`.
+    coefficients: [[f32; 4]; HALF],
+}
+
+impl<const HALF: usize> Interpolator<HALF> {
+    fn new() -> Self {
+        let coefficients = std::array::from_fn(|k| {
+            let half = |p: f64, sign: f64| {
+                let near = kernel(k as f64 - (HALF - 1) as f64 - p / POINTS as f64, HALF);
+                let far = kernel((HALF - k) as f64 - p / POINTS as f64, HALF);
+                ((near + sign * far) / 2.0) as f32
+            };
+            [half(1.0, 1.0), half(1.0, -1.0), half(2.0, 1.0), half(2.0, -1.0)]
+        });
+        Self { coefficients }
+    }
+
+    /// No point is higher than this times the highest sample.
+    fn bound(&self) -> f32 {
+        let sum = |p: usize| {
+            self.coefficients.iter().map(|c| (c[p] + c[p + 1]).abs() + (c[p] - c[p + 1]).abs()).sum::<f32>()
+        };
+        sum(0).max(sum(2)).max(1.0)
+    }
+
+    /// The points of [`LANES`] intervals in a row; `history` begins with the first sample that the first of them
+    /// needs.
+    #[inline]
+    fn points(&self, history: &[Stereo]) -> [[Stereo; LANES]; POINTS - 1] {
+        let history = &history[..2 * HALF - 1 + LANES];
+        let (mut even, mut odd) = ([[0.0_f32; 2 * LANES]; 2], [[0.0_f32; 2 * LANES]; 2]);
+        for (k, &[even1, odd1, even2, odd2]) in self.coefficients.iter().enumerate() {
+            let near = history[k..k + LANES].as_flattened();
+            let far = history[2 * HALF - 1 - k..2 * HALF - 1 - k + LANES].as_flattened();
+            for i in 0..2 * LANES {
+                let (sum, difference) = (near[i] + far[i], near[i] - far[i]);
+                even[0][i] += even1 * sum;
+                odd[0][i] += odd1 * difference;
+                even[1][i] += even2 * sum;
+                odd[1][i] += odd2 * difference;
+            }
+        }
+        let point = |p: usize, sign: f32| {
+            std::array::from_fn(|lane| {
+                std::array::from_fn(|c| even[p][2 * lane + c] + sign * odd[p][2 * lane + c])
+            })
+        };
+        [point(0, 1.0), point(1, 1.0), point(1, -1.0), point(0, -1.0)]
+    }
+}
+
+/// The interpolation kernel `x` samples from its centre: a sinc under a Kaiser window (Kaiser and Schafer 1980) that
+/// reaches `half` samples. The window is a wide one: a narrow transition to half the sample rate matters more here than
+/// ripple, which is below 0.03 dB.
+fn kernel(x: f64, half: usize) -> f64 {
+    const BETA: f64 = 3.0;
+    let position = x / half as f64;
     if position.abs() >= 1.0 {
         return 0.0;
     }
-    let window = bessel_i0(KAISER_BETA * (1.0 - position * position).sqrt()) / bessel_i0(KAISER_BETA);
+    let window = bessel_i0(BETA * (1.0 - position * position).sqrt()) / bessel_i0(BETA);
     let angle = std::f64::consts::PI * x;
     if angle == 0.0 { 1.0 } else { window * angle.sin() / angle }
 }
