@@ -1,4 +1,17 @@
 //! Decoders: files in, stereo frames at the file's own rate out.
+//!
+//! symphonia parses the containers and decodes most codecs; libopus decodes Opus, and FDK (feature `aac`) decodes
+//! HE-AAC and multichannel AAC. `track` lays their packets on one gapless timeline.
+
+mod codec;
+mod downmix;
+#[cfg(feature = "aac")]
+mod fdk;
+mod mp4;
+mod reader;
+mod tags;
+mod track;
+mod wave;
 
 use std::path::Path;
 
@@ -84,10 +97,97 @@ pub enum DecodeError {
     },
 }
 
-/// Opens an audio file.
+/// A kind of file that can be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecoderInfo {
+    /// Codec, as in [`TrackInfo::codec`].
+    pub codec: &'static str,
+    /// Container, as in [`TrackInfo::container`].
+    pub container: &'static str,
+    /// File extensions it usually has.
+    pub extensions: &'static [&'static str],
+    /// What tells its true start and end, to the frame.
+    pub gapless: &'static str,
+}
+
+const fn kind(
+    codec: &'static str,
+    container: &'static str,
+    extensions: &'static [&'static str],
+    gapless: &'static str,
+) -> DecoderInfo {
+    DecoderInfo {
+        codec,
+        container,
+        extensions,
+        gapless,
+    }
+}
+
+/// Every kind of file that can be decoded.
+pub const DECODERS: &[DecoderInfo] = &[
+    kind(
+        "mp3",
+        "mp3",
+        &["mp3"],
+        "LAME tag; without one, encoder delay and padding are heard",
+    ),
+    kind(
+        "mp2",
+        "mp2",
+        &["mp2", "mpa"],
+        "nothing: encoder delay and padding are heard",
+    ),
+    kind(
+        "aac",
+        "adts",
+        &["aac", "adts"],
+        "nothing: encoder delay and padding are heard",
+    ),
+    kind(
+        "he-aac",
+        "adts",
+        &["aac", "adts"],
+        "nothing: encoder delay and padding are heard",
+    ),
+    kind(
+        "he-aac-v2",
+        "adts",
+        &["aac", "adts"],
+        "nothing: encoder delay and padding are heard",
+    ),
+    kind("aac", "mp4", &["m4a", "mp4", "m4b"], "iTunSMPB tag or edit list"),
+    kind(
+        "he-aac",
+        "mp4",
+        &["m4a", "mp4", "m4b"],
+        "iTunSMPB tag or edit list, and the delay of SBR",
+    ),
+    kind(
+        "he-aac-v2",
+        "mp4",
+        &["m4a", "mp4", "m4b"],
+        "iTunSMPB tag or edit list, and the delay of SBR",
+    ),
+    kind("alac", "mp4", &["m4a", "mp4"], "exact by nature"),
+    kind("flac", "flac", &["flac"], "exact by nature"),
+    kind("flac", "ogg", &["oga", "ogg"], "exact by nature"),
+    kind("vorbis", "ogg", &["ogg", "oga"], "granule positions"),
+    kind("opus", "ogg", &["opus", "ogg"], "pre-skip and granule positions"),
+    kind("pcm", "wav", &["wav", "wave"], "exact by nature"),
+    kind("pcm", "aiff", &["aiff", "aif", "aifc"], "exact by nature"),
+    kind("pcm", "caf", &["caf"], "exact by nature"),
+];
+
+/// Whether a file extension (any case) is one of [`DECODERS`].
+pub fn is_audio_extension(extension: &str) -> bool {
+    DECODERS
+        .iter()
+        .flat_map(|kind| kind.extensions)
+        .any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+/// Opens an audio file, whatever its name says it is.
 pub fn open(path: &Path) -> Result<Box<dyn Decoder>, DecodeError> {
-    Err(DecodeError::Unknown {
-        path: path.display().to_string(),
-        message: "no decoder".into(),
-    })
+    Ok(Box::new(track::Track::open(path)?))
 }

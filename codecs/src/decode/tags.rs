@@ -1,0 +1,162 @@
+//! Tags of every kind to [`Metadata`] and a replay gain.
+
+use airchain_core::item::Metadata;
+use symphonia::core::meta::{MetadataRevision, RawValue, StandardTag, Tag};
+
+/// Longest value kept, in bytes: a title is one line, not a book.
+const MAX_VALUE: usize = 1024;
+/// Most values kept beside title, artist and album.
+const MAX_EXTRA: usize = 64;
+
+/// R128 gains refer to -23 LUFS, ReplayGain 2 to -18 LUFS (RFC 7845, 5.2.1).
+const R128_TO_REPLAYGAIN_DB: f64 = 5.0;
+
+/// What a file's tags say.
+#[derive(Default)]
+pub(super) struct Tags {
+    pub(super) metadata: Metadata,
+    pub(super) replaygain_db: Option<f64>,
+    /// iTunes' gapless note, unparsed.
+    pub(super) smpb: Option<String>,
+    /// Whether ffmpeg wrote the file.
+    pub(super) by_ffmpeg: bool,
+}
+
+impl Tags {
+    /// Takes in a set of tags. What an earlier set says stands.
+    pub(super) fn add(&mut self, revision: &MetadataRevision) {
+        let mut fresh = Metadata::default();
+        let tracks = revision.per_track.iter().flat_map(|track| &track.metadata.tags);
+        for tag in revision.media.tags.iter().chain(tracks) {
+            self.add_tag(tag, &mut fresh);
+        }
+        self.metadata = std::mem::take(&mut self.metadata).or(&fresh);
+    }
+
+    fn add_tag(&mut self, tag: &Tag, fresh: &mut Metadata) {
+        let key = tag.raw.key.to_ascii_lowercase();
+        let Some(value) = text(&tag.raw.value) else { return };
+        if key.ends_with("itunsmpb") {
+            self.smpb.get_or_insert(value);
+            return;
+        }
+        if key == "r128_track_gain" {
+            let gain = value
+                .parse::<i16>()
+                .ok()
+                .map(|q| f64::from(q) / 256.0 + R128_TO_REPLAYGAIN_DB);
+            self.replaygain_db = self.replaygain_db.or(gain);
+            return;
+        }
+        match &tag.std {
+            Some(StandardTag::TrackTitle(_)) => append(&mut fresh.title, value),
+            Some(StandardTag::Artist(_)) => append(&mut fresh.artist, value),
+            Some(StandardTag::Album(_)) => append(&mut fresh.album, value),
+            Some(StandardTag::ReplayGainTrackGain(_)) => {
+                self.replaygain_db = self.replaygain_db.or_else(|| decibels(&value));
+            }
+            Some(std) => {
+                self.by_ffmpeg |= matches!(std, StandardTag::Encoder(_)) && value.starts_with("Lavf");
+                let (name, value) = named(std, value);
+                extra(fresh, name, value);
+            }
+            None => extra(
+                fresh,
+                snake_case(tag.raw.key.rsplit(':').next().unwrap_or_default()),
+                value,
+            ),
+        }
+    }
+}
+
+fn extra(fresh: &mut Metadata, name: String, value: String) {
+    if name.is_empty() || (fresh.extra.len() >= MAX_EXTRA && !fresh.extra.contains_key(&name)) {
+        return;
+    }
+    let mut slot = fresh.extra.remove(&name);
+    append(&mut slot, value);
+    fresh.extra.extend(slot.map(|value| (name, value)));
+}
+
+/// Several values of one name (two artists, say) become one line.
+fn append(slot: &mut Option<String>, value: String) {
+    match slot {
+        None => *slot = Some(value),
+        Some(present) if *present == value || present.len() + value.len() > MAX_VALUE => {}
+        Some(present) => {
+            present.push_str("; ");
+            present.push_str(&value);
+        }
+    }
+}
+
+fn text(value: &RawValue) -> Option<String> {
+    let text = match value {
+        RawValue::Binary(_) | RawValue::Flag => return None,
+        RawValue::StringList(list) => list.join("; "),
+        other => other.to_string(),
+    };
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    let mut end = text.len().min(MAX_VALUE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (end > 0).then(|| text[..end].to_owned())
+}
+
+/// Name and value of a known tag: the variant's name, and for numbers the number without the "of how many".
+fn named(tag: &StandardTag, raw: String) -> (String, String) {
+    let shown = format!("{tag:?}");
+    let (name, inner) = shown.split_once('(').unwrap_or((&shown, ""));
+    let inner = inner.trim_end_matches(')');
+    let value = if inner.parse::<u64>().is_ok() {
+        inner.to_owned()
+    } else {
+        raw
+    };
+    (snake_case(name), value)
+}
+
+fn snake_case(name: &str) -> String {
+    let mut out = String::new();
+    let mut previous_lower = false;
+    for c in name.chars().take(64) {
+        if c.is_ascii_alphanumeric() {
+            if c.is_ascii_uppercase() && previous_lower {
+                out.push('_');
+            }
+            previous_lower = c.is_ascii_lowercase();
+            out.push(c.to_ascii_lowercase());
+        } else if !out.is_empty() && !out.ends_with('_') {
+            out.push('_');
+            previous_lower = false;
+        }
+    }
+    out.truncate(out.trim_end_matches('_').len());
+    out
+}
+
+/// The number in "-7.03 dB".
+fn decibels(value: &str) -> Option<f64> {
+    let number = value
+        .trim()
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
+    number.parse::<f64>().ok().filter(|db| db.abs() <= 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_gains_are_read() {
+        assert_eq!(snake_case("AlbumArtist"), "album_artist");
+        assert_eq!(snake_case("REPLAYGAIN_ALBUM_PEAK"), "replaygain_album_peak");
+        assert_eq!(snake_case("catalog #"), "catalog");
+        assert_eq!(decibels("-7.03 dB"), Some(-7.03));
+        assert_eq!(decibels("+1.5dB"), Some(1.5));
+        assert_eq!(decibels("NaN dB"), None);
+        let (name, value) = named(&StandardTag::TrackNumber(3), "3/12".into());
+        assert_eq!((name.as_str(), value.as_str()), ("track_number", "3"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Decoders against sample-exact references: files made by the usual encoders from synthesized tones.
+
+mod cue;
+mod damage;
+mod formats;
+mod gapless;
+mod kit;
