@@ -6,6 +6,7 @@
 mod disk;
 pub mod health;
 pub mod hls;
+pub mod http;
 pub mod icecast;
 pub mod info;
 mod queue;
@@ -13,4 +14,4 @@ pub mod sink;
 pub mod worker;
 
 /// Every kind of output: a sink is one file or folder and one line here.
-pub const SINKS: &[info::SinkInfo] = &[icecast::INFO, hls::INFO];
+pub const SINKS: &[info::SinkInfo] = &[icecast::INFO, hls::INFO, http::INFO];

@@ -1,0 +1,203 @@
+//! Serves the directory of an HLS output: playlists and segments, nothing else.
+//!
+//! A name is served only if it is plain (letters, digits, `-`, `_`, `.`; no leading dot), has a known extension and,
+//! with every link followed, still lies in the directory.
+
+use std::path::{Path, PathBuf};
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom, Take};
+
+/// Bytes read at a time.
+const BLOCK: u64 = 64 * 1024;
+
+/// A directory under a path of the listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Dir {
+    /// Path without a trailing slash.
+    pub(crate) prefix: String,
+    pub(crate) root: PathBuf,
+    /// Name of the playlist to begin with, where known.
+    pub(crate) playlist: Option<String>,
+}
+
+/// The rest of `path` below `prefix`.
+pub(crate) fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix)?.strip_prefix('/')
+}
+
+struct Kind {
+    mime: &'static str,
+    cache: &'static str,
+}
+
+/// Playlists change, segments never do under the same name. An initialisation segment may, when an encoder is
+/// configured anew.
+fn kind(name: &str) -> Option<Kind> {
+    const CHANGES: &str = "no-cache";
+    const FIXED: &str = "public, max-age=31536000, immutable";
+    let (mime, cache) = match name.rsplit_once('.')?.1 {
+        "m3u8" => ("application/vnd.apple.mpegurl", CHANGES),
+        "ts" => ("video/mp2t", FIXED),
+        "m4s" => ("video/mp4", FIXED),
+        "mp4" => ("video/mp4", CHANGES),
+        "aac" => ("audio/aac", FIXED),
+        "mp3" => ("audio/mpeg", FIXED),
+        _ => return None,
+    };
+    Some(Kind { mime, cache })
+}
+
+/// The file that a (still percent-encoded) relative path names; a plain name needs no encoding, so none is accepted.
+fn resolve(root: &Path, relative: &str) -> Option<PathBuf> {
+    let plain = |name: &str| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        !name.is_empty() && !name.starts_with('.') && name.bytes().all(known)
+    };
+    relative.split('/').all(plain).then(|| root.join(relative))
+}
+
+async fn open(root: &Path, relative: &str) -> Option<(File, u64)> {
+    let path = resolve(root, relative)?;
+    let root = tokio::fs::canonicalize(root).await.ok()?;
+    let path = tokio::fs::canonicalize(path).await.ok()?;
+    if !path.starts_with(root) || !tokio::fs::metadata(&path).await.ok()?.is_file() {
+        return None;
+    }
+    let file = File::open(path).await.ok()?;
+    let length = file.metadata().await.ok()?.len();
+    Some((file, length))
+}
+
+/// A part of a file: first byte and length.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Bytes(u64, u64),
+    Unsatisfiable,
+}
+
+/// A single byte range (RFC 9110, section 14.2). Anything odd is ignored, as the RFC allows.
+fn part(headers: &HeaderMap, length: u64) -> Part {
+    let range = headers
+        .get(RANGE)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("bytes="));
+    // `parse` takes a sign, the grammar does not.
+    let range = range.filter(|range| !range.contains('+'));
+    let Some((from, to)) = range.and_then(|range| range.split_once('-')) else {
+        return Part::Whole;
+    };
+    let (from, to) = match (from.parse::<u64>(), to.parse::<u64>()) {
+        (Ok(from), Ok(to)) if from <= to => (from, to.saturating_add(1).min(length)),
+        (Ok(from), Err(_)) if to.is_empty() => (from, length),
+        (Err(_), Ok(last)) if from.is_empty() => (length.saturating_sub(last), length),
+        _ => return Part::Whole,
+    };
+    if from < to {
+        Part::Bytes(from, to - from)
+    } else {
+        Part::Unsatisfiable
+    }
+}
+
+/// Answers for `relative` below the directory; `None` if there is nothing to serve by that name.
+pub(crate) async fn serve(
+    dir: &Dir,
+    relative: &str,
+    headers: &HeaderMap,
+    body: bool,
+) -> Option<Response<Body>> {
+    let kind = kind(relative)?;
+    let (mut file, length) = open(&dir.root, relative).await?;
+    let (status, from, count) = match part(headers, length) {
+        Part::Whole => (StatusCode::OK, 0, length),
+        Part::Bytes(from, count) => (StatusCode::PARTIAL_CONTENT, from, count),
+        Part::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+    };
+    file.seek(SeekFrom::Start(from)).await.ok()?;
+    let mut response = Response::new(if body {
+        contents(file.take(count))
+    } else {
+        Body::empty()
+    });
+    *response.status_mut() = status;
+    let out = response.headers_mut();
+    out.insert(CONTENT_TYPE, HeaderValue::from_static(kind.mime));
+    out.insert(CACHE_CONTROL, HeaderValue::from_static(kind.cache));
+    out.insert(CONTENT_LENGTH, count.into());
+    out.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let range = match status {
+        StatusCode::PARTIAL_CONTENT => Some(format!("bytes {from}-{}/{length}", from + count - 1)),
+        StatusCode::RANGE_NOT_SATISFIABLE => Some(format!("bytes */{length}")),
+        _ => None,
+    };
+    if let Some(value) = range.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        out.insert(CONTENT_RANGE, value);
+    }
+    Some(response)
+}
+
+fn contents(file: Take<File>) -> Body {
+    Body::from_stream(stream::try_unfold(file, |mut file| async move {
+        let want = usize::try_from(file.limit().min(BLOCK)).unwrap_or(0);
+        let mut block = Vec::with_capacity(want);
+        file.read_buf(&mut block).await?;
+        let more = (!block.is_empty()).then(|| (Bytes::from(block), file));
+        Ok::<_, std::io::Error>(more)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(value: &str, length: u64) -> Part {
+        part(&HeaderMap::from_iter([(RANGE, value.parse().unwrap())]), length)
+    }
+
+    #[test]
+    fn ranges() {
+        assert_eq!(range("bytes=0-0", 10), Part::Bytes(0, 1));
+        assert_eq!(range("bytes=4-", 10), Part::Bytes(4, 6));
+        assert_eq!(range("bytes=-3", 10), Part::Bytes(7, 3));
+        assert_eq!(range("bytes=-30", 10), Part::Bytes(0, 10));
+        assert_eq!(range("bytes=5-99999999999999999", 10), Part::Bytes(5, 5));
+        assert_eq!(range("bytes=10-", 10), Part::Unsatisfiable);
+        assert_eq!(range("bytes=0-18446744073709551615", 0), Part::Unsatisfiable);
+        for odd in [
+            "bytes=5-4",
+            "bytes=a-b",
+            "lines=0-1",
+            "bytes=0-1,3-4",
+            "bytes=-",
+            "bytes=+1-",
+        ] {
+            assert_eq!(range(odd, 10), Part::Whole, "{odd}");
+        }
+    }
+
+    #[test]
+    fn only_plain_names() {
+        let root = Path::new("/r");
+        assert_eq!(resolve(root, "a/b-1_2.ts"), Some("/r/a/b-1_2.ts".into()));
+        for bad in [
+            "",
+            "..",
+            "../x.ts",
+            "a/../x.ts",
+            ".x.ts",
+            "a//x.ts",
+            "/etc/x.ts",
+            "%2e%2e/x.ts",
+            "a\\x.ts",
+        ] {
+            assert_eq!(resolve(root, bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The built-in HTTP listener: one command needs no other server.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/` | a page: player, what is on air, level meters, health of the outputs |
+//! | `/live.mp3` and the like | a [mount](Listener::mount): the programme for as long as one listens |
+//! | `/hls/...` | the [directory](Listener::serve_dir) of an HLS output |
+//! | `/status.json`, `/events` | what the page shows: snapshot and server-sent events ([`state`]) |
+//! | `/status-json.xsl` | the mounts as Icecast tells of them |
+//!
+//! ```text
+//! Sink ─► Muxer ─► Ring of chunks (shared bytes, ~15 s) ─┬► Reader ─► connection
+//!                   one per mount                        └► Reader + ICY titles ─► connection
+//! ```
+
+mod files;
+mod icy;
+mod listener;
+mod mount;
+mod ring;
+mod route;
+pub mod state;
+mod status;
+
+use std::time::Duration;
+
+pub use listener::{ListenError, Listener, MountError};
+pub use mount::{MountHandle, MountMeta, MountOutput};
+pub use state::StateHandle;
+
+use crate::info::{Field, SinkInfo};
+
+/// Its line in the table of sinks.
+pub const INFO: SinkInfo = SinkInfo {
+    name: "http",
+    summary: "a mount of the built-in HTTP listener: players connect straight to airchain",
+    fields: &[
+        Field::optional("path", "path of the mount, /live.mp3 and the like by default"),
+        Field::optional("name", "name of the station; the station's own by default"),
+        Field::optional("description", "what listeners read about it"),
+        Field::optional("genre", "genre"),
+        Field::optional("homepage", "address of the station's web page"),
+    ],
+};
+
+/// Limits and times of a listener.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Audio that a new listener is given at once, so that its player starts without waiting. Default 2 s.
+    pub burst: Duration,
+    /// How far a listener may fall behind before it is disconnected. Default 15 s; never less than `burst`.
+    pub ring: Duration,
+    /// Connections at once; further ones are answered 503. Default 4096.
+    pub max_connections: usize,
+    /// Connections at once from one address (IPv6: one /64 network); further ones are answered 429. A reverse proxy
+    /// counts as one address. Default 256.
+    pub max_connections_per_address: usize,
+    /// Time a client has to send its request, and to send the next one. Default 10 s.
+    pub header_timeout: Duration,
+    /// What the kernel may hold per connection, in bytes; it adds to how late a slow listener gets. Default 256 KiB.
+    pub send_buffer: usize,
+    /// Time that connections have to end by themselves on shutdown. Default 2 s.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            burst: Duration::from_secs(2),
+            ring: Duration::from_secs(15),
+            max_connections: 4096,
+            max_connections_per_address: 256,
+            header_timeout: Duration::from_secs(10),
+            send_buffer: 256 * 1024,
+            grace: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! A mount: encoded audio to everybody who listens to one path.
+//!
+//! Packets are muxed once per mount. What differs per listener is where it joins, the header it is given there and
+//! whether it asked for ICY titles.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use airchain_codecs::container::Muxer;
+use airchain_codecs::packet::{Packet, StreamInfo};
+use airchain_codecs::{Bitrate, Codec};
+use airchain_core::item::Metadata;
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::Options;
+use super::icy::{METAINT, Title};
+use super::listener::Shared;
+use super::ring::{Chunk, Counts, Reader, Ring};
+use crate::sink::{Opening, Output, Sink, SinkError};
+
+/// Audio per chunk: bounds the wake-ups of hundreds of listeners, and adds that much latency.
+const CHUNK: Duration = Duration::from_millis(100);
+
+/// Titles that may wait for their audio; more than a second of the wildest producer.
+const MAX_UPCOMING: usize = 64;
+
+/// What listeners are told about a mount in its HTTP headers. Control characters are removed.
+#[derive(Clone, Debug, Default)]
+pub struct MountMeta {
+    /// `icy-name`: the station.
+    pub name: String,
+    /// `icy-description`.
+    pub description: Option<String>,
+    /// `icy-genre`.
+    pub genre: Option<String>,
+    /// `icy-url`: the station's home page.
+    pub url: Option<String>,
+}
+
+/// One path of a listener.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    pub(crate) path: String,
+    pub(crate) meta: MountMeta,
+    burst: Duration,
+    ring: Duration,
+    on_air: Mutex<Option<OnAir>>,
+    up: AtomicBool,
+}
+
+/// What a mount carries while a programme runs.
+#[derive(Clone, Debug)]
+pub(crate) struct OnAir {
+    ring: Arc<Ring>,
+    pub(crate) info: Arc<StreamInfo>,
+    pub(crate) mime: &'static str,
+    pub(crate) title: Arc<Title>,
+    pub(crate) since: Timestamp,
+}
+
+impl OnAir {
+    fn is_ogg(&self) -> bool {
+        is_ogg(self.mime)
+    }
+
+    /// Whether a listener in the middle of it can be given the beginning of a new one.
+    fn continues_with(&self, mime: &str) -> bool {
+        self.mime == mime && (self.is_ogg() || matches!(mime, "audio/mpeg" | "audio/aac" | "audio/aacp"))
+    }
+
+    /// Bytes of audio between ICY blocks for a listener who asks; Ogg has its titles in band.
+    pub(crate) fn metaint(&self) -> Option<usize> {
+        (!self.is_ogg()).then_some(METAINT)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.ring.counts()
+    }
+}
+
+fn is_ogg(mime: &str) -> bool {
+    mime.split(';').next().is_some_and(|kind| kind.ends_with("/ogg"))
+}
+
+fn frames(duration: Duration, info: &StreamInfo) -> u64 {
+    let frames = duration.as_millis() * u128::from(info.format.sample_rate_hz) / 1000;
+    u64::try_from(frames).unwrap_or(u64::MAX)
+}
+
+impl Mount {
+    pub(crate) fn new(path: String, meta: MountMeta, options: &Options) -> Arc<Self> {
+        let ring = options.ring.max(options.burst).max(CHUNK);
+        let (burst, up) = (options.burst, AtomicBool::new(false));
+        Arc::new(Self {
+            path,
+            meta,
+            burst,
+            ring,
+            on_air: Mutex::default(),
+            up,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<OnAir>> {
+        self.on_air.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it carries; `None` while nothing feeds it.
+    pub(crate) fn on_air(&self) -> Option<OnAir> {
+        self.lock().clone().filter(|_| self.up.load(Relaxed))
+    }
+
+    /// A new listener of `on_air`.
+    pub(crate) fn join(&self, on_air: &OnAir, icy: bool, disconnect: Arc<Notify>) -> Reader {
+        let icy = icy && on_air.metaint().is_some();
+        on_air
+            .ring
+            .join(frames(self.burst, &on_air.info), icy, disconnect)
+    }
+
+    /// Takes it off the air: listeners get what there is, and no more.
+    pub(crate) fn end(&self) {
+        self.up.store(false, Relaxed);
+        if let Some(on_air) = self.lock().take() {
+            on_air.ring.end();
+        }
+    }
+
+    /// Puts a format on air. Listeners of the one before stay connected if their decoders can go on.
+    fn begin(&self, info: Arc<StreamInfo>, mime: &'static str, title: Arc<Title>) -> Arc<Ring> {
+        let mut slot = self.lock();
+        let kept = slot.take().and_then(|old| {
+            let keep = old.continues_with(mime);
+            if !keep {
+                old.ring.end();
+            }
+            keep.then_some(old.ring)
+        });
+        let ring = kept.unwrap_or_else(|| Ring::new(frames(self.ring, &info)));
+        let since = Timestamp::now();
+        *slot = Some(OnAir {
+            ring: Arc::clone(&ring),
+            info,
+            mime,
+            title,
+            since,
+        });
+        self.up.store(true, Relaxed);
+        ring
+    }
+
+    fn note_title(&self, title: &Arc<Title>) {
+        if let Some(on_air) = self.lock().as_mut() {
+            on_air.title = Arc::clone(title);
+        }
+    }
+}
+
+/// A mount as an output. The mount exists for as long as this does.
+#[derive(Debug)]
+pub struct MountOutput {
+    pub(crate) mount: Arc<Mount>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Looks at a mount from elsewhere.
+#[derive(Clone, Debug)]
+pub struct MountHandle {
+    mount: Arc<Mount>,
+}
+
+impl MountOutput {
+    /// Listeners connected now.
+    pub fn listeners(&self) -> usize {
+        self.handle().listeners()
+    }
+
+    /// A handle that outlives handing the output to its worker.
+    pub fn handle(&self) -> MountHandle {
+        MountHandle {
+            mount: Arc::clone(&self.mount),
+        }
+    }
+}
+
+impl MountHandle {
+    /// The path, with its leading slash.
+    pub fn path(&self) -> &str {
+        &self.mount.path
+    }
+
+    /// Listeners connected now.
+    pub fn listeners(&self) -> usize {
+        self.counts().listeners
+    }
+
+    /// Listeners disconnected because they fell too far behind, since the programme began.
+    pub fn dropped(&self) -> u64 {
+        self.counts().dropped
+    }
+
+    fn counts(&self) -> Counts {
+        self.mount.lock().as_ref().map(OnAir::counts).unwrap_or_default()
+    }
+}
+
+impl Drop for MountOutput {
+    fn drop(&mut self) {
+        self.shared.unmount(&self.mount);
+        self.mount.end();
+    }
+}
+
+#[async_trait]
+impl Output for MountOutput {
+    fn describe(&self) -> String {
+        format!("http {}", self.mount.path)
+    }
+
+    async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
+        let muxer = muxer_for(&opening.info)?;
+        Ok(Box::new(MountSink::new(Arc::clone(&self.mount), muxer, opening)))
+    }
+}
+
+fn muxer_for(info: &StreamInfo) -> Result<Box<dyn Muxer>, SinkError> {
+    match info.format.codec {
+        Codec::Mp3 => Ok(Box::new(Frames)),
+        _ => Err(SinkError {
+            message: "only mp3 mounts so far".into(),
+            retry: crate::sink::Retry::Seldom,
+        }),
+    }
+}
+
+/// MP3 frames one after the other.
+struct Frames;
+
+impl Muxer for Frames {
+    fn mime(&self) -> &'static str {
+        "audio/mpeg"
+    }
+    fn extension(&self) -> &'static str {
+        "mp3"
+    }
+    fn start(&mut self, _: &Metadata, _: &mut Vec<u8>) {}
+    fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
+        out.extend_from_slice(&packet.data);
+    }
+    fn retitle(&mut self, _: &Metadata, _: &mut Vec<u8>) -> bool {
+        false
+    }
+    fn finish(&mut self, _: &mut Vec<u8>) -> Vec<airchain_codecs::container::Patch> {
+        Vec::new()
+    }
+}
+
+/// Feeds a mount.
+struct MountSink {
+    mount: Arc<Mount>,
+    ring: Arc<Ring>,
+    muxer: Box<dyn Muxer>,
+    ogg: bool,
+    chunk_frames: u64,
+    pending: Vec<u8>,
+    pending_frames: u64,
+    preamble: Bytes,
+    title: Arc<Title>,
+    upcoming: VecDeque<(i64, Arc<Metadata>)>,
+}
+
+impl MountSink {
+    fn new(mount: Arc<Mount>, mut muxer: Box<dyn Muxer>, opening: &Opening) -> Self {
+        let metadata = opening.metadata.as_deref().cloned().unwrap_or_default();
+        let title = Arc::new(Title::new(&metadata));
+        let mut head = Vec::new();
+        muxer.start(&metadata, &mut head);
+        let ring = mount.begin(Arc::clone(&opening.info), muxer.mime(), Arc::clone(&title));
+        let mut sink = Self {
+            mount,
+            ring,
+            ogg: is_ogg(muxer.mime()),
+            chunk_frames: frames(CHUNK, &opening.info),
+            muxer,
+            pending: Vec::new(),
+            pending_frames: 0,
+            preamble: Bytes::new(),
+            title,
+            upcoming: VecDeque::new(),
+        };
+        sink.begin_chain(head.into());
+        sink
+    }
+
+    /// Decoders that join from here on need `head` first; those who are here get it now.
+    fn begin_chain(&mut self, head: Bytes) {
+        if !head.is_empty() {
+            let title = Arc::clone(&self.title);
+            self.ring.push(Chunk {
+                data: head.clone(),
+                preamble: Bytes::new(),
+                joinable: true,
+                title,
+                frames: 0,
+            });
+        }
+        self.preamble = head;
+    }
+
+    fn flush(&mut self) {
+        let frames = std::mem::take(&mut self.pending_frames);
+        if self.pending.is_empty() {
+            return;
+        }
+        let data = Bytes::from(std::mem::take(&mut self.pending));
+        let joinable = !self.ogg || begins_packet(&data);
+        let (preamble, title) = (self.preamble.clone(), Arc::clone(&self.title));
+        self.ring.push(Chunk {
+            data,
+            preamble,
+            joinable,
+            title,
+            frames,
+        });
+    }
+
+    /// From here on the audio belongs to `metadata`.
+    fn retitle(&mut self, metadata: &Metadata) {
+        let mut out = Vec::new();
+        let title = Arc::new(Title::new(metadata));
+        if self.muxer.retitle(metadata, &mut out) {
+            let head = out.split_off(first_chain(&out));
+            self.pending.append(&mut out);
+            self.flush();
+            self.title = title;
+            self.begin_chain(head.into());
+        } else {
+            self.pending.append(&mut out);
+            self.flush();
+            self.title = title;
+        }
+        self.mount.note_title(&self.title);
+    }
+}
+
+#[async_trait]
+impl Sink for MountSink {
+    async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError> {
+        let mut due = None;
+        while let Some((_, metadata)) = self.upcoming.pop_front_if(|(at, _)| *at < packet.end()) {
+            due = Some(metadata);
+        }
+        if let Some(metadata) = due {
+            self.retitle(&metadata);
+        }
+        self.muxer.packet(packet, &mut self.pending);
+        self.pending_frames += u64::from(packet.duration);
+        if self.pending_frames >= self.chunk_frames || self.ring.is_empty() {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
+        if self.upcoming.len() == MAX_UPCOMING {
+            self.upcoming.pop_front();
+        }
+        self.upcoming.push_back((at, Arc::clone(metadata)));
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<(), SinkError> {
+        // Patches are for files: what has been broadcast cannot be taken back.
+        let _patches = self.muxer.finish(&mut self.pending);
+        self.flush();
+        self.mount.end();
+        Ok(())
+    }
+}
+
+impl Drop for MountSink {
+    /// Unless it was closed it failed and will be opened again: listeners wait, new ones are told to come back.
+    fn drop(&mut self) {
+        self.flush();
+        self.mount.up.store(false, Relaxed);
+    }
+}
+
+/// Whether an Ogg page begins a packet rather than continuing one (RFC 3533, section 6: header type flag 0x01).
+fn begins_packet(page: &[u8]) -> bool {
+    page.get(5).is_some_and(|flags| flags & 1 == 0)
+}
+
+/// Where the first page of a logical stream lies (header type flag 0x02); the end if there is none.
+fn first_chain(pages: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(page) = pages.get(at..).filter(|page| page.starts_with(b"OggS")) {
+        let (Some(flags), Some(segments)) = (page.get(5), page.get(26)) else {
+            break;
+        };
+        if flags & 2 != 0 {
+            return at;
+        }
+        let segments = usize::from(*segments);
+        let Some(table) = page.get(27..27 + segments) else {
+            break;
+        };
+        at += 27 + segments + table.iter().map(|n| usize::from(*n)).sum::<usize>();
+    }
+    pages.len()
+}
+
+/// `MP3 128 kbit/s, 44.1 kHz stereo`.
+pub(crate) fn label(info: &StreamInfo) -> String {
+    let format = &info.format;
+    let codec = match format.codec {
+        Codec::Mp3 => "MP3",
+        Codec::AacLc => "AAC",
+        Codec::HeAacV1 => "HE-AAC",
+        Codec::HeAacV2 => "HE-AAC v2",
+        Codec::Opus => "Opus",
+        Codec::Vorbis => "Vorbis",
+        Codec::Flac => "FLAC",
+        Codec::PcmS16 | Codec::PcmS24 | Codec::PcmF32 => "PCM",
+    };
+    let rate = match format.bitrate {
+        Bitrate::Cbr(kbps) | Bitrate::Abr(kbps) => format!(" {kbps} kbit/s"),
+        Bitrate::Vbr(_) => " VBR".to_owned(),
+        Bitrate::Lossless => String::new(),
+    };
+    let channels = if format.channels == 1 { "mono" } else { "stereo" };
+    format!(
+        "{codec}{rate}, {} kHz {channels}",
+        f64::from(format.sample_rate_hz) / 1000.0
+    )
+}
+
+/// Nominal bit rate in kbit/s, where there is one.
+pub(crate) fn kbps(info: &StreamInfo) -> Option<u32> {
+    match info.format.bitrate {
+        Bitrate::Cbr(kbps) | Bitrate::Abr(kbps) => Some(kbps),
+        Bitrate::Vbr(_) | Bitrate::Lossless => None,
+    }
+}
