@@ -22,11 +22,7 @@ pub(crate) fn fault(doing: &str, path: &Path, error: &Error, retry: Retry) -> Si
     let reason = error.to_string();
     let reason = reason.split(" (os error").next().unwrap_or_default();
     SinkError {
-        message: format!(
-            "cannot {doing} {}: {}; {advice}",
-            path.display(),
-            reason.to_lowercase()
-        ),
+        message: format!("cannot {doing} {}: {}; {advice}", path.display(), reason.to_lowercase()),
         retry,
     }
 }

@@ -22,9 +22,7 @@ fn parse_icy(mut body: &[u8]) -> (Vec<u8>, Vec<(usize, String)>) {
         let (block, rest) = rest[1..].split_at(usize::from(rest[0]) * 16);
         body = rest;
         if !block.is_empty() {
-            let block = std::str::from_utf8(block)
-                .expect("whole characters")
-                .trim_end_matches('\0');
+            let block = std::str::from_utf8(block).expect("whole characters").trim_end_matches('\0');
             let title = block.strip_prefix("StreamTitle='").expect(block);
             // Players end a title at the first of these.
             assert_eq!(title.find("';"), Some(title.len() - 2), "{block}");
@@ -80,27 +78,15 @@ async fn a_mount_says_what_it_is() {
     let asked = get(&listener, "/live.mp3", "Icy-MetaData: 1\r\n").await;
     assert_eq!(asked.header("icy-metaint"), Some("16000"));
 
-    let head = request(
-        &listener,
-        "HEAD /live.mp3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    )
-    .await;
-    assert_eq!(
-        (head.status, head.header("content-type")),
-        (200, Some("audio/mpeg"))
-    );
+    let head = request(&listener, "HEAD /live.mp3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((head.status, head.header("content-type")), (200, Some("audio/mpeg")));
     assert_eq!(head.header("content-length"), None, "{}", head.head);
     assert_eq!(head.body().await, b"");
     let options = "OPTIONS /live.mp3 HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\
         Access-Control-Request-Headers: icy-metadata\r\nConnection: close\r\n\r\n";
     let options = request(&listener, options).await;
     assert_eq!(options.status, 204);
-    assert!(
-        options
-            .header("access-control-allow-headers")
-            .unwrap()
-            .contains("icy-metadata")
-    );
+    assert!(options.header("access-control-allow-headers").unwrap().contains("icy-metadata"));
     let post = "POST /live.mp3 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     assert_eq!(request(&listener, post).await.status, 405);
 
@@ -116,15 +102,9 @@ async fn nobody_is_sent_chunks() {
     let mut mount = listener.mount("/live.mp3", meta()).unwrap();
     let mut sink = open(&mut mount).await;
     let mut replies = Vec::new();
-    for head in [
-        "GET /live.mp3 HTTP/1.0\r\n\r\n",
-        "GET /live.mp3 HTTP/1.1\r\nHost: x\r\n\r\n",
-    ] {
+    for head in ["GET /live.mp3 HTTP/1.0\r\n\r\n", "GET /live.mp3 HTTP/1.1\r\nHost: x\r\n\r\n"] {
         let reply = request(&listener, head).await;
-        assert_eq!(
-            (reply.header("transfer-encoding"), reply.header("content-length")),
-            (None, None)
-        );
+        assert_eq!((reply.header("transfer-encoding"), reply.header("content-length")), (None, None));
         replies.push(reply);
     }
     let packets = mp3(1);
@@ -137,10 +117,7 @@ async fn nobody_is_sent_chunks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_listeners_get_a_burst_of_whole_packets() {
-    let listener = listen(Options {
-        burst: Duration::from_secs(2),
-        ..Options::default()
-    });
+    let listener = listen(Options { burst: Duration::from_secs(2), ..Options::default() });
     let mut mount = listener.mount("/live.mp3", meta()).unwrap();
     let mut sink = open(&mut mount).await;
     let packets = mp3(6);
@@ -149,9 +126,7 @@ async fn new_listeners_get_a_burst_of_whole_packets() {
     feed(&mut sink, &packets[150..]).await;
     sink.close().await.unwrap();
     let body = reply.body().await;
-    let begin = (0..packets.len())
-        .find(|n| join(&packets[*n..]) == body)
-        .expect("begins with a packet");
+    let begin = (0..packets.len()).find(|n| join(&packets[*n..]) == body).expect("begins with a packet");
     let burst_s = (150 - begin) as f64 * FRAME as f64 / f64::from(RATE);
     // Chunks are 100 ms, and the last one may not have been full yet.
     assert!((1.9..2.3).contains(&burst_s), "{burst_s}");
@@ -169,11 +144,7 @@ async fn titles_change_at_their_byte() {
     let titles = [
         (60 * FRAME, "Größe – 日本語 🎵", "Größe – 日本語 🎵"),
         (100 * FRAME, "never shown", ""),
-        (
-            101 * FRAME + 1151,
-            "It's 'quoted';StreamUrl='evil",
-            "It's 'quoted’;StreamUrl='evil",
-        ),
+        (101 * FRAME + 1151, "It's 'quoted';StreamUrl='evil", "It's 'quoted’;StreamUrl='evil"),
         (200 * FRAME, "two\r\nlines\0", "two  lines "),
         (300 * FRAME + 5, &long, &long[..4064]),
         (430 * FRAME, "", ""),
@@ -201,12 +172,7 @@ async fn titles_change_at_their_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_listener_is_dropped_alone() {
     let ring = Duration::from_secs(1);
-    let listener = listen(Options {
-        ring,
-        burst: ring,
-        send_buffer: 4096,
-        ..Options::default()
-    });
+    let listener = listen(Options { ring, burst: ring, send_buffer: 4096, ..Options::default() });
     let mut mount = listener.mount("/live.mp3", meta()).unwrap();
     let handle = mount.handle();
     let mut sink = open(&mut mount).await;
@@ -239,10 +205,7 @@ async fn a_slow_listener_is_dropped_alone() {
 }
 
 async fn finished(child: Child) -> Output {
-    soon(tokio::task::spawn_blocking(|| child.wait_with_output()))
-        .await
-        .unwrap()
-        .unwrap()
+    soon(tokio::task::spawn_blocking(|| child.wait_with_output())).await.unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,11 +218,7 @@ async fn ffmpeg_plays_it() {
     let run = |program: &str, args: &[&str]| {
         let mut command = Command::new(program);
         command.args(["-v", "error", "-i", &url]).args(args);
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect(program)
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect(program)
     };
     let player = run("ffmpeg", &["-t", "6", "-f", "s16le", "-ac", "1", "-"]);
     let probe = run("ffprobe", &["-show_entries", "format_tags", "-of", "json"]);
@@ -270,11 +229,8 @@ async fn ffmpeg_plays_it() {
 
     let output = finished(player).await;
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    let pcm: Vec<f64> = output
-        .stdout
-        .chunks_exact(2)
-        .map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])))
-        .collect();
+    let pcm: Vec<f64> =
+        output.stdout.chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]]))).collect();
     assert_eq!(pcm.len(), 6 * RATE as usize);
     // A 1 kHz tone crosses zero upwards once a millisecond, without a gap.
     let middle = &pcm[RATE as usize..];
@@ -296,20 +252,13 @@ async fn listeners_stay_when_the_output_is_opened_again() {
     let stays = get(&listener, "/live.mp3", "").await;
     feed(&mut sink, &packets[..10]).await;
     sink.close().await.unwrap();
-    assert!(
-        stays.body().await == join(&packets[..10]),
-        "a closed programme ends"
-    );
+    assert!(stays.body().await == join(&packets[..10]), "a closed programme ends");
 
     let mut sink = open(&mut mount).await;
     let stays = get(&listener, "/live.mp3", "").await;
     feed(&mut sink, &packets[..8]).await;
     drop(sink);
-    assert_eq!(
-        get(&listener, "/live.mp3", "").await.status,
-        503,
-        "down for new listeners"
-    );
+    assert_eq!(get(&listener, "/live.mp3", "").await.status, 503, "down for new listeners");
     let mut sink = open(&mut mount).await;
     feed(&mut sink, &packets[8..]).await;
     sink.close().await.unwrap();

@@ -46,18 +46,9 @@ pub const INFO: SinkInfo = SinkInfo {
     name: "hls",
     summary: "writes HLS segments and playlists to a directory for a web server",
     fields: &[
-        Field::required(
-            "path",
-            "directory of its own; index.m3u8 in it is what players open",
-        ),
-        Field::optional(
-            "segment_duration_sec",
-            "length of a segment in seconds, 1 to 60; 4 by default",
-        ),
-        Field::optional(
-            "playlist_size",
-            "segments in the playlist, 3 to 1000; 6 by default",
-        ),
+        Field::required("path", "directory of its own; index.m3u8 in it is what players open"),
+        Field::optional("segment_duration_sec", "length of a segment in seconds, 1 to 60; 4 by default"),
+        Field::optional("playlist_size", "segments in the playlist, 3 to 1000; 6 by default"),
         Field::optional(
             "retain_segments",
             "segments kept on disk after they left the playlist; playlist_size + 1 by default",
@@ -87,23 +78,12 @@ pub struct HlsConfig {
 impl HlsConfig {
     /// The defaults: 4 s, 6 segments, and 7 retained.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            segment_duration_s: 4.0,
-            playlist_size: 6,
-            retain_segments: 7,
-        }
+        Self { path: path.into(), segment_duration_s: 4.0, playlist_size: 6, retain_segments: 7 }
     }
 
     /// Refuses what cannot be meant, naming the field, its value and what would do.
     pub fn validate(&self) -> Result<(), InvalidHls> {
-        let invalid = |field, value: String, accepted| {
-            Err(InvalidHls {
-                field,
-                value,
-                accepted,
-            })
-        };
+        let invalid = |field, value: String, accepted| Err(InvalidHls { field, value, accepted });
         if self.path.as_os_str().is_empty() {
             return invalid("path", "\"\"".into(), "a directory");
         }
@@ -115,11 +95,7 @@ impl HlsConfig {
             );
         }
         if !(3..=1000).contains(&self.playlist_size) {
-            return invalid(
-                "playlist_size",
-                self.playlist_size.to_string(),
-                "a number from 3 to 1000",
-            );
+            return invalid("playlist_size", self.playlist_size.to_string(), "a number from 3 to 1000");
         }
         Ok(())
     }
@@ -147,10 +123,7 @@ impl HlsOutput {
     /// An output, checked but not begun.
     pub fn new(config: HlsConfig) -> Result<Self, InvalidHls> {
         config.validate()?;
-        Ok(Self {
-            config,
-            shared: Arc::default(),
-        })
+        Ok(Self { config, shared: Arc::default() })
     }
 }
 
@@ -178,11 +151,7 @@ impl Output for HlsOutput {
         })
         .await?;
         let segmenter = Segmenter::new(&opening.info, grid, joins).map_err(unfit)?;
-        Ok(Box::new(HlsSink {
-            segmenter,
-            opening: opening.clone(),
-            shared: self.shared.clone(),
-        }))
+        Ok(Box::new(HlsSink { segmenter, opening: opening.clone(), shared: self.shared.clone() }))
     }
 }
 
@@ -201,9 +170,7 @@ impl HlsSink {
                 message: "the HLS output is closed".into(),
                 retry: Retry::Soon,
             })?;
-            segments
-                .iter()
-                .try_for_each(|segment| publisher.publish(segment, &opening))?;
+            segments.iter().try_for_each(|segment| publisher.publish(segment, &opening))?;
             if end { publisher.end() } else { Ok(()) }
         })
         .await
@@ -215,11 +182,7 @@ impl Sink for HlsSink {
     async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError> {
         let mut complete = Vec::new();
         self.segmenter.packet(packet, &mut complete).map_err(unfit)?;
-        if complete.is_empty() {
-            Ok(())
-        } else {
-            self.publish(complete, false).await
-        }
+        if complete.is_empty() { Ok(()) } else { self.publish(complete, false).await }
     }
 
     async fn title(&mut self, _at: i64, _metadata: &Arc<Metadata>) -> Result<(), SinkError> {
@@ -240,8 +203,5 @@ impl Sink for HlsSink {
 
 /// The encoder and HLS do not fit together; only another configuration helps.
 fn unfit(error: TsError) -> SinkError {
-    SinkError {
-        message: format!("hls: {error}"),
-        retry: Retry::Seldom,
-    }
+    SinkError { message: format!("hls: {error}"), retry: Retry::Seldom }
 }

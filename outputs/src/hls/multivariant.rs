@@ -44,10 +44,7 @@ impl Bandwidth {
         let average = bits_per_second(total(|entry| entry.bytes), total(|entry| entry.duration_us));
         // A lone stub says too little of a peak, but something must be declared.
         let peak = if self.peak == 0 { peak.max(average) } else { peak };
-        let (rises, moves) = (
-            peak > self.peak,
-            average.abs_diff(self.average) * 10 > self.average,
-        );
+        let (rises, moves) = (peak > self.peak, average.abs_diff(self.average) * 10 > self.average);
         if rises {
             self.peak = peak + peak / 10;
         }
@@ -80,13 +77,7 @@ mod tests {
 
     fn segment(playlist: &mut Playlist, duration_us: u64, bytes: u64) {
         let date = Timestamp::UNIX_EPOCH;
-        playlist.entries.push_back(Entry {
-            sequence: 0,
-            date,
-            duration_us,
-            discontinuity: false,
-            bytes,
-        });
+        playlist.entries.push_back(Entry { sequence: 0, date, duration_us, discontinuity: false, bytes });
     }
 
     #[test]

@@ -32,10 +32,7 @@ fn segment_name(date: Timestamp, sequence: u64) -> String {
 /// Date and sequence number of a name that [`segment_name`] made; nothing for any other.
 pub(crate) fn parse_segment_name(name: &str) -> Option<(Timestamp, u64)> {
     let (millis, sequence) = name.strip_suffix(".ts")?.split_once('-')?;
-    let (date, sequence) = (
-        Timestamp::from_millisecond(millis.parse().ok()?).ok()?,
-        sequence.parse().ok()?,
-    );
+    let (date, sequence) = (Timestamp::from_millisecond(millis.parse().ok()?).ok()?, sequence.parse().ok()?);
     (segment_name(date, sequence) == name).then_some((date, sequence))
 }
 
@@ -55,13 +52,7 @@ pub(crate) struct Playlist {
 impl Playlist {
     /// An empty one.
     pub(crate) fn new(target_s: u64, next: u64) -> Self {
-        Self {
-            target_s,
-            next,
-            discontinuities: 0,
-            entries: VecDeque::new(),
-            ended: false,
-        }
+        Self { target_s, next, discontinuities: 0, entries: VecDeque::new(), ended: false }
     }
 
     /// Takes the oldest entry out of the window.
@@ -138,13 +129,7 @@ impl Playlist {
                 let (date, duration_us) = (date.take()?, duration_us.take()?);
                 (parse_segment_name(line)? == (date, sequence)).then_some(())?;
                 let discontinuity = std::mem::take(&mut discontinuity);
-                playlist.entries.push_back(Entry {
-                    sequence,
-                    date,
-                    duration_us,
-                    discontinuity,
-                    bytes: 0,
-                });
+                playlist.entries.push_back(Entry { sequence, date, duration_us, discontinuity, bytes: 0 });
                 playlist.next = sequence.checked_add(1)?;
             }
         }
@@ -158,37 +143,20 @@ mod tests {
 
     fn entry(sequence: u64, discontinuity: bool) -> Entry {
         let date = Timestamp::from_millisecond(1_700_000_000_123 + sequence as i64 * 4_000).unwrap();
-        Entry {
-            sequence,
-            date,
-            duration_us: 4_010_667,
-            discontinuity,
-            bytes: 0,
-        }
+        Entry { sequence, date, duration_us: 4_010_667, discontinuity, bytes: 0 }
     }
 
     fn playlist() -> Playlist {
         let entries = (7..13).map(|sequence| entry(sequence, sequence == 8)).collect();
-        Playlist {
-            next: 13,
-            discontinuities: 3,
-            entries,
-            ..Playlist::new(4, 0)
-        }
+        Playlist { next: 13, discontinuities: 3, entries, ..Playlist::new(4, 0) }
     }
 
     #[test]
     fn text_and_back() {
         let mut playlist = playlist();
         let text = playlist.render();
-        assert!(
-            text.contains("#EXT-X-MEDIA-SEQUENCE:7\n") && text.contains("#EXTINF:4.010667,\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:48.123Z\n"),
-            "{text}"
-        );
+        assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:7\n") && text.contains("#EXTINF:4.010667,\n"), "{text}");
+        assert!(text.contains("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:48.123Z\n"), "{text}");
         assert_eq!(Playlist::parse(&text), Some(playlist.clone()));
         playlist.ended = true;
         assert_eq!(Playlist::parse(&playlist.render()), Some(playlist));
@@ -222,11 +190,7 @@ mod tests {
             ("22:13:48.123Z", "22:13:48.124Z"),
         ] {
             assert!(text.contains(from));
-            assert_eq!(
-                Playlist::parse(&text.replacen(from, to, 1)),
-                None,
-                "{from} -> {to}"
-            );
+            assert_eq!(Playlist::parse(&text.replacen(from, to, 1)), None, "{from} -> {to}");
         }
         // Cut off anywhere but between two entries, it is damaged.
         for cut in 0..text.len() {

@@ -59,32 +59,15 @@ impl Publisher {
             }
             None => {
                 let seconds = u64::try_from(epoch.as_second()).unwrap_or(0);
-                let next = found
-                    .last()
-                    .map_or(seconds, |last| seconds.max(last.sequence.saturating_add(1)));
+                let next = found.last().map_or(seconds, |last| seconds.max(last.sequence.saturating_add(1)));
                 Playlist::new(target_s, next)
             }
         };
-        let first = playlist
-            .entries
-            .front()
-            .map_or(playlist.next, |entry| entry.sequence);
-        let retired = found
-            .into_iter()
-            .filter(|found| found.sequence < first)
-            .map(|found| found.name)
-            .collect();
+        let first = playlist.entries.front().map_or(playlist.next, |entry| entry.sequence);
+        let retired =
+            found.into_iter().filter(|found| found.sequence < first).map(|found| found.name).collect();
         let bandwidth = Bandwidth::default();
-        let mut this = Self {
-            directory,
-            playlist,
-            window,
-            retain,
-            codec,
-            bandwidth,
-            retired,
-            joins,
-        };
+        let mut this = Self { directory, playlist, window, retain, codec, bandwidth, retired, joins };
         this.remove_retired();
         Ok(this)
     }
@@ -115,8 +98,7 @@ impl Publisher {
         }
         self.directory.put(PLAYLIST, self.playlist.render().as_bytes())?;
         if self.bandwidth.measure(&self.playlist) {
-            self.directory
-                .put(INDEX, self.bandwidth.render(self.codec, PLAYLIST).as_bytes())?;
+            self.directory.put(INDEX, self.bandwidth.render(self.codec, PLAYLIST).as_bytes())?;
         }
         self.remove_retired();
         Ok(())
@@ -156,9 +138,6 @@ fn keep_what_fits(playlist: &mut Playlist, found: &[super::store::Found], target
 
 /// Whether a multivariant playlist is one that airchain wrote here.
 fn is_own_index(text: &str) -> bool {
-    let uris: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
+    let uris: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     text.starts_with("#EXTM3U\n") && uris == [PLAYLIST]
 }

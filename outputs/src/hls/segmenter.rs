@@ -72,15 +72,7 @@ impl Segmenter {
     /// `joins`: something is published already, which the first segment does not continue.
     pub(crate) fn new(info: &StreamInfo, grid: Grid, joins: bool) -> Result<Self, TsError> {
         let muxer = TsMuxer::new(info)?;
-        Ok(Self {
-            muxer,
-            grid,
-            data: Vec::new(),
-            start: 0,
-            end: None,
-            cut: 0,
-            discontinuity: joins,
-        })
+        Ok(Self { muxer, grid, data: Vec::new(), start: 0, end: None, cut: 0, discontinuity: joins })
     }
 
     /// Takes a packet and appends the segments that it completes: the one that it ends, and before that the one

@@ -42,18 +42,12 @@ impl Directory {
                     "another HLS output writes to {}; give each a directory of its own",
                     path.display()
                 );
-                return Err(SinkError {
-                    message,
-                    retry: Retry::Seldom,
-                });
+                return Err(SinkError { message, retry: Retry::Seldom });
             }
             // Some network file systems have no locks.
             Err(TryLockError::Error(_)) => None,
         };
-        let directory = Self {
-            path: path.to_owned(),
-            _lock: lock,
-        };
+        let directory = Self { path: path.to_owned(), _lock: lock };
         for name in directory.names()? {
             let written = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
             if written
@@ -77,11 +71,7 @@ impl Directory {
                 continue;
             };
             if data.is_file() {
-                found.push(Found {
-                    sequence,
-                    name,
-                    bytes: data.len(),
-                });
+                found.push(Found { sequence, name, bytes: data.len() });
             }
         }
         found.sort_by_key(|found| found.sequence);
@@ -105,12 +95,10 @@ impl Directory {
     /// Publishes a file, in place of an older one of that name.
     pub(crate) fn put(&self, name: &str, data: &[u8]) -> Result<(), SinkError> {
         let (path, hidden) = (self.path.join(name), self.path.join(format!(".{name}.tmp")));
-        fs::write(&hidden, data)
-            .and_then(|()| fs::rename(&hidden, &path))
-            .map_err(|error| {
-                let _ = fs::remove_file(&hidden);
-                disk::fault("write", &path, &error, Retry::Soon)
-            })
+        fs::write(&hidden, data).and_then(|()| fs::rename(&hidden, &path)).map_err(|error| {
+            let _ = fs::remove_file(&hidden);
+            disk::fault("write", &path, &error, Retry::Soon)
+        })
     }
 
     /// Moves a file of others out of the way, under a name that is free.
@@ -139,15 +127,9 @@ impl Directory {
     }
 
     fn names(&self) -> Result<Vec<String>, SinkError> {
-        let list = || {
-            fs::read_dir(&self.path)?
-                .map(|entry| Ok(entry?.file_name()))
-                .collect::<io::Result<Vec<_>>>()
-        };
+        let list =
+            || fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
         let names = list().map_err(|e| disk::fault("list", &self.path, &e, Retry::Soon))?;
-        Ok(names
-            .into_iter()
-            .filter_map(|name| name.into_string().ok())
-            .collect())
+        Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 }

@@ -84,10 +84,7 @@ enum Part {
 
 /// A single byte range (RFC 9110, section 14.2). Anything odd is ignored, as the RFC allows.
 fn part(headers: &HeaderMap, length: u64) -> Part {
-    let range = headers
-        .get(RANGE)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("bytes="));
+    let range = headers.get(RANGE).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("bytes="));
     // `parse` takes a sign, the grammar does not.
     let range = range.filter(|range| !range.contains('+'));
     let Some((from, to)) = range.and_then(|range| range.split_once('-')) else {
@@ -99,11 +96,7 @@ fn part(headers: &HeaderMap, length: u64) -> Part {
         (Err(_), Ok(last)) if from.is_empty() => (length.saturating_sub(last), length),
         _ => return Part::Whole,
     };
-    if from < to {
-        Part::Bytes(from, to - from)
-    } else {
-        Part::Unsatisfiable
-    }
+    if from < to { Part::Bytes(from, to - from) } else { Part::Unsatisfiable }
 }
 
 /// Answers for `relative` below the directory; `None` if there is nothing to serve by that name.
@@ -121,11 +114,7 @@ pub(crate) async fn serve(
         Part::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
     };
     file.seek(SeekFrom::Start(from)).await.ok()?;
-    let mut response = Response::new(if body {
-        contents(file.take(count))
-    } else {
-        Body::empty()
-    });
+    let mut response = Response::new(if body { contents(file.take(count)) } else { Body::empty() });
     *response.status_mut() = status;
     let out = response.headers_mut();
     out.insert(CONTENT_TYPE, HeaderValue::from_static(kind.mime));
@@ -170,14 +159,7 @@ mod tests {
         assert_eq!(range("bytes=5-99999999999999999", 10), Part::Bytes(5, 5));
         assert_eq!(range("bytes=10-", 10), Part::Unsatisfiable);
         assert_eq!(range("bytes=0-18446744073709551615", 0), Part::Unsatisfiable);
-        for odd in [
-            "bytes=5-4",
-            "bytes=a-b",
-            "lines=0-1",
-            "bytes=0-1,3-4",
-            "bytes=-",
-            "bytes=+1-",
-        ] {
+        for odd in ["bytes=5-4", "bytes=a-b", "lines=0-1", "bytes=0-1,3-4", "bytes=-", "bytes=+1-"] {
             assert_eq!(range(odd, 10), Part::Whole, "{odd}");
         }
     }
@@ -186,17 +168,9 @@ mod tests {
     fn only_plain_names() {
         let root = Path::new("/r");
         assert_eq!(resolve(root, "a/b-1_2.ts"), Some("/r/a/b-1_2.ts".into()));
-        for bad in [
-            "",
-            "..",
-            "../x.ts",
-            "a/../x.ts",
-            ".x.ts",
-            "a//x.ts",
-            "/etc/x.ts",
-            "%2e%2e/x.ts",
-            "a\\x.ts",
-        ] {
+        for bad in
+            ["", "..", "../x.ts", "a/../x.ts", ".x.ts", "a//x.ts", "/etc/x.ts", "%2e%2e/x.ts", "a\\x.ts"]
+        {
             assert_eq!(resolve(root, bad), None, "{bad}");
         }
     }

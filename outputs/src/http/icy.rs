@@ -30,22 +30,14 @@ impl Title {
     pub(crate) fn new(metadata: &Metadata) -> Self {
         let line = metadata.one_line();
         let (artist, title) = (metadata.artist.clone(), metadata.title.clone());
-        Self {
-            block: block(&line),
-            line,
-            artist,
-            title,
-        }
+        Self { block: block(&line), line, artist, title }
     }
 }
 
 /// A whole block, length byte included. Players end the title at the first `';`, so an apostrophe before a semicolon
 /// becomes a typographic one; control characters become spaces; what is too long is cut between characters.
 fn block(title: &str) -> Bytes {
-    let clean: String = title
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let clean: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = clean.replace(CLOSING, "\u{2019};");
     let title = truncate(&clean, MAX_PAYLOAD - OPENING.len() - CLOSING.len());
     let length = OPENING.len() + title.len() + CLOSING.len();
@@ -74,10 +66,7 @@ pub(crate) struct Interleaver {
 
 impl Interleaver {
     pub(crate) fn new() -> Self {
-        Self {
-            until_block: METAINT,
-            told: None,
-        }
+        Self { until_block: METAINT, told: None }
     }
 
     /// Passes on `audio`, all of which belongs to `title`. A block is written only when audio follows it, so it
@@ -115,10 +104,7 @@ mod tests {
     #[test]
     fn quotes_and_newlines_do_not_end_the_title() {
         assert_eq!(text(&block("Don't Stop")), "StreamTitle='Don't Stop';");
-        assert_eq!(
-            text(&block("a';StreamUrl='x")),
-            "StreamTitle='a\u{2019};StreamUrl='x';"
-        );
+        assert_eq!(text(&block("a';StreamUrl='x")), "StreamTitle='a\u{2019};StreamUrl='x';");
         assert_eq!(text(&block("a\r\nb\0c")), "StreamTitle='a  b c';");
         assert_eq!(text(&block("")), "StreamTitle='';");
     }
@@ -135,22 +121,11 @@ mod tests {
 
     #[test]
     fn blocks_come_at_their_bytes_and_only_say_what_is_new() {
-        let one = Title::new(&Metadata {
-            title: Some("one".into()),
-            ..Metadata::default()
-        });
-        let two = Title::new(&Metadata {
-            title: Some("two".into()),
-            ..Metadata::default()
-        });
+        let one = Title::new(&Metadata { title: Some("one".into()), ..Metadata::default() });
+        let two = Title::new(&Metadata { title: Some("two".into()), ..Metadata::default() });
         let mut out = Vec::new();
         let mut icy = Interleaver::new();
-        for (len, title) in [
-            (METAINT, &one),
-            (METAINT + 5, &one),
-            (METAINT - 5, &two),
-            (1, &two),
-        ] {
+        for (len, title) in [(METAINT, &one), (METAINT + 5, &one), (METAINT - 5, &two), (1, &two)] {
             icy.push(Bytes::from(vec![b'.'; len]), title, |b| out.extend_from_slice(&b));
         }
         let first = METAINT;

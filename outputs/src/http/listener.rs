@@ -142,9 +142,7 @@ impl Listener {
             paths: Mutex::default(),
             addresses: Mutex::default(),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The address in use, with the real port.
@@ -161,12 +159,8 @@ impl Listener {
     /// closed, and 404 once the output is dropped.
     pub fn mount(&self, path: &str, meta: MountMeta) -> Result<MountOutput, MountError> {
         let mount = Mount::new(path.to_owned(), meta, &self.shared.options);
-        self.shared
-            .claim(path, |paths| paths.mounts.push(Arc::clone(&mount)))?;
-        Ok(MountOutput {
-            mount,
-            shared: Arc::clone(&self.shared),
-        })
+        self.shared.claim(path, |paths| paths.mounts.push(Arc::clone(&mount)))?;
+        Ok(MountOutput { mount, shared: Arc::clone(&self.shared) })
     }
 
     /// Serves the playlists and segments in `directory` below `prefix` (`/hls`). `playlist` is the name of the one to
@@ -179,11 +173,7 @@ impl Listener {
     ) -> Result<(), MountError> {
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         let (root, playlist) = (directory.to_owned(), playlist.map(str::to_owned));
-        let dir = Dir {
-            prefix: prefix.to_owned(),
-            root,
-            playlist,
-        };
+        let dir = Dir { prefix: prefix.to_owned(), root, playlist };
         self.shared.claim(prefix, |paths| paths.dirs.push(Arc::new(dir)))
     }
 
@@ -217,10 +207,7 @@ impl Listener {
         }
         drop(socket);
         let ended = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.shared.options.grace, ended)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.shared.options.grace, ended).await.is_err() {
             connections.shutdown().await;
         }
         Ok(())
@@ -247,9 +234,7 @@ impl Shared {
     }
 
     pub(crate) fn unmount(&self, mount: &Arc<Mount>) {
-        lock(&self.paths)
-            .mounts
-            .retain(|other| !Arc::ptr_eq(other, mount));
+        lock(&self.paths).mounts.retain(|other| !Arc::ptr_eq(other, mount));
     }
 
     /// Ends when the listener does.
@@ -263,26 +248,15 @@ impl Shared {
             let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
             !name.is_empty() && !name.starts_with('.') && name.bytes().all(known)
         };
-        if !path
-            .strip_prefix('/')
-            .is_some_and(|rest| rest.split('/').all(plain))
-            || path.len() > 200
-        {
-            return Err(MountError::Path {
-                path: path.to_owned(),
-            });
+        if !path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain)) || path.len() > 200 {
+            return Err(MountError::Path { path: path.to_owned() });
         }
         let mut paths = lock(&self.paths);
         let taken = OWN.contains(&path)
-            || paths
-                .mounts
-                .iter()
-                .any(|mount| mount.path == path || below(&mount.path, path).is_some())
+            || paths.mounts.iter().any(|mount| mount.path == path || below(&mount.path, path).is_some())
             || paths.dirs.iter().any(|dir| dir.prefix == path);
         if taken {
-            return Err(MountError::Taken {
-                path: path.to_owned(),
-            });
+            return Err(MountError::Taken { path: path.to_owned() });
         }
         add(&mut paths);
         Ok(())
@@ -301,11 +275,7 @@ impl Shared {
         } else {
             None
         };
-        let admission = Admission {
-            shared: Arc::clone(self),
-            network,
-            refusal,
-        };
+        let admission = Admission { shared: Arc::clone(self), network, refusal };
         // The guard's drop takes the same lock.
         drop(addresses);
         (connections < self.options.max_connections.saturating_mul(2)).then_some(admission)

@@ -96,14 +96,7 @@ impl Mount {
     pub(crate) fn new(path: String, meta: MountMeta, options: &Options) -> Arc<Self> {
         let ring = options.ring.max(options.burst).max(CHUNK);
         let (burst, up) = (options.burst, AtomicBool::new(false));
-        Arc::new(Self {
-            path,
-            meta,
-            burst,
-            ring,
-            on_air: Mutex::default(),
-            up,
-        })
+        Arc::new(Self { path, meta, burst, ring, on_air: Mutex::default(), up })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<OnAir>> {
@@ -118,9 +111,7 @@ impl Mount {
     /// A new listener of `on_air`.
     pub(crate) fn join(&self, on_air: &OnAir, icy: bool, disconnect: Arc<Notify>) -> Reader {
         let icy = icy && on_air.metaint().is_some();
-        on_air
-            .ring
-            .join(frames(self.burst, &on_air.info), icy, disconnect)
+        on_air.ring.join(frames(self.burst, &on_air.info), icy, disconnect)
     }
 
     /// Takes it off the air: listeners get what there is, and no more.
@@ -143,13 +134,7 @@ impl Mount {
         });
         let ring = kept.unwrap_or_else(|| Ring::new(frames(self.ring, &info)));
         let since = Timestamp::now();
-        *slot = Some(OnAir {
-            ring: Arc::clone(&ring),
-            info,
-            mime,
-            title,
-            since,
-        });
+        *slot = Some(OnAir { ring: Arc::clone(&ring), info, mime, title, since });
         self.up.store(true, Relaxed);
         ring
     }
@@ -182,9 +167,7 @@ impl MountOutput {
 
     /// A handle that outlives handing the output to its worker.
     pub fn handle(&self) -> MountHandle {
-        MountHandle {
-            mount: Arc::clone(&self.mount),
-        }
+        MountHandle { mount: Arc::clone(&self.mount) }
     }
 }
 
@@ -223,40 +206,8 @@ impl Output for MountOutput {
     }
 
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
-        let muxer = muxer_for(&opening.info)?;
+        let muxer = airchain_codecs::container::for_stream(&opening.info);
         Ok(Box::new(MountSink::new(Arc::clone(&self.mount), muxer, opening)))
-    }
-}
-
-fn muxer_for(info: &StreamInfo) -> Result<Box<dyn Muxer>, SinkError> {
-    match info.format.codec {
-        Codec::Mp3 => Ok(Box::new(Frames)),
-        _ => Err(SinkError {
-            message: "only mp3 mounts so far".into(),
-            retry: crate::sink::Retry::Seldom,
-        }),
-    }
-}
-
-/// MP3 frames one after the other.
-struct Frames;
-
-impl Muxer for Frames {
-    fn mime(&self) -> &'static str {
-        "audio/mpeg"
-    }
-    fn extension(&self) -> &'static str {
-        "mp3"
-    }
-    fn start(&mut self, _: &Metadata, _: &mut Vec<u8>) {}
-    fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
-        out.extend_from_slice(&packet.data);
-    }
-    fn retitle(&mut self, _: &Metadata, _: &mut Vec<u8>) -> bool {
-        false
-    }
-    fn finish(&mut self, _: &mut Vec<u8>) -> Vec<airchain_codecs::container::Patch> {
-        Vec::new()
     }
 }
 
@@ -320,13 +271,7 @@ impl MountSink {
         let data = Bytes::from(std::mem::take(&mut self.pending));
         let joinable = !self.ogg || begins_packet(&data);
         let (preamble, title) = (self.preamble.clone(), Arc::clone(&self.title));
-        self.ring.push(Chunk {
-            data,
-            preamble,
-            joinable,
-            title,
-            frames,
-        });
+        self.ring.push(Chunk { data, preamble, joinable, title, frames });
     }
 
     /// From here on the audio belongs to `metadata`.
@@ -425,7 +370,7 @@ pub(crate) fn label(info: &StreamInfo) -> String {
         Codec::HeAacV2 => "HE-AAC v2",
         Codec::Opus => "Opus",
         Codec::Vorbis => "Vorbis",
-        Codec::Flac => "FLAC",
+        Codec::Flac | Codec::Flac24 => "FLAC",
         Codec::PcmS16 | Codec::PcmS24 | Codec::PcmF32 => "PCM",
     };
     let rate = match format.bitrate {
@@ -434,16 +379,5 @@ pub(crate) fn label(info: &StreamInfo) -> String {
         Bitrate::Lossless => String::new(),
     };
     let channels = if format.channels == 1 { "mono" } else { "stereo" };
-    format!(
-        "{codec}{rate}, {} kHz {channels}",
-        f64::from(format.sample_rate_hz) / 1000.0
-    )
-}
-
-/// Nominal bit rate in kbit/s, where there is one.
-pub(crate) fn kbps(info: &StreamInfo) -> Option<u32> {
-    match info.format.bitrate {
-        Bitrate::Cbr(kbps) | Bitrate::Abr(kbps) => Some(kbps),
-        Bitrate::Vbr(_) | Bitrate::Lossless => None,
-    }
+    format!("{codec}{rate}, {} kHz {channels}", f64::from(format.sample_rate_hz) / 1000.0)
 }

@@ -93,11 +93,7 @@ enum Read {
 impl Ring {
     /// A ring of at most `max_frames` of audio.
     pub(crate) fn new(max_frames: u64) -> Arc<Self> {
-        Arc::new(Self {
-            max_frames,
-            state: Mutex::default(),
-            wake: watch::Sender::new(()),
-        })
+        Arc::new(Self { max_frames, state: Mutex::default(), wake: watch::Sender::new(()) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,11 +143,7 @@ impl Ring {
     /// Listeners now, the most there were at once, and those dropped for being slow.
     pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();
-        Counts {
-            listeners: state.readers.len(),
-            most: state.most,
-            dropped: state.dropped,
-        }
+        Counts { listeners: state.readers.len(), most: state.most, dropped: state.dropped }
     }
 
     /// A new listener, who gets the last `burst` frames at once. `disconnect` is notified when it falls behind.
@@ -263,13 +255,7 @@ mod tests {
 
     fn chunk(data: &'static str, joinable: bool) -> Chunk {
         let (data, preamble) = (Bytes::from(data), Bytes::from_static(b"H"));
-        Chunk {
-            data,
-            preamble,
-            joinable,
-            title: Arc::default(),
-            frames: 10,
-        }
+        Chunk { data, preamble, joinable, title: Arc::default(), frames: 10 }
     }
 
     async fn all(mut reader: Reader) -> Result<String, TooSlow> {
@@ -315,9 +301,6 @@ mod tests {
         ring.end();
         assert!(all(slow).await.is_err());
         assert_eq!(all(fine).await.unwrap(), "Hbc");
-        assert_eq!(
-            (ring.counts().dropped, ring.counts().listeners, ring.counts().most),
-            (1, 0, 2)
-        );
+        assert_eq!((ring.counts().dropped, ring.counts().listeners, ring.counts().most), (1, 0, 2));
     }
 }

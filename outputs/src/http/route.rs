@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use super::files::{self, below};
 use super::icy::truncate;
 use super::listener::{Refusal, Shared};
-use super::mount::{Mount, OnAir, kbps};
+use super::mount::{Mount, OnAir};
 use super::status;
 
 const PAGE: &str = include_str!("assets/page.html");
@@ -48,20 +48,9 @@ pub(crate) async fn answer(
         (Some(refusal), _) => refuse(refusal),
         (None, &Method::OPTIONS) => preflight(),
         (None, method @ (&Method::GET | &Method::HEAD)) => {
-            get(
-                &shared,
-                parts.uri.path(),
-                &parts.headers,
-                method == Method::GET,
-                disconnect,
-            )
-            .await
+            get(&shared, parts.uri.path(), &parts.headers, method == Method::GET, disconnect).await
         }
-        (None, _) => with(
-            text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n"),
-            ALLOW,
-            METHODS,
-        ),
+        (None, _) => with(text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n"), ALLOW, METHODS),
     };
     let headers = response.headers_mut();
     let fixed = [
@@ -85,11 +74,7 @@ async fn get(
     match path {
         "/" => {
             let page = reply("text/html; charset=utf-8", "no-cache", PAGE);
-            with(
-                with(page, CONTENT_SECURITY_POLICY, PAGE_POLICY),
-                REFERRER_POLICY,
-                "no-referrer",
-            )
+            with(with(page, CONTENT_SECURITY_POLICY, PAGE_POLICY), REFERRER_POLICY, "no-referrer")
         }
         "/status.json" => reply(JSON, FRESH, status::snapshot(shared).to_string()),
         "/status-json.xsl" => {
@@ -116,15 +101,10 @@ async fn get(
 /// A mount's answer: headers as Icecast sends them, then audio for as long as both sides last.
 fn listen(mount: &Arc<Mount>, headers: &HeaderMap, body: bool, disconnect: Arc<Notify>) -> Response<Body> {
     let Some(on_air) = mount.on_air() else {
-        let response = text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "nothing on air here yet, try again shortly\n",
-        );
+        let response = text(StatusCode::SERVICE_UNAVAILABLE, "nothing on air here yet, try again shortly\n");
         return with(response, RETRY_AFTER, "2");
     };
-    let icy = headers
-        .get("icy-metadata")
-        .is_some_and(|v| v.as_bytes().trim_ascii() == b"1");
+    let icy = headers.get("icy-metadata").is_some_and(|v| v.as_bytes().trim_ascii() == b"1");
     let audio = if body {
         let reader = mount.join(&on_air, icy, disconnect);
         Body::from_stream(stream::unfold(reader, |mut reader| async move {
@@ -157,11 +137,8 @@ fn listen(mount: &Arc<Mount>, headers: &HeaderMap, body: bool, disconnect: Arc<N
 /// The `icy-` and `ice-` headers of a mount.
 fn about(mount: &Mount, on_air: &OnAir) -> Vec<(HeaderName, String)> {
     let format = &on_air.info.format;
-    let bitrate = kbps(&on_air.info).map(|kbps| kbps.to_string());
-    let mut audio = format!(
-        "channels={};samplerate={}",
-        format.channels, format.sample_rate_hz
-    );
+    let bitrate = format.bitrate.kbps().map(|kbps| kbps.to_string());
+    let mut audio = format!("channels={};samplerate={}", format.channels, format.sample_rate_hz);
     if let Some(bitrate) = &bitrate {
         audio.push_str(";bitrate=");
         audio.push_str(bitrate);
@@ -169,10 +146,7 @@ fn about(mount: &Mount, on_air: &OnAir) -> Vec<(HeaderName, String)> {
     let meta = &mount.meta;
     let given = [
         (HeaderName::from_static("icy-name"), Some(meta.name.clone())),
-        (
-            HeaderName::from_static("icy-description"),
-            meta.description.clone(),
-        ),
+        (HeaderName::from_static("icy-description"), meta.description.clone()),
         (HeaderName::from_static("icy-genre"), meta.genre.clone()),
         (HeaderName::from_static("icy-url"), meta.url.clone()),
         (HeaderName::from_static("icy-br"), bitrate),
@@ -188,10 +162,7 @@ fn about(mount: &Mount, on_air: &OnAir) -> Vec<(HeaderName, String)> {
 
 /// UTF-8 as it is, which is what players expect of `icy-` headers, without what could end a header.
 fn header_value(text: &str) -> Option<HeaderValue> {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     HeaderValue::from_bytes(truncate(clean.trim(), MAX_HEADER).as_bytes()).ok()
 }
 
@@ -209,11 +180,7 @@ fn events(shared: &Arc<Shared>, body: bool) -> Response<Body> {
         Body::empty()
     };
     // The last one keeps nginx from holding events back.
-    with(
-        reply("text/event-stream", FRESH, body),
-        HeaderName::from_static("x-accel-buffering"),
-        "no",
-    )
+    with(reply("text/event-stream", FRESH, body), HeaderName::from_static("x-accel-buffering"), "no")
 }
 
 fn preflight() -> Response<Body> {
@@ -221,24 +188,18 @@ fn preflight() -> Response<Body> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     let response = with(response, ALLOW, METHODS);
     let response = with(response, ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    let response = with(
-        response,
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        "icy-metadata, range, cache-control",
-    );
+    let response = with(response, ACCESS_CONTROL_ALLOW_HEADERS, "icy-metadata, range, cache-control");
     with(response, ACCESS_CONTROL_MAX_AGE, "86400")
 }
 
 fn refuse(refusal: Refusal) -> Response<Body> {
     let response = match refusal {
-        Refusal::Full => text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no room for another listener, try again later\n",
-        ),
-        Refusal::TooManyFromThere => text(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many connections from your address, close some\n",
-        ),
+        Refusal::Full => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "no room for another listener, try again later\n")
+        }
+        Refusal::TooManyFromThere => {
+            text(StatusCode::TOO_MANY_REQUESTS, "too many connections from your address, close some\n")
+        }
     };
     with(response, RETRY_AFTER, "30")
 }
@@ -250,11 +211,7 @@ fn not_found(shared: &Shared) -> Response<Body> {
         help.push('\n');
     }
     for dir in shared.dirs() {
-        help.push_str(&format!(
-            "{}/{}\n",
-            dir.prefix,
-            dir.playlist.as_deref().unwrap_or_default()
-        ));
+        help.push_str(&format!("{}/{}\n", dir.prefix, dir.playlist.as_deref().unwrap_or_default()));
     }
     text(StatusCode::NOT_FOUND, help)
 }
@@ -266,16 +223,10 @@ fn text(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
 }
 
 fn reply(mime: &'static str, cache: &'static str, body: impl Into<Body>) -> Response<Body> {
-    with(
-        with(Response::new(body.into()), CONTENT_TYPE, mime),
-        CACHE_CONTROL,
-        cache,
-    )
+    with(with(Response::new(body.into()), CONTENT_TYPE, mime), CACHE_CONTROL, cache)
 }
 
 fn with(mut response: Response<Body>, name: HeaderName, value: &'static str) -> Response<Body> {
-    response
-        .headers_mut()
-        .insert(name, HeaderValue::from_static(value));
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }

@@ -49,12 +49,7 @@ struct Inner {
 impl StateHandle {
     pub(crate) fn new() -> Self {
         let snapshot = Mutex::new(Arc::new(json!({})));
-        Self {
-            inner: Arc::new(Inner {
-                events: broadcast::Sender::new(QUEUE),
-                snapshot,
-            }),
-        }
+        Self { inner: Arc::new(Inner { events: broadcast::Sender::new(QUEUE), snapshot }) }
     }
 
     /// Sends an event to everyone connected; never waits. The name is an event's word (`now_playing`): other
@@ -77,19 +72,13 @@ impl StateHandle {
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {
-        Subscription {
-            events: self.inner.events.subscribe(),
-            greeted: false,
-        }
+        Subscription { events: self.inner.events.subscribe(), greeted: false }
     }
 }
 
 /// One event in the form of the HTML standard, section 9.2; JSON has no raw line breaks.
 fn encode(name: &str, data: &Value) -> Bytes {
-    let name: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect();
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
@@ -125,17 +114,11 @@ mod tests {
         let state = StateHandle::new();
         let mut client = state.subscribe();
         let snapshot = || json!({ "s": 1 });
-        assert_eq!(
-            client.next(snapshot).await.unwrap(),
-            "event: snapshot\ndata: {\"s\":1}\n\n"
-        );
+        assert_eq!(client.next(snapshot).await.unwrap(), "event: snapshot\ndata: {\"s\":1}\n\n");
         for n in 0..QUEUE + 1 {
             state.publish("le\nvels", json!(n));
         }
-        assert_eq!(
-            client.next(snapshot).await.unwrap(),
-            "event: snapshot\ndata: {\"s\":1}\n\n"
-        );
+        assert_eq!(client.next(snapshot).await.unwrap(), "event: snapshot\ndata: {\"s\":1}\n\n");
         assert_eq!(client.next(snapshot).await.unwrap(), "event: levels\ndata: 1\n\n");
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::listener::Shared;
-use super::mount::{Mount, OnAir, kbps, label};
+use super::mount::{Mount, OnAir, label};
 
 const SERVER: &str = concat!("airchain ", env!("CARGO_PKG_VERSION"));
 
@@ -41,17 +41,11 @@ pub(crate) fn icecast(shared: &Shared, host: Option<&str>) -> Value {
     let own = shared.address.to_string();
     // The host is the client's word: anything but a name and a port is not repeated.
     let plain = |host: &&str| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
     };
     let host = host.filter(plain).unwrap_or(&own);
-    let mut sources: Vec<_> = shared
-        .mounts()
-        .iter()
-        .filter_map(|mount| Some(source(mount, &mount.on_air()?, host)))
-        .collect();
+    let mut sources: Vec<_> =
+        shared.mounts().iter().filter_map(|mount| Some(source(mount, &mount.on_air()?, host))).collect();
     let mut stats = Map::new();
     stats.insert("admin".into(), "".into());
     stats.insert("host".into(), host_name(host).into());
@@ -72,30 +66,20 @@ fn source(mount: &Mount, on_air: &OnAir, host: &str) -> Value {
     let (counts, format) = (on_air.counts(), &on_air.info.format);
     let meta = &mount.meta;
     let or = |text: &str, default: &str| {
-        if text.is_empty() {
-            default.to_owned()
-        } else {
-            text.to_owned()
-        }
+        if text.is_empty() { default.to_owned() } else { text.to_owned() }
     };
     let mut source = Map::new();
-    if let Some(kbps) = kbps(&on_air.info) {
+    if let Some(kbps) = format.bitrate.kbps() {
         source.insert("bitrate".into(), kbps.into());
     }
     source.insert("channels".into(), format.channels.into());
-    source.insert(
-        "genre".into(),
-        or(meta.genre.as_deref().unwrap_or_default(), "various").into(),
-    );
+    source.insert("genre".into(), or(meta.genre.as_deref().unwrap_or_default(), "various").into());
     source.insert("listener_peak".into(), counts.most.into());
     source.insert("listeners".into(), counts.listeners.into());
     source.insert("listenurl".into(), format!("http://{host}{}", mount.path).into());
     source.insert("samplerate".into(), format.sample_rate_hz.into());
     let description = meta.description.as_deref().unwrap_or_default();
-    source.insert(
-        "server_description".into(),
-        or(description, "Unspecified description").into(),
-    );
+    source.insert("server_description".into(), or(description, "Unspecified description").into());
     source.insert("server_name".into(), or(&meta.name, "Unspecified name").into());
     source.insert("server_type".into(), on_air.mime.into());
     if let Some(url) = &meta.url {

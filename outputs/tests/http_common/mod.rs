@@ -1,10 +1,5 @@
 //! A listener under test, audio to feed it and a client that hides nothing.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "each test binary uses its part"
-)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses its part")]
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -25,9 +20,7 @@ pub const FRAME: i64 = 1152;
 
 /// Ends a test that hangs; no test passes or fails by it otherwise.
 pub async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), what)
-        .await
-        .expect("hangs")
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("hangs")
 }
 
 pub fn listen(options: Options) -> Listener {
@@ -37,84 +30,31 @@ pub fn listen(options: Options) -> Listener {
 }
 
 pub fn meta() -> MountMeta {
-    MountMeta {
-        name: "WGMR FM".into(),
-        ..MountMeta::default()
-    }
+    MountMeta { name: "WGMR FM".into(), ..MountMeta::default() }
 }
 
 pub fn title(text: &str) -> Arc<Metadata> {
-    Arc::new(Metadata {
-        title: Some(text.into()),
-        ..Metadata::default()
-    })
+    Arc::new(Metadata { title: Some(text.into()), ..Metadata::default() })
 }
 
 pub fn opening(codec: Codec, bitrate: Bitrate, headers: Vec<Bytes>) -> Opening {
-    let format = Format {
-        codec,
-        bitrate,
-        sample_rate_hz: RATE,
-        channels: 2,
-    };
-    let info = StreamInfo {
-        format,
-        delay: 0,
-        packet_frames: None,
-        headers,
-    };
-    Opening {
-        info: Arc::new(info),
-        epoch: jiff::Timestamp::UNIX_EPOCH,
-        metadata: Some(title("first")),
-    }
+    let format = Format { codec, bitrate, sample_rate_hz: RATE, channels: 2 };
+    let info = StreamInfo { format, delay: 0, packet_frames: None, headers };
+    Opening { info: Arc::new(info), epoch: jiff::Timestamp::UNIX_EPOCH, metadata: Some(title("first")) }
 }
 
 pub async fn open(mount: &mut MountOutput) -> Box<dyn Sink> {
-    mount
-        .open(&opening(Codec::Mp3, Bitrate::Cbr(128), Vec::new()))
-        .await
-        .unwrap()
+    mount.open(&opening(Codec::Mp3, Bitrate::Cbr(128), Vec::new())).await.unwrap()
 }
 
 /// A 1 kHz tone as MP3 frames of constant bit rate, from ffmpeg.
 pub fn mp3(seconds: u32) -> Vec<Packet> {
     let source = format!("sine=frequency=1000:sample_rate={RATE}:duration={seconds}");
-    let args = [
-        "-v",
-        "error",
-        "-f",
-        "lavfi",
-        "-i",
-        &source,
-        "-ac",
-        "2",
-        "-c:a",
-        "libmp3lame",
-        "-b:a",
-        "128k",
-    ];
-    let tail = [
-        "-reservoir",
-        "0",
-        "-write_xing",
-        "0",
-        "-id3v2_version",
-        "0",
-        "-f",
-        "mp3",
-        "-",
-    ];
-    let output = Command::new("ffmpeg")
-        .args(args)
-        .args(tail)
-        .output()
-        .expect("ffmpeg");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let args =
+        ["-v", "error", "-f", "lavfi", "-i", &source, "-ac", "2", "-c:a", "libmp3lame", "-b:a", "128k"];
+    let tail = ["-reservoir", "0", "-write_xing", "0", "-id3v2_version", "0", "-f", "mp3", "-"];
+    let output = Command::new("ffmpeg").args(args).args(tail).output().expect("ffmpeg");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let data = Bytes::from(output.stdout);
     let (mut at, mut packets) = (0, Vec::new());
     while at < data.len() {
@@ -122,21 +62,14 @@ pub fn mp3(seconds: u32) -> Vec<Packet> {
         let padding = usize::from(data[at + 2] >> 1 & 1);
         let end = at + 144 * 128_000 / 44_100 + padding;
         let pts = packets.len() as i64 * FRAME;
-        packets.push(Packet {
-            data: data.slice(at..end),
-            pts,
-            duration: FRAME as u32,
-        });
+        packets.push(Packet { data: data.slice(at..end), pts, duration: FRAME as u32 });
         at = end;
     }
     packets
 }
 
 pub fn join(packets: &[Packet]) -> Vec<u8> {
-    packets
-        .iter()
-        .flat_map(|packet| packet.data.iter().copied())
-        .collect()
+    packets.iter().flat_map(|packet| packet.data.iter().copied()).collect()
 }
 
 pub async fn feed(sink: &mut Box<dyn Sink>, packets: &[Packet]) {
@@ -156,9 +89,7 @@ pub struct Reply {
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        lines
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// Everything up to the end of the connection.
@@ -181,32 +112,19 @@ pub async fn ask(mut stream: TcpStream, request: &str) -> Reply {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut rest = Vec::new();
     let end = loop {
-        assert_ne!(
-            soon(stream.read_buf(&mut rest)).await.unwrap(),
-            0,
-            "no head: {rest:?}"
-        );
+        assert_ne!(soon(stream.read_buf(&mut rest)).await.unwrap(), 0, "no head: {rest:?}");
         if let Some(end) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
             break end + 4;
         }
     };
     let head = String::from_utf8(rest.drain(..end).collect()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply {
-        status,
-        head,
-        rest,
-        stream,
-    }
+    Reply { status, head, rest, stream }
 }
 
 /// `GET path`, on a connection of its own, with further header lines (each ending in CRLF).
 pub async fn get(listener: &Listener, path: &str, headers: &str) -> Reply {
-    request(
-        listener,
-        &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"),
-    )
-    .await
+    request(listener, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n")).await
 }
 
 pub async fn request(listener: &Listener, request: &str) -> Reply {
