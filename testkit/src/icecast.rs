@@ -12,27 +12,52 @@ use std::time::Duration;
 /// Password of sources, and of the user `admin`.
 pub const PASSWORD: &str = "s3cret";
 
-/// A running `icecast2` on a free port of 127.0.0.1, which ends with this value.
+/// A running `icecast2` on a free port of 127.0.0.1, which ends with this value. Listeners first get up to 2 MiB of what
+/// went before, so that those of a short test hear it from its beginning.
 pub struct Icecast {
     child: Option<Child>,
     dir: tempfile::TempDir,
     port: u16,
+    tls_port: u16,
+}
+
+/// Who signed a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// Itself, for a name that is not its own, as stations do.
+    BySelf,
+    /// An authority that nobody knows, for `localhost`.
+    ByAuthority,
 }
 
 impl Icecast {
-    /// Starts one that admits `sources` sources at a time.
+    /// Starts one that admits `sources` sources at a time. The mounts `/utf8.mp3` and `/utf8.aac` hold UTF-8, others ISO 8859-1, which is
+    /// what Icecast does unless told otherwise.
     ///
     /// # Panics
     /// When `icecast2` is not installed or does not start.
     pub fn start(sources: u32) -> Self {
-        // The port is free when chosen; should another process take it first, the server exits and the next is tried.
+        Self::start_with(sources, None)
+    }
+
+    /// Starts one that also listens with TLS.
+    pub fn start_tls(signed: Signed) -> Self {
+        Self::start_with(10, Some(signed))
+    }
+
+    fn start_with(sources: u32, tls: Option<Signed>) -> Self {
+        // The ports are free when chosen; should another process take one first, the server exits and the next is tried.
         for _ in 0..20 {
             let dir = tempfile::tempdir().expect("a temporary directory");
             // As root, the server becomes `nobody`, who must still be able to write its logs.
             let open = std::fs::Permissions::from_mode(0o777);
             std::fs::set_permissions(dir.path(), open).expect("permissions of a temporary directory");
-            let mut server = Self { child: None, dir, port: free_port() };
-            std::fs::write(server.config(), server.xml(sources)).expect("icecast's configuration");
+            let mut server = Self { child: None, dir, port: free_port(), tls_port: free_port() };
+            if let Some(signed) = tls {
+                server.make_certificate(signed);
+            }
+            std::fs::write(server.config(), server.xml(sources, tls.is_some()))
+                .expect("icecast's configuration");
             if server.restart() {
                 return server;
             }
@@ -78,33 +103,29 @@ impl Icecast {
         format!("icecast://source:{PASSWORD}@127.0.0.1:{}{mount}", self.port)
     }
 
+    /// URL for a source client by TLS.
+    pub fn tls_url(&self, host: &str, mount: &str) -> String {
+        format!("icecast+tls://source:{PASSWORD}@{host}:{}{mount}", self.tls_port)
+    }
+
+    /// PEM file of what a client must trust: the authority, or the server's own certificate.
+    pub fn trust(&self) -> PathBuf {
+        self.dir.path().join("trust.pem")
+    }
+
     /// What it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("error.log")).unwrap_or_default()
     }
 
-    /// `/status-json.xsl`: what it says about its mounts.
+    /// `/status-json.xsl`: what it says about its mounts. Empty when it cannot say, which happens while one comes or
+    /// goes.
     pub fn status(&self) -> String {
         let mut stream = TcpStream::connect(self.address()).expect("icecast listens");
         stream.write_all(b"GET /status-json.xsl HTTP/1.0\r\n\r\n").expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("a status in UTF-8");
-        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a body")
-    }
-
-    /// Waits for the status to hold `text`.
-    ///
-    /// # Panics
-    /// When it does not within 20 s.
-    pub fn wait_for_status(&self, text: &str) -> String {
-        for _ in 0..1000 {
-            let status = self.status();
-            if status.contains(text) {
-                return status;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("icecast's status does not come to hold {text:?}: {}\n{}", self.status(), self.log());
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
     /// Listens to a mount. `icy` asks for titles in band.
@@ -122,19 +143,57 @@ impl Icecast {
         self.dir.path().join("icecast.xml")
     }
 
-    fn xml(&self, sources: u32) -> String {
+    /// `server.pem`: key and certificate of the server; `trust.pem`: what a client must trust.
+    fn make_certificate(&self, signed: Signed) {
+        let openssl = |arguments: &str| {
+            let mut command = Command::new("openssl");
+            let made =
+                command.current_dir(&self.dir).args(arguments.split(' ')).stderr(Stdio::null()).status();
+            assert!(made.expect("openssl (Debian package openssl) runs").success(), "openssl {arguments}");
+        };
+        let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30";
+        openssl(&format!("{new} -keyout trust.key -out trust.pem -subj /CN=station"));
+        let (key, certificate) = match signed {
+            Signed::BySelf => ("trust.key", "trust.pem"),
+            Signed::ByAuthority => {
+                let of = "-CA trust.pem -CAkey trust.key -addext subjectAltName=DNS:localhost";
+                let leaf = "-addext basicConstraints=critical,CA:FALSE";
+                openssl(&format!("{new} -keyout leaf.key -out leaf.pem -subj /CN=leaf {of} {leaf}"));
+                ("leaf.key", "leaf.pem")
+            }
+        };
+        let read = |name: &str| std::fs::read_to_string(self.dir.path().join(name)).expect("a PEM file");
+        let both = read(key) + &read(certificate);
+        std::fs::write(self.dir.path().join("server.pem"), both).expect("the server's certificate");
+    }
+
+    fn xml(&self, sources: u32, tls: bool) -> String {
         let (dir, port) = (self.dir.path().display(), self.port);
+        let socket = |port: u16, more: &str| {
+            format!(
+                "<listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address>{more}</listen-socket>"
+            )
+        };
+        let mut sockets = socket(port, "");
+        let mut certificate = String::new();
+        if tls {
+            sockets += &socket(self.tls_port, "<ssl>1</ssl>");
+            certificate = format!("<ssl-certificate>{dir}/server.pem</ssl-certificate>");
+        }
         format!(
             "<icecast>
-  <limits><sources>{sources}</sources><burst-size>65535</burst-size><source-timeout>10</source-timeout></limits>
+  <limits><sources>{sources}</sources><queue-size>4194304</queue-size><burst-size>2097152</burst-size><source-timeout>10</source-timeout></limits>
   <authentication>
     <source-password>{PASSWORD}</source-password>
     <admin-user>admin</admin-user><admin-password>{PASSWORD}</admin-password>
   </authentication>
   <hostname>localhost</hostname>
-  <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
+  {sockets}
+  <mount><mount-name>/utf8.mp3</mount-name><charset>UTF-8</charset></mount>
+  <mount><mount-name>/utf8.aac</mount-name><charset>UTF-8</charset></mount>
   <paths>
     <logdir>{dir}</logdir><webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot>
+    {certificate}
   </paths>
   <logging><accesslog>access.log</accesslog><errorlog>error.log</errorlog><loglevel>3</loglevel></logging>
   <security>

@@ -196,3 +196,56 @@ fn has_head(bytes: &[u8]) -> bool {
 fn is_complete(bytes: &[u8]) -> bool {
     has_head(bytes) && Answer::parse(bytes).is_some_and(|answer| answer.code == 200)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    async fn link() -> Link {
+        let target = Target::parse("icecast://source:s3cret@h:8000/live").unwrap();
+        Link::new(target, None, "icecast at h:8000/live".into()).await.ok().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_dripping_end_after_a_while() {
+        for drips in [false, true] {
+            let (mut peer, mut server) = duplex(1024);
+            let drip = tokio::spawn(async move {
+                while drips && server.write_all(b"H").await.is_ok() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+                std::future::pending::<()>().await;
+            });
+            let start = Instant::now();
+            let error = link().await.ask(&mut peer, "PUT /live HTTP/1.1\r\n\r\n").await.unwrap_err();
+            assert_eq!(start.elapsed(), ANSWER);
+            assert_eq!(error.retry, Retry::Soon);
+            assert!(error.message.starts_with("icecast at h:8000/live: no answer"), "{error}");
+            drip.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_never_ends_is_still_read() {
+        let (mut peer, mut server) = duplex(1024);
+        server.write_all(b"HTTP/1.0 403 Forbidden\r\nServer: x\r\n\r\nMountpoint in use").await.unwrap();
+        let answer = link().await.ask(&mut peer, "x").await.unwrap();
+        assert!(answer.says("mountpoint in use"), "{answer:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_in_pieces_is_put_together() {
+        let (mut peer, mut server) = duplex(1024);
+        tokio::spawn(async move {
+            for byte in b"HTTP/1.1 100 Continue\r\n\r\n" {
+                server.write_all(&[*byte]).await.unwrap();
+                sleep(Duration::from_millis(100)).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        assert_eq!(link().await.ask(&mut peer, "x").await.map(|answer| answer.code).ok(), Some(100));
+    }
+}
