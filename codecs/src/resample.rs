@@ -43,13 +43,7 @@ impl Resampler {
     pub fn new(from_hz: u32, to_hz: u32) -> Self {
         let (from_hz, to_hz) = (from_hz.max(1), to_hz.max(1));
         let stage = (from_hz != to_hz).then(|| Stage::new(from_hz, to_hz));
-        Self {
-            from_hz,
-            to_hz,
-            stage,
-            taken: 0,
-            given: 0,
-        }
+        Self { from_hz, to_hz, stage, taken: 0, given: 0 }
     }
 
     /// Takes frames at the old rate and appends those at the new rate that they complete to `out`.
@@ -92,24 +86,10 @@ impl Stage {
         // Even blocks on both sides: the delay, half a block, is then a whole number of frames.
         let pairs = MIN_BLOCK.div_ceil(2 * from.min(to) / gcd).max(1);
         let (block_in, block_out) = (2 * pairs * from / gcd, 2 * pairs * to / gcd);
-        let fft = Fft::new_custom(
-            from,
-            to,
-            block_in,
-            1,
-            2,
-            WindowFunction::BlackmanHarris2,
-            FixedSync::Both,
-        )
-        .expect("both rates and the block are above zero");
+        let fft = Fft::new_custom(from, to, block_in, 1, 2, WindowFunction::BlackmanHarris2, FixedSync::Both)
+            .expect("both rates and the block are above zero");
         let (input, output) = (vec![SILENCE; block_in], vec![SILENCE; block_out]);
-        Self {
-            fft,
-            input,
-            filled: 0,
-            output,
-            skip: block_out / 2,
-        }
+        Self { fft, input, filled: 0, output, skip: block_out / 2 }
     }
 
     fn push(&mut self, frames: impl Iterator<Item = Stereo>, out: &mut Vec<Stereo>) {
@@ -146,11 +126,7 @@ impl Stage {
 
 /// rubato panics on samples that are not finite, or so large that a transform overflows.
 fn tame(sample: f32) -> f32 {
-    if sample.is_finite() {
-        sample.clamp(-MAX_SAMPLE, MAX_SAMPLE)
-    } else {
-        0.0
-    }
+    if sample.is_finite() { sample.clamp(-MAX_SAMPLE, MAX_SAMPLE) } else { 0.0 }
 }
 
 fn gcd(a: usize, b: usize) -> usize {

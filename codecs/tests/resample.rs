@@ -6,19 +6,13 @@ use airchain_codecs::resample::Resampler;
 use airchain_core::Stereo;
 use airchain_core::units::convert_frames;
 
-const RATES: [u32; 11] = [
-    8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000,
-];
+const RATES: [u32; 11] =
+    [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000];
 
 fn tone(hz: f64, rate: u32, frames: usize) -> Vec<Stereo> {
     let step = TAU * hz / f64::from(rate);
     (0..frames)
-        .map(|i| {
-            [
-                (0.89 * (step * i as f64).sin()) as f32,
-                (0.89 * (step * i as f64).cos()) as f32,
-            ]
-        })
+        .map(|i| [(0.89 * (step * i as f64).sin()) as f32, (0.89 * (step * i as f64).cos()) as f32])
         .collect()
 }
 
@@ -59,11 +53,7 @@ fn fit(frames: &[Stereo], first: usize, hz: f64, rate: u32) -> Fit {
             (f64::from(frame[0]) - a * s - b * c).powi(2)
         })
         .sum();
-    Fit {
-        amplitude: a.hypot(b),
-        phase: b.atan2(a),
-        rest: (rest / frames.len() as f64).sqrt(),
-    }
+    Fit { amplitude: a.hypot(b), phase: b.atan2(a), rest: (rest / frames.len() as f64).sqrt() }
 }
 
 fn db(ratio: f64) -> f64 {
@@ -79,9 +69,7 @@ fn middle(frames: &[Stereo]) -> (&[Stereo], usize) {
 #[test]
 fn tones_pass_flat_and_clean() {
     for (from, to) in [(44_100, 48_000), (48_000, 44_100)] {
-        for hz in [
-            20.0, 440.0, 1_000.0, 5_000.0, 10_000.0, 15_000.0, 19_000.0, 20_000.0,
-        ] {
+        for hz in [20.0, 440.0, 1_000.0, 5_000.0, 10_000.0, 15_000.0, 19_000.0, 20_000.0] {
             let out = resample(&tone(hz, from, from as usize), from, to);
             let (settled, first) = middle(&out);
             let fit = fit(settled, first, hz, to);
@@ -116,13 +104,9 @@ fn every_rate_is_clean_and_on_time() {
 
 #[test]
 fn what_the_new_rate_cannot_hold_is_gone() {
-    for (from, to) in [
-        (48_000, 44_100),
-        (96_000, 48_000),
-        (96_000, 44_100),
-        (192_000, 48_000),
-        (48_000, 8_000),
-    ] {
+    for (from, to) in
+        [(48_000, 44_100), (96_000, 48_000), (96_000, 44_100), (192_000, 48_000), (48_000, 8_000)]
+    {
         let nyquist = f64::from(to) / 2.0;
         for hz in [nyquist * 1.003, nyquist * 1.05, f64::from(from) * 0.49] {
             let out = resample(&tone(hz, from, from as usize / 2), from, to);
@@ -154,9 +138,7 @@ fn how_the_input_is_cut_makes_no_difference() {
     for cut in [1, 7, 147, 588, 1_152, 4_096] {
         let mut out = Vec::new();
         let mut resampler = Resampler::new(44_100, 48_000);
-        input
-            .chunks(cut)
-            .for_each(|part| resampler.process(part, &mut out));
+        input.chunks(cut).for_each(|part| resampler.process(part, &mut out));
         resampler.finish(&mut out);
         assert!(out == whole, "cut into {cut}");
     }
@@ -174,11 +156,7 @@ fn equal_rates_pass_every_bit() {
 fn nonsense_is_survived_and_forgotten() {
     let mut resampler = Resampler::new(44_100, 48_000);
     let mut out = Vec::new();
-    let nonsense = [
-        [f32::NAN, f32::INFINITY],
-        [f32::NEG_INFINITY, f32::MAX],
-        [f32::MIN, 1e30],
-    ];
+    let nonsense = [[f32::NAN, f32::INFINITY], [f32::NEG_INFINITY, f32::MAX], [f32::MIN, 1e30]];
     resampler.process(&nonsense.repeat(5_000), &mut out);
     resampler.finish(&mut out);
     assert!(out.iter().flatten().all(|sample| sample.is_finite()));
@@ -186,8 +164,5 @@ fn nonsense_is_survived_and_forgotten() {
     let mut again = Vec::new();
     resampler.process(&input, &mut again);
     resampler.finish(&mut again);
-    assert!(
-        again == resample(&input, 44_100, 48_000),
-        "a finished resampler is as good as new"
-    );
+    assert!(again == resample(&input, 44_100, 48_000), "a finished resampler is as good as new");
 }

@@ -71,11 +71,7 @@ impl Codec {
                 let options = AudioDecoderOptions::default();
                 let engine = guarded(|| OpusDecoder::try_registry_new(&params, &options))?;
                 let opus = codec(Engine::Symphonia(engine), "opus", 3 * 3840);
-                Some(Self {
-                    pre_skip,
-                    gain: units::db_to_gain(gain_db),
-                    ..opus
-                })
+                Some(Self { pre_skip, gain: units::db_to_gain(gain_db), ..opus })
             }
             id::CODEC_ID_AAC => aac(params, codec),
             _ => symphonia("pcm", 0),
@@ -108,11 +104,7 @@ impl Codec {
                     self.heard_sbr(&spec);
                 }
                 let channels = super::downmix::wave_layout(spec.channels);
-                if !self
-                    .downmix
-                    .as_ref()
-                    .is_some_and(|downmix| downmix.is_for(&channels))
-                {
+                if !self.downmix.as_ref().is_some_and(|downmix| downmix.is_for(&channels)) {
                     self.downmix = Some(Downmix::new(&channels));
                 }
                 spec.rate_hz
@@ -120,10 +112,7 @@ impl Codec {
         };
         self.downmix.as_ref()?.append(&self.samples, out);
         if self.gain != 1.0 {
-            out[first..]
-                .iter_mut()
-                .flatten()
-                .for_each(|sample| *sample *= self.gain);
+            out[first..].iter_mut().flatten().for_each(|sample| *sample *= self.gain);
         }
         Some(rate)
     }
@@ -142,11 +131,7 @@ impl Codec {
 
     #[cfg(feature = "aac")]
     fn heard_sbr(&mut self, spec: &FdkSpec) {
-        self.name = if spec.core_channels < spec.channels {
-            "he-aac-v2"
-        } else {
-            "he-aac"
-        };
+        self.name = if spec.core_channels < spec.channels { "he-aac-v2" } else { "he-aac" };
         // SBR is silent until its next header, which comes about every half second.
         self.preroll = i64::from(spec.rate_hz);
         self.delay = i64::from(spec.delay);

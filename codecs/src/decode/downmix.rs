@@ -20,16 +20,9 @@ impl Downmix {
             _ if channels.count() == 1 => vec![[1.0, 1.0]],
             _ if channels.count() == 2 => vec![[1.0, 0.0], [0.0, 1.0]],
             Channels::Positioned(positions) => positions.iter().map(share).collect(),
-            _ => positions_by_count(channels.count())
-                .iter()
-                .copied()
-                .map(share)
-                .collect(),
+            _ => positions_by_count(channels.count()).iter().copied().map(share).collect(),
         };
-        Self {
-            channels: channels.clone(),
-            shares,
-        }
+        Self { channels: channels.clone(), shares }
     }
 
     /// Whether this is the downmix of `channels`.
@@ -48,13 +41,10 @@ impl Downmix {
     }
 
     fn mix(&self, frame: &[f32]) -> Stereo {
-        frame
-            .iter()
-            .zip(&self.shares)
-            .fold([0.0, 0.0], |[l, r], (&sample, share)| {
-                let sample = finite(sample);
-                [l + sample * share[0], r + sample * share[1]]
-            })
+        frame.iter().zip(&self.shares).fold([0.0, 0.0], |[l, r], (&sample, share)| {
+            let sample = finite(sample);
+            [l + sample * share[0], r + sample * share[1]]
+        })
     }
 }
 
@@ -92,13 +82,7 @@ fn share(position: Position) -> [f32; 2] {
 fn positions_by_count(count: usize) -> Vec<Position> {
     use Position as P;
     let (l, r, c, lfe) = (P::FRONT_LEFT, P::FRONT_RIGHT, P::FRONT_CENTER, P::LFE1);
-    let (rl, rr, rc, sl, sr) = (
-        P::REAR_LEFT,
-        P::REAR_RIGHT,
-        P::REAR_CENTER,
-        P::SIDE_LEFT,
-        P::SIDE_RIGHT,
-    );
+    let (rl, rr, rc, sl, sr) = (P::REAR_LEFT, P::REAR_RIGHT, P::REAR_CENTER, P::SIDE_LEFT, P::SIDE_RIGHT);
     match count {
         3 => vec![l, r, c],
         4 => vec![l, r, rl, rr],
@@ -106,11 +90,7 @@ fn positions_by_count(count: usize) -> Vec<Position> {
         6 => vec![l, r, c, lfe, rl, rr],
         7 => vec![l, r, c, lfe, rc, sl, sr],
         // Of more than eight, the first eight are taken and the rest is left out.
-        _ => [l, r, c, lfe, rl, rr, sl, sr]
-            .into_iter()
-            .chain(std::iter::repeat(lfe))
-            .take(count)
-            .collect(),
+        _ => [l, r, c, lfe, rl, rr, sl, sr].into_iter().chain(std::iter::repeat(lfe)).take(count).collect(),
     }
 }
 

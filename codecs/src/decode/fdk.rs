@@ -39,11 +39,7 @@ impl Fdk {
         if handle.is_null() {
             return None;
         }
-        let decoder = Self {
-            handle,
-            pcm: vec![0; MAX_SAMPLES],
-            fresh: true,
-        };
+        let decoder = Self { handle, pcm: vec![0; MAX_SAMPLES], fresh: true };
         // No limiter (it delays), no level normalisation (the chain does that), concealment without delay.
         for (parameter, value) in [
             (sys::AACDEC_PARAM_AAC_PCM_LIMITER_ENABLE, 0),
@@ -63,9 +59,7 @@ impl Fdk {
     /// Decodes one access unit and puts its samples into `out`.
     pub(super) fn decode(&mut self, unit: &[u8], out: &mut Vec<f32>) -> Option<FdkSpec> {
         out.clear();
-        let length = sys::UINT::try_from(unit.len())
-            .ok()
-            .filter(|length| *length > 0)?;
+        let length = sys::UINT::try_from(unit.len()).ok().filter(|length| *length > 0)?;
         let (mut pointer, mut unread) = (unit.as_ptr().cast_mut(), length);
         // SAFETY: the library copies from the buffer and does not write to it, in spite of its signature.
         let filled = unsafe { sys::aacDecoder_Fill(self.handle, &mut pointer, &length, &mut unread) };
@@ -73,11 +67,7 @@ impl Fdk {
             self.fresh = true;
             return None;
         }
-        let flags = if self.fresh {
-            sys::AACDEC_INTR | sys::AACDEC_CLRHIST
-        } else {
-            0
-        };
+        let flags = if self.fresh { sys::AACDEC_INTR | sys::AACDEC_CLRHIST } else { 0 };
         let size = sys::INT::try_from(self.pcm.len()).ok()?;
         // SAFETY: `pcm` has room for `size` samples.
         let decoded = unsafe { sys::aacDecoder_DecodeFrame(self.handle, self.pcm.as_mut_ptr(), size, flags) };

@@ -116,59 +116,19 @@ const fn kind(
     extensions: &'static [&'static str],
     gapless: &'static str,
 ) -> DecoderInfo {
-    DecoderInfo {
-        codec,
-        container,
-        extensions,
-        gapless,
-    }
+    DecoderInfo { codec, container, extensions, gapless }
 }
 
 /// Every kind of file that can be decoded.
 pub const DECODERS: &[DecoderInfo] = &[
-    kind(
-        "mp3",
-        "mp3",
-        &["mp3"],
-        "LAME tag; without one, encoder delay and padding are heard",
-    ),
-    kind(
-        "mp2",
-        "mp2",
-        &["mp2", "mpa"],
-        "nothing: encoder delay and padding are heard",
-    ),
-    kind(
-        "aac",
-        "adts",
-        &["aac", "adts"],
-        "nothing: encoder delay and padding are heard",
-    ),
-    kind(
-        "he-aac",
-        "adts",
-        &["aac", "adts"],
-        "nothing: encoder delay and padding are heard",
-    ),
-    kind(
-        "he-aac-v2",
-        "adts",
-        &["aac", "adts"],
-        "nothing: encoder delay and padding are heard",
-    ),
+    kind("mp3", "mp3", &["mp3"], "LAME tag; without one, encoder delay and padding are heard"),
+    kind("mp2", "mp2", &["mp2", "mpa"], "nothing: encoder delay and padding are heard"),
+    kind("aac", "adts", &["aac", "adts"], "nothing: encoder delay and padding are heard"),
+    kind("he-aac", "adts", &["aac", "adts"], "nothing: encoder delay and padding are heard"),
+    kind("he-aac-v2", "adts", &["aac", "adts"], "nothing: encoder delay and padding are heard"),
     kind("aac", "mp4", &["m4a", "mp4", "m4b"], "iTunSMPB tag or edit list"),
-    kind(
-        "he-aac",
-        "mp4",
-        &["m4a", "mp4", "m4b"],
-        "iTunSMPB tag or edit list, and the delay of SBR",
-    ),
-    kind(
-        "he-aac-v2",
-        "mp4",
-        &["m4a", "mp4", "m4b"],
-        "iTunSMPB tag or edit list, and the delay of SBR",
-    ),
+    kind("he-aac", "mp4", &["m4a", "mp4", "m4b"], "iTunSMPB tag or edit list, and the delay of SBR"),
+    kind("he-aac-v2", "mp4", &["m4a", "mp4", "m4b"], "iTunSMPB tag or edit list, and the delay of SBR"),
     kind("alac", "mp4", &["m4a", "mp4"], "exact by nature"),
     kind("flac", "flac", &["flac"], "exact by nature"),
     kind("flac", "ogg", &["oga", "ogg"], "exact by nature"),
@@ -181,10 +141,7 @@ pub const DECODERS: &[DecoderInfo] = &[
 
 /// Whether a file extension (any case) is one of [`DECODERS`].
 pub fn is_audio_extension(extension: &str) -> bool {
-    DECODERS
-        .iter()
-        .flat_map(|kind| kind.extensions)
-        .any(|known| known.eq_ignore_ascii_case(extension))
+    DECODERS.iter().flat_map(|kind| kind.extensions).any(|known| known.eq_ignore_ascii_case(extension))
 }
 
 /// Opens an audio file, whatever its name says it is.

@@ -44,12 +44,7 @@ pub(super) fn edit_of(file: &mut (impl Read + Seek), id: u32) -> Option<Edit> {
         let mdhd = walk.find(mdia.0, mdia.1, b"mdhd")?;
         let timescale = walk.timescale(mdhd.0, mdhd.1)?;
         let (media_time, duration) = walk.single_edit(elst.0, elst.1)?;
-        return Some(Edit {
-            media_time,
-            timescale,
-            duration,
-            movie_timescale,
-        });
+        return Some(Edit { media_time, timescale, duration, movie_timescale });
     }
 }
 
@@ -80,9 +75,7 @@ impl<F: Read + Seek> Walk<'_, F> {
                 1 => (at + 16, u64::from_be_bytes(self.bytes(at + 8, end)?)),
                 size => (at + 8, u64::from(size)),
             };
-            let next = at
-                .checked_add(size)
-                .filter(|next| *next >= inside && *next <= end)?;
+            let next = at.checked_add(size).filter(|next| *next >= inside && *next <= end)?;
             if found == *kind {
                 return Some((inside, next));
             }
@@ -104,17 +97,11 @@ impl<F: Read + Seek> Walk<'_, F> {
         for index in 0..u64::from(u32::from_be_bytes([c0, c1, c2, c3]).min(16)) {
             let (duration, media_time) = if version == 1 {
                 let at = start + 8 + 20 * index;
-                (
-                    u64::from_be_bytes(self.bytes(at, end)?),
-                    i64::from_be_bytes(self.bytes(at + 8, end)?),
-                )
+                (u64::from_be_bytes(self.bytes(at, end)?), i64::from_be_bytes(self.bytes(at + 8, end)?))
             } else {
                 let at = start + 8 + 12 * index;
                 let media_time = i32::from_be_bytes(self.bytes(at + 4, end)?);
-                (
-                    u64::from(u32::from_be_bytes(self.bytes(at, end)?)),
-                    i64::from(media_time),
-                )
+                (u64::from(u32::from_be_bytes(self.bytes(at, end)?)), i64::from(media_time))
             };
             // A negative media time is an empty edit: a pause before the first.
             if let Ok(media_time) = u64::try_from(media_time)
@@ -138,18 +125,12 @@ pub(super) struct Smpb {
 impl Smpb {
     /// Reads the tag: hexadecimal fields, of which the second to fourth count.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut fields = text
-            .split_ascii_whitespace()
-            .skip(1)
-            .map(|field| u64::from_str_radix(field, 16).ok());
+        let mut fields =
+            text.split_ascii_whitespace().skip(1).map(|field| u64::from_str_radix(field, 16).ok());
         let (delay, padding, frames) = (fields.next()??, fields.next()??, fields.next()??);
         // The counts are of one file: anything near overflow is nonsense.
         let sane = delay < 1 << 20 && padding < 1 << 20 && frames > 0 && frames < 1 << 40;
-        sane.then_some(Self {
-            delay,
-            padding,
-            frames,
-        })
+        sane.then_some(Self { delay, padding, frames })
     }
 }
 
@@ -160,14 +141,7 @@ mod tests {
     #[test]
     fn the_itunes_note_is_read() {
         let text = " 00000000 00000840 000001CA 00000000003F31F6 00000000 00000000";
-        assert_eq!(
-            Smpb::parse(text),
-            Some(Smpb {
-                delay: 0x840,
-                padding: 0x1ca,
-                frames: 0x3f_31f6
-            })
-        );
+        assert_eq!(Smpb::parse(text), Some(Smpb { delay: 0x840, padding: 0x1ca, frames: 0x3f_31f6 }));
         assert_eq!(Smpb::parse("00000000 FFFFFFFFFFFFFFFF 0 1"), None);
         assert_eq!(Smpb::parse("nonsense"), None);
     }

@@ -50,41 +50,25 @@ impl Reader {
     /// Opens the container at `path`.
     pub(super) fn open(path: &Path) -> std::result::Result<Self, DecodeError> {
         let shown = path.display().to_string();
-        let io = |source| DecodeError::Io {
-            path: shown.clone(),
-            source,
-        };
+        let io = |source| DecodeError::Io { path: shown.clone(), source };
         let meta = std::fs::metadata(path).map_err(io)?;
         if meta.is_dir() {
             return Err(io(std::io::Error::from(ErrorKind::IsADirectory)));
         }
         if !meta.is_file() {
             // A pipe or device could hold up a worker for ever.
-            return Err(DecodeError::Unknown {
-                path: shown,
-                message: "it is not a regular file".into(),
-            });
+            return Err(DecodeError::Unknown { path: shown, message: "it is not a regular file".into() });
         }
         if meta.len() == 0 {
             return Err(DecodeError::Empty { path: shown });
         }
-        let file = || {
-            File::open(path).map_err(|source| DecodeError::Io {
-                path: shown.clone(),
-                source,
-            })
-        };
+        let file = || File::open(path).map_err(|source| DecodeError::Io { path: shown.clone(), source });
         let source = || -> std::result::Result<Box<dyn MediaSource>, DecodeError> {
             let mending = Wave::mend(file()?);
-            Ok(
-                match mending.map_err(|source| DecodeError::Io {
-                    path: shown.clone(),
-                    source,
-                })? {
-                    Ok(wave) => Box::new(wave),
-                    Err(file) => Box::new(file),
-                },
-            )
+            Ok(match mending.map_err(|source| DecodeError::Io { path: shown.clone(), source })? {
+                Ok(wave) => Box::new(wave),
+                Err(file) => Box::new(file),
+            })
         };
         let found = guard(|| probe(source()?, path))
             // A cut file can fail where symphonia looks for its end; read straight through, it plays.
@@ -95,34 +79,17 @@ impl Reader {
         let mut format = found.map_err(|trouble| match trouble {
             Trouble::Open(error) => error,
             Trouble::Symphonia(Error::IoError(source)) if source.kind() != ErrorKind::UnexpectedEof => {
-                DecodeError::Io {
-                    path: shown.clone(),
-                    source,
-                }
+                DecodeError::Io { path: shown.clone(), source }
             }
-            Trouble::Symphonia(error) => DecodeError::Unknown {
-                path: shown.clone(),
-                message: words(&error),
-            },
-            Trouble::Panic => DecodeError::Damaged {
-                path: shown.clone(),
-                message: "it makes the decoder fail".into(),
-            },
+            Trouble::Symphonia(error) => DecodeError::Unknown { path: shown.clone(), message: words(&error) },
+            Trouble::Panic => {
+                DecodeError::Damaged { path: shown.clone(), message: "it makes the decoder fail".into() }
+            }
         })?;
-        let unknown = |message: &str| DecodeError::Unknown {
-            path: shown.clone(),
-            message: message.into(),
-        };
+        let unknown = |message: &str| DecodeError::Unknown { path: shown.clone(), message: message.into() };
         let (track, params, units, delay, declared) =
             track_of(&mut *format).ok_or_else(|| unknown("it holds no audio that can be decoded"))?;
-        Ok(Self {
-            format,
-            track,
-            params,
-            units,
-            delay,
-            declared,
-        })
+        Ok(Self { format, track, params, units, delay, declared })
     }
 
     /// The container's name.
@@ -150,10 +117,7 @@ impl Reader {
 
     /// Goes to a packet at or before `units`; says where that is.
     pub(super) fn seek(&mut self, units: i64) -> Option<i64> {
-        let to = SeekTo::Timestamp {
-            ts: Timestamp::new(units),
-            track_id: self.track,
-        };
+        let to = SeekTo::Timestamp { ts: Timestamp::new(units), track_id: self.track };
         let seeked = guard(|| Ok(self.format.seek(SeekMode::Accurate, to)?)).ok()?;
         (seeked.actual_ts.get() <= units).then_some(seeked.actual_ts.get())
     }
@@ -198,9 +162,7 @@ impl Reader {
     pub(super) fn to_units(&self, frames: i64, rate: u32) -> i64 {
         let (numer, denom) = self.units;
         let (frames, by) = (i128::from(frames), i128::from(rate) * i128::from(numer));
-        (frames * i128::from(denom))
-            .div_euclid(by.max(1))
-            .clamp(i64::MIN.into(), i64::MAX.into()) as i64
+        (frames * i128::from(denom)).div_euclid(by.max(1)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 }
 

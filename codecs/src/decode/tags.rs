@@ -41,10 +41,7 @@ impl Tags {
             return;
         }
         if key == "r128_track_gain" {
-            let gain = value
-                .parse::<i16>()
-                .ok()
-                .map(|q| f64::from(q) / 256.0 + R128_TO_REPLAYGAIN_DB);
+            let gain = value.parse::<i16>().ok().map(|q| f64::from(q) / 256.0 + R128_TO_REPLAYGAIN_DB);
             self.replaygain_db = self.replaygain_db.or(gain);
             return;
         }
@@ -60,11 +57,7 @@ impl Tags {
                 let (name, value) = named(std, value);
                 extra(fresh, name, value);
             }
-            None => extra(
-                fresh,
-                snake_case(tag.raw.key.rsplit(':').next().unwrap_or_default()),
-                value,
-            ),
+            None => extra(fresh, snake_case(tag.raw.key.rsplit(':').next().unwrap_or_default()), value),
         }
     }
 }
@@ -109,11 +102,7 @@ fn named(tag: &StandardTag, raw: String) -> (String, String) {
     let shown = format!("{tag:?}");
     let (name, inner) = shown.split_once('(').unwrap_or((&shown, ""));
     let inner = inner.trim_end_matches(')');
-    let value = if inner.parse::<u64>().is_ok() {
-        inner.to_owned()
-    } else {
-        raw
-    };
+    let value = if inner.parse::<u64>().is_ok() { inner.to_owned() } else { raw };
     (snake_case(name), value)
 }
 
@@ -138,9 +127,7 @@ fn snake_case(name: &str) -> String {
 
 /// The number in "-7.03 dB".
 fn decibels(value: &str) -> Option<f64> {
-    let number = value
-        .trim()
-        .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
+    let number = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
     number.parse::<f64>().ok().filter(|db| db.abs() <= 100.0)
 }
 

@@ -84,11 +84,7 @@ impl Track {
             path: path.display().to_string(),
             message: "there is no decoder for its audio codec".into(),
         })?;
-        let channels = reader
-            .params
-            .channels
-            .as_ref()
-            .map_or(0, |channels| channels.count());
+        let channels = reader.params.channels.as_ref().map_or(0, |channels| channels.count());
         let container = reader.container();
         let mut track = Self {
             path: path.to_owned(),
@@ -116,10 +112,7 @@ impl Track {
             block: Vec::new(),
             ready: Vec::new(),
             padding: Vec::new(),
-            damage: Damage {
-                notes: codec.caveat.clone().into_iter().collect(),
-                ..Damage::default()
-            },
+            damage: Damage { notes: codec.caveat.clone().into_iter().collect(), ..Damage::default() },
             reader,
             codec,
         };
@@ -149,33 +142,23 @@ impl Track {
         }
         self.info.codec = self.codec.name.into();
         self.info.sample_rate_hz = rate;
-        let declared = self
-            .reader
-            .declared
-            .map(|declared| match self.info.container.as_str() {
-                "mp4" | "adts" => self
-                    .reader
-                    .to_frames(i64::try_from(declared).unwrap_or(i64::MAX), rate),
-                _ => i64::try_from(declared).unwrap_or(i64::MAX),
-            });
+        let declared = self.reader.declared.map(|declared| match self.info.container.as_str() {
+            "mp4" | "adts" => self.reader.to_frames(i64::try_from(declared).unwrap_or(i64::MAX), rate),
+            _ => i64::try_from(declared).unwrap_or(i64::MAX),
+        });
         match self.info.container.as_str() {
             "mp4" => self.lay_out_mp4(tags, declared),
             "ogg" => self.offset = -self.codec.pre_skip,
             _ => {}
         }
-        let length = self
-            .end
-            .or(declared.map(|frames| match self.info.container.as_str() {
-                "mp4" | "ogg" => frames.saturating_add(self.offset),
-                _ => frames,
-            }));
+        let length = self.end.or(declared.map(|frames| match self.info.container.as_str() {
+            "mp4" | "ogg" => frames.saturating_add(self.offset),
+            _ => frames,
+        }));
         self.info.frames = length.and_then(|frames| u64::try_from(frames).ok());
         if let Some((packet, _)) = first {
             // A recording cut from a longer one may begin late; its first packet is its start.
-            let position = self
-                .reader
-                .to_frames(packet.pts.get(), rate)
-                .saturating_add(self.offset);
+            let position = self.reader.to_frames(packet.pts.get(), rate).saturating_add(self.offset);
             self.offset -= position.max(0);
             self.origin = self.offset;
             self.place(&packet, rate);
@@ -198,20 +181,14 @@ impl Track {
         let media_time = i64::try_from(edit.media_time).unwrap_or(i64::MAX);
         let skipped = scale(media_time, u64::from(rate), u64::from(edit.timescale));
         // ISO/IEC 14496-24 counts media time before SBR's delay; ffmpeg, from what the encoder reports, after it.
-        self.offset = -skipped
-            - if tags.by_ffmpeg || skipped == 0 {
-                0
-            } else {
-                self.codec.delay
-            };
+        self.offset = -skipped - if tags.by_ffmpeg || skipped == 0 { 0 } else { self.codec.delay };
         if edit.duration > 0 {
             let duration = i64::try_from(edit.duration).unwrap_or(i64::MAX);
             let shown = scale(duration, u64::from(rate), u64::from(edit.movie_timescale));
             // The movie's clock often ticks in milliseconds. The sample table is exact, where the two agree.
             let tick = i64::from(rate / edit.movie_timescale.max(1)) + 1;
-            let exact = declared
-                .map(|declared| declared - skipped)
-                .filter(|exact| (exact - shown).abs() <= tick);
+            let exact =
+                declared.map(|declared| declared - skipped).filter(|exact| (exact - shown).abs() <= tick);
             self.end = Some(exact.unwrap_or(shown));
         }
     }
@@ -239,8 +216,7 @@ impl Track {
                 return Err(End);
             }
             Err(Fault::Fatal(words)) => {
-                self.damage
-                    .note(format!("it cannot be read to its end ({words})"));
+                self.damage.note(format!("it cannot be read to its end ({words})"));
                 return Err(End);
             }
         };
@@ -285,8 +261,7 @@ impl Track {
             let gap = position.saturating_sub(next);
             if gap > tolerance && gap <= MAX_GAP_S * i64::from(rate) {
                 let heard = position - next.max(self.start);
-                self.ready
-                    .resize(self.ready.len() + heard.max(0) as usize, SILENCE);
+                self.ready.resize(self.ready.len() + heard.max(0) as usize, SILENCE);
                 self.damage.filled += heard.max(0) as u64;
             } else {
                 if gap > tolerance {
@@ -298,11 +273,7 @@ impl Track {
         }
         self.next = Some(position.saturating_add(length));
         let from = self.start.saturating_sub(position).clamp(0, length) as usize;
-        let trimmed = if self.trims {
-            self.reader.to_frames(packet.trim_end.get() as i64, rate)
-        } else {
-            0
-        };
+        let trimmed = if self.trims { self.reader.to_frames(packet.trim_end.get() as i64, rate) } else { 0 };
         let to = (length - trimmed).min(self.end.unwrap_or(i64::MAX).saturating_sub(position));
         let to = to.clamp(from as i64, length) as usize;
         if self.info.container == "mp3" && trimmed > 0 {
@@ -322,18 +293,13 @@ impl Track {
     fn advance(&mut self) -> Result<(), DecodeError> {
         match self.read() {
             Ok(Some((packet, rate))) => {
-                let position = self
-                    .reader
-                    .to_frames(packet.pts.get(), rate)
-                    .saturating_add(self.offset);
+                let position = self.reader.to_frames(packet.pts.get(), rate).saturating_add(self.offset);
                 if std::mem::take(&mut self.unproven) && position > self.start {
                     // The container's idea of where it went was wrong. From the start there is no doubt.
                     return self.rewind();
                 }
                 self.place(&packet, rate);
-                self.finished |= self
-                    .end
-                    .is_some_and(|end| self.next.is_some_and(|next| next >= end));
+                self.finished |= self.end.is_some_and(|end| self.next.is_some_and(|next| next >= end));
             }
             Ok(None) => {}
             Err(End) if std::mem::take(&mut self.unproven) => return self.rewind(),
@@ -354,8 +320,7 @@ impl Track {
         let missing = (declared as i64).saturating_sub(next.max(self.start));
         if !guessed && missing > 1 {
             let seconds = missing as f64 / f64::from(self.info.sample_rate_hz);
-            self.damage
-                .note(format!("it ends {seconds:.3} s before its declared length"));
+            self.damage.note(format!("it ends {seconds:.3} s before its declared length"));
         }
     }
 
@@ -404,11 +369,7 @@ impl Decoder for Track {
         if !self.finished {
             self.advance()?;
         }
-        Ok(if self.finished && self.ready.is_empty() {
-            Progress::End
-        } else {
-            Progress::More
-        })
+        Ok(if self.finished && self.ready.is_empty() { Progress::End } else { Progress::More })
     }
 
     fn seek(&mut self, frame: Frames) -> Result<(), DecodeError> {

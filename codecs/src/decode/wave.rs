@@ -28,16 +28,7 @@ impl Wave {
         let length = file.metadata()?.len();
         let wrong = wrong_lengths(&mut file, length).unwrap_or_default();
         file.seek(SeekFrom::Start(0))?;
-        Ok(if wrong.is_empty() {
-            Err(file)
-        } else {
-            Ok(Self {
-                file,
-                length,
-                position: 0,
-                wrong,
-            })
-        })
+        Ok(if wrong.is_empty() { Err(file) } else { Ok(Self { file, length, position: 0, wrong }) })
     }
 }
 

@@ -16,18 +16,7 @@ fn every_format_cues_to_the_frame() {
         let whole = decode(&path).frames;
         let mut decoder = decode::open(&path).expect("it opens");
         let end = whole.len();
-        for frame in [
-            1,
-            1_000,
-            44_100,
-            43_999,
-            end / 2,
-            12_345,
-            end - 1,
-            end - 5_000,
-            0,
-            end,
-        ] {
+        for frame in [1, 1_000, 44_100, 43_999, end / 2, 12_345, end - 1, end - 5_000, 0, end] {
             decoder.seek(frame as u64).expect("it can be cued");
             let tail = rest(&mut *decoder);
             assert_eq!(tail.len(), end - frame, "{format}: from {frame}");
@@ -37,9 +26,7 @@ fn every_format_cues_to_the_frame() {
             assert!(worst <= allowed, "{format}: from {frame}: differs by {worst}");
         }
         assert_eq!(decoder.take_damage(), None, "{format}");
-        decoder
-            .seek(end as u64 + 100_000)
-            .expect("beyond the end there is nothing, but no error");
+        decoder.seek(end as u64 + 100_000).expect("beyond the end there is nothing, but no error");
         assert!(rest(&mut *decoder).is_empty(), "{format}");
     }
 }
@@ -57,11 +44,7 @@ fn a_cue_point_in_lossy_audio_lies_at_its_phase() {
             while frames.len() < 4_800 && decoder.decode(&mut frames).expect("it decodes") == Progress::More {
             }
             let fit = fit(&frames[..4_800], frame as usize, HZ, 48_000);
-            assert!(
-                fit.early.abs() < 0.3,
-                "{format} from {frame}: {} frames early",
-                fit.early
-            );
+            assert!(fit.early.abs() < 0.3, "{format} from {frame}: {} frames early", fit.early);
         }
     }
 }

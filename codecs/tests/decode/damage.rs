@@ -16,29 +16,17 @@ fn what_is_no_audio_is_refused_in_plain_words() {
         path
     };
     let error = |path: &PathBuf| decode::open(path).err().expect("it is refused");
-    assert!(matches!(
-        error(&dir.path().join("missing.mp3")),
-        DecodeError::Io { .. }
-    ));
+    assert!(matches!(error(&dir.path().join("missing.mp3")), DecodeError::Io { .. }));
     assert!(matches!(error(&dir.path().to_owned()), DecodeError::Io { .. }));
-    assert!(matches!(
-        error(&PathBuf::from("/dev/zero")),
-        DecodeError::Unknown { .. }
-    ));
-    assert!(matches!(
-        error(&file("empty.mp3", b"")),
-        DecodeError::Empty { .. }
-    ));
+    assert!(matches!(error(&PathBuf::from("/dev/zero")), DecodeError::Unknown { .. }));
+    assert!(matches!(error(&file("empty.mp3", b"")), DecodeError::Empty { .. }));
     let text = "This is not audio at all, but a letter to the editor.\n".repeat(1_000);
     for name in ["text.mp3", "text.wav", "text.flac", "text"] {
         let error = error(&file(name, text.as_bytes()));
         assert!(matches!(error, DecodeError::Unknown { .. }), "{name}: {error}");
         assert!(error.to_string().contains(name), "{error}");
     }
-    assert!(matches!(
-        error(&file("short.ogg", b"OggS")),
-        DecodeError::Unknown { .. }
-    ));
+    assert!(matches!(error(&file("short.ogg", b"OggS")), DecodeError::Unknown { .. }));
     let zeros = error(&file("zeros.mp3", &[0; 100_000]));
     assert!(matches!(zeros, DecodeError::Unknown { .. }), "{zeros}");
 }
@@ -66,10 +54,8 @@ fn of_a_truncated_file_everything_that_is_there_plays() {
         let whole = encode(format, &path);
         let reference = decode(&whole).frames;
         let bytes = std::fs::read(&whole).expect("it can be read");
-        let cut = dir.path().join(format!(
-            "cut-{}",
-            whole.file_name().and_then(|n| n.to_str()).expect("utf-8")
-        ));
+        let cut =
+            dir.path().join(format!("cut-{}", whole.file_name().and_then(|n| n.to_str()).expect("utf-8")));
         std::fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).expect("the file can be written");
         let decoded = decode(&cut);
         let share = decoded.frames.len() as f64 / reference.len() as f64;
@@ -102,9 +88,7 @@ fn a_wave_header_may_promise_too_much() {
 /// The CRC-16 of LAME tags: polynomial 0x8005, bits reflected.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| {
-            if crc & 1 == 1 { crc >> 1 ^ 0xa001 } else { crc >> 1 }
-        })
+        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xa001 } else { crc >> 1 })
     })
 }
 
@@ -115,10 +99,7 @@ fn an_mp3_may_declare_too_few_or_too_many_packets() {
     write_wav(&path, 44_100, &tone(440.0, 44_100, 0..132_300));
     let mp3 = encode("mp3", &path);
     let honest = std::fs::read(&mp3).expect("it can be read");
-    let tag = honest
-        .windows(4)
-        .position(|w| w == b"Xing" || w == b"Info")
-        .expect("there is a Xing header");
+    let tag = honest.windows(4).position(|w| w == b"Xing" || w == b"Info").expect("there is a Xing header");
     // The tag lies 36 bytes into its frame, and the CRC covers the 190 bytes before itself.
     let (frame, crc) = (tag - 36, tag - 36 + 190);
     for (declared, valid_crc) in [(10u32, true), (100_000, true), (10, false), (0, false)] {
@@ -131,23 +112,11 @@ fn an_mp3_may_declare_too_few_or_too_many_packets() {
         std::fs::write(&mp3, bytes).expect("the file can be written");
         let decoded = decode(&mp3);
         let count = decoded.frames.len();
-        assert!(
-            (132_300..132_300 + 3 * 1152).contains(&count),
-            "declared {declared}: {count} frames"
-        );
-        assert_eq!(
-            decoded.damage.is_some(),
-            valid_crc,
-            "declared {declared}: {:?}",
-            decoded.damage
-        );
+        assert!((132_300..132_300 + 3 * 1152).contains(&count), "declared {declared}: {count} frames");
+        assert_eq!(decoded.damage.is_some(), valid_crc, "declared {declared}: {:?}", decoded.damage);
         let mut decoder = decode::open(&mp3).expect("it opens");
         decoder.seek(100_000).expect("it can be cued");
-        assert_eq!(
-            crate::kit::rest(&mut *decoder).len(),
-            count - 100_000,
-            "declared {declared}"
-        );
+        assert_eq!(crate::kit::rest(&mut *decoder).len(), count - 100_000, "declared {declared}");
     }
 }
 
@@ -162,27 +131,14 @@ fn corrupt_bytes_cost_little_and_keep_the_time() {
         let mut bytes = std::fs::read(&whole).expect("it can be read");
         // Past the headers, and (in MP4) before the index.
         let (first, last) = (bytes.len() * 2 / 5, bytes.len() * 4 / 5);
-        (first..last)
-            .step_by((last - first) / 4)
-            .for_each(|at| bytes[at] ^= 0x5a);
+        (first..last).step_by((last - first) / 4).for_each(|at| bytes[at] ^= 0x5a);
         std::fs::write(&whole, bytes).expect("the file can be written");
         let decoded = decode(&whole);
         let difference = (decoded.frames.len() as f64 - reference.len() as f64).abs();
         // A lost MP3 or ADTS header leaves no trace of how much went with it.
-        let allowed = if format.starts_with("mp3") || format == "aac" {
-            9_216.0
-        } else {
-            4_608.0
-        };
-        assert!(
-            difference <= allowed,
-            "{format}: {difference} frames of time lost, {:?}",
-            decoded.damage
-        );
-        assert!(
-            decoded.frames.iter().flatten().all(|sample| sample.is_finite()),
-            "{format}"
-        );
+        let allowed = if format.starts_with("mp3") || format == "aac" { 9_216.0 } else { 4_608.0 };
+        assert!(difference <= allowed, "{format}: {difference} frames of time lost, {:?}", decoded.damage);
+        assert!(decoded.frames.iter().flatten().all(|sample| sample.is_finite()), "{format}");
         // The end is untouched and lies where it did. (In Ogg, what follows a lost page comes before the silence.)
         if difference == 0.0 && decoded.info.container != "ogg" {
             let tail = reference.len() - 4_410..;

@@ -14,14 +14,9 @@ fn the_table_tells_the_truth() {
     for (format, ..) in FORMATS.into_iter().chain([("aac", 0, false)]) {
         let path = encode(format, &wav);
         let info = decode(&path).info;
-        let kind = DECODERS
-            .iter()
-            .find(|kind| kind.codec == info.codec && kind.container == info.container);
+        let kind = DECODERS.iter().find(|kind| kind.codec == info.codec && kind.container == info.container);
         let kind = kind.unwrap_or_else(|| panic!("{format} is {} in {}", info.codec, info.container));
-        let extension = path
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .expect("an extension");
+        let extension = path.extension().and_then(|extension| extension.to_str()).expect("an extension");
         assert!(kind.extensions.contains(&extension), "{format}");
         assert_eq!(info.channels, 2, "{format}");
     }
@@ -49,16 +44,11 @@ fn rates_from_8_to_192_khz_come_out_as_they_are() {
             let decoded = decode(&encode(format, &path));
             assert_eq!(decoded.info.sample_rate_hz, rate, "{format}");
             assert_eq!(decoded.frames.len(), frames.len(), "{format} at {rate}");
-            assert!(
-                difference(&decoded.frames, &frames) <= 0.6 / 32_768.0,
-                "{format} at {rate}"
-            );
+            assert!(difference(&decoded.frames, &frames) <= 0.6 / 32_768.0, "{format} at {rate}");
         }
-        for (format, rates) in [
-            ("mp3", 8_000..=48_000),
-            ("m4a-aac", 8_000..=96_000),
-            ("ogg-vorbis", 8_000..=192_000),
-        ] {
+        for (format, rates) in
+            [("mp3", 8_000..=48_000), ("m4a-aac", 8_000..=96_000), ("ogg-vorbis", 8_000..=192_000)]
+        {
             if rates.contains(&rate) {
                 let decoded = decode(&encode(format, &path));
                 assert_eq!(decoded.info.sample_rate_hz, rate, "{format}");
@@ -66,11 +56,7 @@ fn rates_from_8_to_192_khz_come_out_as_they_are() {
                 let quarter = frames.len() / 4;
                 let middle = &decoded.frames[quarter..3 * quarter];
                 let fit = fit(middle, quarter, 300.0, rate);
-                assert!(
-                    fit.early.abs() < 0.6,
-                    "{format} at {rate}: {} frames early",
-                    fit.early
-                );
+                assert!(fit.early.abs() < 0.6, "{format} at {rate}: {} frames early", fit.early);
             }
         }
     }
@@ -81,9 +67,8 @@ const HALF_POWER: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
 /// A WAVE file whose channels hold the constants given; `mask` names the loudspeakers.
 fn constants(path: &Path, mask: u32, levels: &[f32]) {
-    let data: Vec<u8> = (0..4_800)
-        .flat_map(|_| levels.iter().flat_map(|level| level.to_le_bytes()))
-        .collect();
+    let data: Vec<u8> =
+        (0..4_800).flat_map(|_| levels.iter().flat_map(|level| level.to_le_bytes())).collect();
     let plain = wav(48_000, levels.len() as u16, 3, 32, &data);
     // The extensible form: a longer format chunk, with the mask and the GUID of float samples.
     let mut file = plain[..16].to_vec();
@@ -111,16 +96,8 @@ fn surround_becomes_stereo_by_the_coefficients_of_bs_775() {
         (0x7, &[0.1, 0.2, 0.4], [0.1 + half * 0.4, 0.2 + half * 0.4]),
         (0x33, &[0.1, 0.2, 0.3, 0.4], [0.1 + half * 0.3, 0.2 + half * 0.4]),
         (0x107, &[0.1, 0.2, 0.0, 0.4], [0.1 + 0.2, 0.2 + 0.2]),
-        (
-            0x3f,
-            &[0.1, 0.2, 0.3, 0.9, 0.05, 0.15],
-            [0.1 + half * 0.35, 0.2 + half * 0.45],
-        ),
-        (
-            0x63f,
-            &[0.1, 0.2, 0.3, 0.9, 0.05, 0.15, 0.1, 0.2],
-            [0.1 + half * 0.45, 0.2 + half * 0.65],
-        ),
+        (0x3f, &[0.1, 0.2, 0.3, 0.9, 0.05, 0.15], [0.1 + half * 0.35, 0.2 + half * 0.45]),
+        (0x63f, &[0.1, 0.2, 0.3, 0.9, 0.05, 0.15, 0.1, 0.2], [0.1 + half * 0.45, 0.2 + half * 0.65]),
     ];
     for (mask, levels, wanted) in layouts {
         constants(&path, mask, levels);
@@ -128,11 +105,7 @@ fn surround_becomes_stereo_by_the_coefficients_of_bs_775() {
         assert_eq!(decoded.info.channels as usize, levels.len());
         assert_eq!(decoded.frames.len(), 4_800);
         let worst = difference(&decoded.frames, &vec![wanted; 4_800]);
-        assert!(
-            worst < 1e-6,
-            "mask {mask:#x}: {:?} instead of {wanted:?}",
-            decoded.frames[0]
-        );
+        assert!(worst < 1e-6, "mask {mask:#x}: {:?} instead of {wanted:?}", decoded.frames[0]);
     }
 }
 
@@ -140,63 +113,29 @@ fn surround_becomes_stereo_by_the_coefficients_of_bs_775() {
 fn surround_in_other_codecs_goes_by_position_too() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     // A tone in one channel of six at a time; which side it comes out on tells where the codec put it.
-    let shares = [
-        [1.0, 0.0],
-        [0.0, 1.0],
-        [HALF_POWER, HALF_POWER],
-        [0.0, 0.0],
-        [HALF_POWER, 0.0],
-        [0.0, HALF_POWER],
-    ];
+    let shares =
+        [[1.0, 0.0], [0.0, 1.0], [HALF_POWER, HALF_POWER], [0.0, 0.0], [HALF_POWER, 0.0], [0.0, HALF_POWER]];
     for (channel, [left, right]) in shares.into_iter().enumerate() {
         let mut expressions = ["0"; 6];
         expressions[channel] = "0.25*sin(2*PI*60*t)";
         let source = format!("aevalsrc={}:s=48000:d=0.5:c=5.1", expressions.join("|"));
         let path = |name: &str| dir.path().join(format!("{channel}-{name}")).display().to_string();
         let wav = path("a.wav");
-        run(
-            "ffmpeg",
-            &[
-                "-nostdin",
-                "-loglevel",
-                "error",
-                "-y",
-                "-f",
-                "lavfi",
-                "-i",
-                &source,
-                &wav,
-            ],
-        );
+        run("ffmpeg", &["-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i", &source, &wav]);
         let files = [path("a.flac"), path("a.ogg"), path("aac.m4a"), path("alac.m4a")];
         for (file, codec) in files.iter().zip(["flac", "vorbis", "aac", "alac"]) {
             match codec {
                 "vorbis" => run("oggenc", &["--quiet", "-q", "5", "-o", file, &wav]),
-                codec => run(
-                    "ffmpeg",
-                    &[
-                        "-nostdin",
-                        "-loglevel",
-                        "error",
-                        "-y",
-                        "-i",
-                        &wav,
-                        "-c:a",
-                        codec,
-                        file,
-                    ],
-                ),
+                codec => {
+                    run("ffmpeg", &["-nostdin", "-loglevel", "error", "-y", "-i", &wav, "-c:a", codec, file])
+                }
             }
             if codec == "aac" && !cfg!(feature = "aac") {
                 continue;
             }
             let decoded = decode(Path::new(file));
             let middle = &decoded.frames[9_600..14_400];
-            let peak = |side: usize| {
-                middle
-                    .iter()
-                    .fold(0.0_f32, |peak, frame| peak.max(frame[side].abs()))
-            };
+            let peak = |side: usize| middle.iter().fold(0.0_f32, |peak, frame| peak.max(frame[side].abs()));
             let (l, r) = (peak(0) / 0.25, peak(1) / 0.25);
             assert!(
                 (l - left).abs() < 0.04 && (r - right).abs() < 0.04,
@@ -230,13 +169,7 @@ fn tags_are_read_from_every_container() {
         ("a.m4a", "aac"),
     ] {
         let out = dir.path().join(name);
-        let tags = [
-            "title=Grüße – “quoted”",
-            "artist=The Tones",
-            "album=Sines",
-            "track=3/12",
-            "genre=Test",
-        ];
+        let tags = ["title=Grüße – “quoted”", "artist=The Tones", "album=Sines", "track=3/12", "genre=Test"];
         let mut arguments = vec!["-nostdin", "-loglevel", "error", "-y", "-i", from, "-c:a", codec];
         tags.iter().for_each(|tag| arguments.extend(["-metadata", tag]));
         arguments.push(out.to_str().expect("utf-8"));
@@ -245,16 +178,8 @@ fn tags_are_read_from_every_container() {
         assert_eq!(metadata.title.as_deref(), Some("Grüße – “quoted”"), "{name}");
         assert_eq!(metadata.artist.as_deref(), Some("The Tones"), "{name}");
         assert_eq!(metadata.album.as_deref(), Some("Sines"), "{name}");
-        assert_eq!(
-            metadata.extra.get("genre").map(String::as_str),
-            Some("Test"),
-            "{name}: {metadata:?}"
-        );
-        assert_eq!(
-            metadata.extra.get("track_number").map(String::as_str),
-            Some("3"),
-            "{name}: {metadata:?}"
-        );
+        assert_eq!(metadata.extra.get("genre").map(String::as_str), Some("Test"), "{name}: {metadata:?}");
+        assert_eq!(metadata.extra.get("track_number").map(String::as_str), Some("3"), "{name}: {metadata:?}");
     }
 }
 
@@ -273,20 +198,7 @@ fn replay_gain_refers_to_minus_18_lufs() {
     ] {
         let out = dir.path().join(name);
         let to = out.to_str().expect("utf-8");
-        run(
-            "ffmpeg",
-            &[
-                "-nostdin",
-                "-loglevel",
-                "error",
-                "-y",
-                "-i",
-                from,
-                "-metadata",
-                tag,
-                to,
-            ],
-        );
+        run("ffmpeg", &["-nostdin", "-loglevel", "error", "-y", "-i", from, "-metadata", tag, to]);
         assert_eq!(decode(&out).info.replaygain_db, Some(gain), "{name}");
     }
     assert_eq!(decode(&path).info.replaygain_db, None);

@@ -10,10 +10,7 @@ use airchain_core::Stereo;
 /// A tone at half scale: sine left, cosine right.
 pub(crate) fn tone(hz: f64, rate: u32, frames: std::ops::Range<usize>) -> Vec<Stereo> {
     let step = TAU * hz / f64::from(rate);
-    frames
-        .map(|i| (step * i as f64).sin_cos())
-        .map(|(s, c)| [0.5 * s as f32, 0.5 * c as f32])
-        .collect()
+    frames.map(|i| (step * i as f64).sin_cos()).map(|(s, c)| [0.5 * s as f32, 0.5 * c as f32]).collect()
 }
 
 /// Writes a WAVE file of 16-bit samples, rounded.
@@ -52,11 +49,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) {
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{program} is needed by this test: {error}"));
-    assert!(
-        output.status.success(),
-        "{program}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Encodes a WAVE file into one of the formats of [`FORMATS`].
@@ -116,11 +109,7 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(path: &Path) -> Decoded {
     let mut decoder = decode::open(path).unwrap_or_else(|error| panic!("{error}"));
     let frames = rest(&mut *decoder);
-    Decoded {
-        info: decoder.info().clone(),
-        frames,
-        damage: decoder.take_damage(),
-    }
+    Decoded { info: decoder.info().clone(), frames, damage: decoder.take_damage() }
 }
 
 /// What a decoder has left.
@@ -155,17 +144,10 @@ pub(crate) fn fit(frames: &[Stereo], first: usize, hz: f64, rate: u32) -> Fit {
         (f64::from(frame[0]) - a * s - b * c).powi(2)
     };
     let rest: f64 = frames.iter().enumerate().map(error).sum();
-    Fit {
-        amplitude: a.hypot(b),
-        early: b.atan2(a) / step,
-        rest: (rest / frames.len().max(1) as f64).sqrt(),
-    }
+    Fit { amplitude: a.hypot(b), early: b.atan2(a) / step, rest: (rest / frames.len().max(1) as f64).sqrt() }
 }
 
 /// Largest difference between two runs of frames.
 pub(crate) fn difference(a: &[Stereo], b: &[Stereo]) -> f32 {
-    a.iter()
-        .flatten()
-        .zip(b.iter().flatten())
-        .fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
+    a.iter().flatten().zip(b.iter().flatten()).fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
 }

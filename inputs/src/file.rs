@@ -1,0 +1,243 @@
+//! The file feed: one item decoded, cued, resampled to the station's rate, and fed into a deck's ring.
+//!
+//! A decode worker calls [`FileFeed::pump`] whenever the ring has room. The ring is closed in the same call that
+//! writes the last frame, so a deck sees the true end of an item a ring's length ahead.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use airchain_codecs::decode::{self, DecodeError, Decoder, Progress, TrackInfo};
+use airchain_codecs::resample::Resampler;
+use airchain_core::feed::{FeedReader, FeedWriter, feed};
+use airchain_core::item::{InvalidItem, Item};
+use airchain_core::units::{convert_frames, seconds_to_frames};
+use airchain_core::{Frames, Stereo};
+
+/// Packets decoded by one [`FileFeed::pump`] at most: a bound for files that decode to little or nothing.
+const MAX_PACKETS: usize = 64;
+
+/// How items are fed to a station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedConfig {
+    /// The station's rate in Hz.
+    pub rate_hz: u32,
+    /// Frames decoded ahead: the capacity of the ring.
+    pub lookahead: Frames,
+}
+
+/// An item that is open.
+pub struct Opened {
+    /// For the decode worker.
+    pub feed: FileFeed,
+    /// For the deck.
+    pub reader: FeedReader,
+    /// What the file says of itself.
+    pub info: TrackInfo,
+    /// Frames at the station's rate that the file declares, between the cue points. A hint: it can be wrong.
+    pub length: Option<Frames>,
+}
+
+/// What one [`FileFeed::pump`] achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pump {
+    /// It got on; there is more to do.
+    Worked,
+    /// The ring has no room now.
+    Full,
+    /// Everything is in the ring, and the ring is closed.
+    Done,
+    /// Nobody reads any more.
+    Abandoned,
+}
+
+/// Why an item cannot be played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// A time or gain of the item cannot be meant; the caller corrects it.
+    #[error("{path}: {source}")]
+    Item {
+        /// The item's path.
+        path: String,
+        /// What is wrong.
+        source: InvalidItem,
+    },
+    /// The file cannot be decoded; the caller goes on to the next item.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It is a URL that is no file; the caller plays it as a live input.
+    #[error("{scheme}:// items cannot be played as files, give the path of a file")]
+    Url {
+        /// The URL's scheme. (The URL itself may hold a password.)
+        scheme: String,
+    },
+}
+
+/// One item on its way into a ring.
+pub struct FileFeed {
+    /// None once everything has been decoded.
+    decoder: Option<Box<dyn Decoder>>,
+    resampler: Resampler,
+    writer: FeedWriter,
+    /// Frames at the file's rate up to the cue-out point.
+    left: Frames,
+    /// Frames at the file's rate that one pump decodes.
+    batch: usize,
+    decoded: Vec<Stereo>,
+    /// Frames at the station's rate that wait for room, from `carried` on.
+    carry: Vec<Stereo>,
+    carried: usize,
+    closed: bool,
+    damage: Option<String>,
+}
+
+impl FileFeed {
+    /// Opens an item's file and goes to its cue-in point.
+    ///
+    /// Cue points are rounded to the nearest frame of the file. What is resampled is the cued part alone: its first
+    /// frame out coincides with its first frame in.
+    pub fn open(item: &Item, config: &FeedConfig) -> Result<Opened, InputError> {
+        item.validate().map_err(|source| InputError::Item { path: item.path.clone(), source })?;
+        let mut decoder = decode::open(&local_path(&item.path)?)?;
+        let info = decoder.info().clone();
+        let rate = info.sample_rate_hz;
+        let cue_in = seconds_to_frames(item.cue_in_s.unwrap_or(0.0), rate);
+        let cue_out = item.cue_out_s.map(|cue_out| seconds_to_frames(cue_out, rate));
+        if cue_in > 0 {
+            decoder.seek(cue_in)?;
+        }
+        let end = match (info.frames, cue_out) {
+            (Some(frames), Some(cue_out)) => Some(frames.min(cue_out)),
+            (frames, cue_out) => frames.or(cue_out),
+        };
+        let length = end.map(|end| convert_frames(end.saturating_sub(cue_in), rate, config.rate_hz));
+        let (writer, reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
+        let feed = Self {
+            decoder: Some(decoder),
+            resampler: Resampler::new(rate, config.rate_hz),
+            writer,
+            left: cue_out.map_or(Frames::MAX, |cue_out| cue_out.saturating_sub(cue_in)),
+            batch: (rate / 10) as usize,
+            decoded: Vec::new(),
+            carry: Vec::new(),
+            carried: 0,
+            closed: false,
+            damage: None,
+        };
+        Ok(Opened { feed, reader, info, length })
+    }
+
+    /// Does one piece of work: moves up to about 100 ms of audio towards the ring.
+    pub fn pump(&mut self) -> Pump {
+        if self.closed {
+            return Pump::Done;
+        }
+        if self.writer.is_abandoned() {
+            self.decoder = None;
+            return Pump::Abandoned;
+        }
+        let moved = self.push();
+        // Also with a full ring one batch is decoded ahead: it may turn out to be the end.
+        let hungry = self.carry.is_empty() && self.decoder.is_some();
+        if hungry {
+            self.decode();
+            self.push();
+        }
+        if self.carry.is_empty() && self.decoder.is_none() {
+            self.writer.close();
+            self.closed = true;
+            return Pump::Done;
+        }
+        if hungry || moved { Pump::Worked } else { Pump::Full }
+    }
+
+    /// Frames in the ring.
+    pub fn buffered(&self) -> usize {
+        self.writer.buffered()
+    }
+
+    /// Frames for which the ring has room.
+    pub fn vacant(&self) -> usize {
+        self.writer.vacant()
+    }
+
+    /// What was wrong with the file, once all of it has been decoded; taken once.
+    pub fn take_damage(&mut self) -> Option<String> {
+        self.damage.take()
+    }
+
+    fn push(&mut self) -> bool {
+        let pushed = self.writer.push(&self.carry[self.carried..]);
+        self.carried += pushed;
+        if self.carried == self.carry.len() {
+            self.carry.clear();
+            self.carried = 0;
+        }
+        pushed > 0
+    }
+
+    /// Decodes a batch and appends it, resampled, to `carry`.
+    fn decode(&mut self) {
+        let Some(decoder) = &mut self.decoder else { return };
+        self.decoded.clear();
+        let mut failure = None;
+        let mut ended = self.left == 0;
+        for _ in 0..MAX_PACKETS {
+            if ended || self.decoded.len() >= self.batch {
+                break;
+            }
+            // A panic in a codec ends this item and nothing else.
+            match catch_unwind(AssertUnwindSafe(|| decoder.decode(&mut self.decoded))) {
+                Ok(Ok(progress)) => ended = progress == Progress::End,
+                Ok(Err(error)) => failure = Some(error.to_string()),
+                Err(_) => failure = Some("the decoder failed in the middle of it".into()),
+            }
+            ended |= failure.is_some() || self.decoded.len() as Frames >= self.left;
+        }
+        self.decoded.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= self.decoded.len() as Frames;
+        self.resampler.process(&self.decoded, &mut self.carry);
+        if ended {
+            self.resampler.finish(&mut self.carry);
+            let noted = catch_unwind(AssertUnwindSafe(|| decoder.take_damage())).ok().flatten();
+            let words: Vec<String> = noted.into_iter().chain(failure).collect();
+            self.damage = (!words.is_empty()).then(|| words.join("; "));
+            self.decoder = None;
+        }
+    }
+}
+
+/// The path that an item names: as it is, or as a `file:` URL (RFC 8089).
+fn local_path(path: &str) -> Result<PathBuf, InputError> {
+    let scheme = path.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
+    match scheme {
+        Some((scheme, rest)) if scheme == "file" => {
+            let rest = rest.strip_prefix("localhost").unwrap_or(rest);
+            Ok(PathBuf::from(percent_decoded(rest)))
+        }
+        // A scheme is a short word; anything else before "://" is an odd file name.
+        Some((scheme, _)) if !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            Err(InputError::Url { scheme })
+        }
+        _ => Ok(Path::new(path).to_owned()),
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.filter(|_| *first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
