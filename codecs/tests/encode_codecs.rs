@@ -35,33 +35,60 @@ fn decodes(format: &str, rate: u32, late: u32) {
     );
     assert_eq!(info.delay, late, "{said}");
     assert_eq!(packets[0].pts, -i64::from(late), "{said}");
-    assert_eq!(end, i64::from(convert_frames(frames as u64, rate, format.sample_rate_hz) as u32), "{said}");
+    assert_eq!(
+        end,
+        i64::from(convert_frames(frames as u64, rate, format.sample_rate_hz) as u32),
+        "{said}"
+    );
     assert!(decoded.len() as i64 >= end + i64::from(late), "{said}");
-    assert!((fit.lag - i64::from(late)).abs() <= 1 && fit.correlation > 0.95, "{said}");
+    assert!(
+        (fit.lag - i64::from(late)).abs() <= 1 && fit.correlation > 0.95,
+        "{said}"
+    );
     // ffmpeg spreads mono over two channels of equal power (and takes mono HE-AAC for stereo).
-    let usual = if format.channels == 1 && format.codec != Codec::HeAacV1 { -3.0103 } else { 0.0 };
+    let usual = if format.channels == 1 && format.codec != Codec::HeAacV1 {
+        -3.0103
+    } else {
+        0.0
+    };
     assert!((fit.gain_db - usual).abs() < 0.1, "{said}");
 }
 
 #[test]
 fn mp3() {
-    for format in
-        ["mp3:128k", "mp3:128k@44100", "mp3:v2", "mp3:abr160k", "mp3:64k@22050/mono", "mp3:32k@8000"]
-    {
+    for format in [
+        "mp3:128k",
+        "mp3:128k@44100",
+        "mp3:v2",
+        "mp3:abr160k",
+        "mp3:64k@22050/mono",
+        "mp3:32k@8000",
+    ] {
         decodes(format, 48_000, 1105);
     }
 }
 
 #[test]
 fn aac() {
-    for format in ["aac:128k", "aac:96k@44100", "aac:64k/mono", "aac:v4", "aac:32k@22050"] {
+    for format in [
+        "aac:128k",
+        "aac:96k@44100",
+        "aac:64k/mono",
+        "aac:v4",
+        "aac:32k@22050",
+    ] {
         decodes(format, 48_000, 2048);
     }
 }
 
 #[test]
 fn he_aac() {
-    for format in ["he-aac:64k", "he-aac:48k@44100", "he-aac:32k/mono", "he-aac:48k@32000"] {
+    for format in [
+        "he-aac:64k",
+        "he-aac:48k@44100",
+        "he-aac:32k/mono",
+        "he-aac:48k@32000",
+    ] {
         decodes(format, 48_000, 5058);
     }
     for format in ["he-aac-v2:32k", "he-aac-v2:24k@44100"] {

@@ -66,7 +66,11 @@ pub fn for_file(info: &SharedInfo, extension: &str) -> Result<Box<dyn Muxer>, Co
     let accepted = extensions(codec);
     let extension = extension.to_ascii_lowercase();
     if !extension.is_empty() && !accepted.contains(&extension.as_str()) {
-        return Err(ContainerError { codec, extension, accepted });
+        return Err(ContainerError {
+            codec,
+            extension,
+            accepted,
+        });
     }
     Ok(match codec {
         Codec::Mp3 => Box::new(mp3::Mp3File::new(info)),

@@ -50,7 +50,11 @@ pub enum TsError {
 #[derive(Clone, Copy, Debug)]
 enum Framing {
     /// An ADTS header before each.
-    Adts { object: u8, rate_index: u8, channels: u8 },
+    Adts {
+        object: u8,
+        rate_index: u8,
+        channels: u8,
+    },
     /// They frame themselves.
     None,
 }
@@ -76,9 +80,19 @@ impl TsMuxer {
         let (framing, stream_type) = match format.codec {
             Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => {
                 let config = info.headers.first().map_or(&[][..], |bytes| bytes);
-                (adts_framing(config).ok_or_else(|| TsError::Config(config.to_vec()))?, 0x0F)
+                (
+                    adts_framing(config).ok_or_else(|| TsError::Config(config.to_vec()))?,
+                    0x0F,
+                )
             }
-            Codec::Mp3 => (Framing::None, if format.sample_rate_hz >= 32_000 { 0x03 } else { 0x04 }),
+            Codec::Mp3 => (
+                Framing::None,
+                if format.sample_rate_hz >= 32_000 {
+                    0x03
+                } else {
+                    0x04
+                },
+            ),
             other => return Err(TsError::Codec(other)),
         };
         Ok(Self {
@@ -107,7 +121,17 @@ impl TsMuxer {
         let pmt = section(
             0x02,
             PROGRAM,
-            &[pid_high, pid_low, 0xF0, 0x00, self.stream_type, pid_high, pid_low, 0xF0, 0x00],
+            &[
+                pid_high,
+                pid_low,
+                0xF0,
+                0x00,
+                self.stream_type,
+                pid_high,
+                pid_low,
+                0xF0,
+                0x00,
+            ],
         );
         transport(PMT_PID, &mut self.pmt_counter, &pmt, None, out);
     }
@@ -118,9 +142,11 @@ impl TsMuxer {
         let header = match self.framing {
             Framing::Adts { .. } if size == 0 || size + 7 > 0x1FFF => return Err(TsError::PacketSize(size)),
             Framing::None if size == 0 || size > MAX_PES_BYTES => return Err(TsError::PacketSize(size)),
-            Framing::Adts { object, rate_index, channels } => {
-                Some(adts_header(object, rate_index, channels, size))
-            }
+            Framing::Adts {
+                object,
+                rate_index,
+                channels,
+            } => Some(adts_header(object, rate_index, channels, size)),
             Framing::None => None,
         };
         let too_long = packet.end() - self.pes_start > self.rate / 10;
@@ -131,7 +157,8 @@ impl TsMuxer {
         if self.pes.is_empty() {
             self.pes_start = packet.pts;
         }
-        self.pes.extend_from_slice(header.as_ref().map_or(&[], |header| &header[..]));
+        self.pes
+            .extend_from_slice(header.as_ref().map_or(&[], |header| &header[..]));
         self.pes.extend_from_slice(&packet.data);
         self.pes_end = packet.end();
         Ok(())
@@ -166,7 +193,11 @@ fn adts_framing(config: &[u8]) -> Option<Framing> {
         object => object,
     };
     let known = (1..=4).contains(&object) && rate_index < 13 && (1..=7).contains(&channels);
-    (config.len() >= 2 && known).then_some(Framing::Adts { object, rate_index, channels })
+    (config.len() >= 2 && known).then_some(Framing::Adts {
+        object,
+        rate_index,
+        channels,
+    })
 }
 
 /// An ADTS header without CRC (ISO/IEC 14496-3, 1.A.2.2).
@@ -211,7 +242,17 @@ fn pes_header(payload: usize, pts: u64) -> [u8; PES_HEADER_BYTES] {
 fn section(table: u8, id: u16, body: &[u8]) -> Vec<u8> {
     let [id_high, id_low] = id.to_be_bytes();
     let [length_high, length_low] = (0xB000 | (body.len() + 9) as u16).to_be_bytes();
-    let mut out = vec![0x00, table, length_high, length_low, id_high, id_low, 0xC1, 0x00, 0x00];
+    let mut out = vec![
+        0x00,
+        table,
+        length_high,
+        length_low,
+        id_high,
+        id_low,
+        0xC1,
+        0x00,
+        0x00,
+    ];
     out.extend_from_slice(body);
     let crc = crc32(&out[1..]);
     out.extend_from_slice(&crc.to_be_bytes());
@@ -224,7 +265,11 @@ fn section(table: u8, id: u16, body: &[u8]) -> Vec<u8> {
 fn crc32(data: &[u8]) -> u32 {
     data.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
-            if crc >> 31 == 1 { crc << 1 ^ 0x04C1_1DB7 } else { crc << 1 }
+            if crc >> 31 == 1 {
+                crc << 1 ^ 0x04C1_1DB7
+            } else {
+                crc << 1
+            }
         })
     })
 }
@@ -240,7 +285,12 @@ fn transport(pid: u16, counter: &mut u8, payload: &[u8], clock: Option<u64>, out
         let (now, later) = rest.split_at(rest.len().min(PACKET_BYTES - 4 - reserved));
         let adaptation = PACKET_BYTES - 4 - now.len();
         let has_adaptation = if adaptation > 0 { 0x20 } else { 0 };
-        out.extend_from_slice(&[0x47, start | (pid >> 8) as u8, pid as u8, 0x10 | has_adaptation | *counter]);
+        out.extend_from_slice(&[
+            0x47,
+            start | (pid >> 8) as u8,
+            pid as u8,
+            0x10 | has_adaptation | *counter,
+        ]);
         *counter = (*counter + 1) & 0x0F;
         let end = out.len() + adaptation;
         if adaptation > 0 {
@@ -269,7 +319,12 @@ mod tests {
 
     fn info(codec: Codec, config: &[u8]) -> StreamInfo {
         StreamInfo {
-            format: Format { codec, bitrate: Bitrate::Cbr(128), sample_rate_hz: 48_000, channels: 2 },
+            format: Format {
+                codec,
+                bitrate: Bitrate::Cbr(128),
+                sample_rate_hz: 48_000,
+                channels: 2,
+            },
             delay: 2048,
             packet_frames: Some(1024),
             headers: vec![Bytes::copy_from_slice(config)],
@@ -284,7 +339,9 @@ mod tests {
             0xB2,
         ];
         let mut out = Vec::new();
-        TsMuxer::new(&info(Codec::AacLc, &[0x11, 0x90])).unwrap().tables(&mut out);
+        TsMuxer::new(&info(Codec::AacLc, &[0x11, 0x90]))
+            .unwrap()
+            .tables(&mut out);
         assert_eq!(out[4..4 + expected.len()], expected);
         assert_eq!(out.len(), 2 * PACKET_BYTES);
     }
@@ -298,7 +355,11 @@ mod tests {
                 transport(AUDIO_PID, &mut counter, &payload, clock, &mut out);
                 assert_eq!(out.len() % PACKET_BYTES, 0);
                 for packet in out.chunks(PACKET_BYTES) {
-                    let adaptation = if packet[3] & 0x20 == 0 { 0 } else { 1 + usize::from(packet[4]) };
+                    let adaptation = if packet[3] & 0x20 == 0 {
+                        0
+                    } else {
+                        1 + usize::from(packet[4])
+                    };
                     back.extend_from_slice(&packet[4 + adaptation..]);
                 }
                 assert_eq!(back, payload);
@@ -317,14 +378,27 @@ mod tests {
             (&[0x13, 0x10, 0x56, 0xE5, 0x98], (2, 6, 2)),
         ] {
             match adts_framing(config) {
-                Some(Framing::Adts { object, rate_index, channels }) => {
+                Some(Framing::Adts {
+                    object,
+                    rate_index,
+                    channels,
+                }) => {
                     assert_eq!((object, rate_index, channels), expected, "{config:02x?}");
                 }
                 other => panic!("{config:02x?}: {other:?}"),
             }
         }
-        for config in [&[][..], &[0x11], &[0xFF, 0xFF, 0xFF], &[0x17, 0x80, 0, 0, 0], &[0x11, 0x80]] {
-            assert!(TsMuxer::new(&info(Codec::AacLc, config)).is_err(), "{config:02x?}");
+        for config in [
+            &[][..],
+            &[0x11],
+            &[0xFF, 0xFF, 0xFF],
+            &[0x17, 0x80, 0, 0, 0],
+            &[0x11, 0x80],
+        ] {
+            assert!(
+                TsMuxer::new(&info(Codec::AacLc, config)).is_err(),
+                "{config:02x?}"
+            );
         }
     }
 
@@ -342,10 +416,17 @@ mod tests {
         };
         let mut ts = TsMuxer::new(&info(Codec::AacLc, &[0x11, 0x90])).unwrap();
         // 2^33 ticks are 4 581 298 449 + 1/15 frames of 48 kHz.
-        for (pts, expected) in [(-2048, 900_000 - 3840), (4_581_298_450, 900_001), (4_580_818_449, WRAP - 1)]
-        {
+        for (pts, expected) in [
+            (-2048, 900_000 - 3840),
+            (4_581_298_450, 900_001),
+            (4_580_818_449, WRAP - 1),
+        ] {
             let mut out = Vec::new();
-            let packet = Packet { data: Bytes::from_static(&[1, 2, 3]), pts, duration: 1024 };
+            let packet = Packet {
+                data: Bytes::from_static(&[1, 2, 3]),
+                pts,
+                duration: 1024,
+            };
             ts.packet(&packet, &mut out).unwrap();
             ts.flush(&mut out);
             assert_eq!(pts_of(&out), expected, "pts {pts}");
@@ -358,7 +439,11 @@ mod tests {
         assert!(error.contains("Opus"), "{error}");
         let mut ts = TsMuxer::new(&info(Codec::AacLc, &[0x11, 0x90])).unwrap();
         for size in [0, 8185] {
-            let packet = Packet { data: Bytes::from(vec![0; size]), pts: 0, duration: 1024 };
+            let packet = Packet {
+                data: Bytes::from(vec![0; size]),
+                pts: 0,
+                duration: 1024,
+            };
             assert!(ts.packet(&packet, &mut Vec::new()).is_err());
         }
     }

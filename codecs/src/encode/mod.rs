@@ -52,7 +52,12 @@ pub trait Encoder: Send {
 pub fn open(format: &Format, input_rate_hz: u32) -> Result<Box<dyn Encoder>, EncodeError> {
     let entry = entry(format.codec);
     if !INPUT_RATES.contains(&input_rate_hz) {
-        return Err(unsupported(format, "input_rate_hz", input_rate_hz, "a rate from 1000 to 768000"));
+        return Err(unsupported(
+            format,
+            "input_rate_hz",
+            input_rate_hz,
+            "a rate from 1000 to 768000",
+        ));
     }
     check_channels(format)?;
     (entry.check)(format)?;
@@ -136,7 +141,12 @@ fn unsupported(
     accepted: impl Into<String>,
 ) -> EncodeError {
     let (codec, value, accepted) = (format.codec.name(), value.to_string(), accepted.into());
-    EncodeError::Unsupported { codec, field, value, accepted }
+    EncodeError::Unsupported {
+        codec,
+        field,
+        value,
+        accepted,
+    }
 }
 
 /// Refuses a sample rate that is not among `rates`.
@@ -144,7 +154,12 @@ fn check_rate(format: &Format, rates: &[u32]) -> Result<(), EncodeError> {
     if rates.contains(&format.sample_rate_hz) {
         return Ok(());
     }
-    Err(unsupported(format, "sample_rate_hz", format.sample_rate_hz, one_of(rates)))
+    Err(unsupported(
+        format,
+        "sample_rate_hz",
+        format.sample_rate_hz,
+        one_of(rates),
+    ))
 }
 
 /// `8000, 11025, 12000` and so on.

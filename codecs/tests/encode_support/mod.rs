@@ -20,7 +20,10 @@ pub fn sweep(rate: u32, frames: usize) -> Vec<Stereo> {
     (0..frames)
         .map(|i| {
             let t = i as f64 / f64::from(rate);
-            [(0.5 * phase(t, 200.0, 5_000.0).sin()) as f32, (0.5 * phase(t, 5_000.0, 200.0).sin()) as f32]
+            [
+                (0.5 * phase(t, 200.0, 5_000.0).sin()) as f32,
+                (0.5 * phase(t, 5_000.0, 200.0).sin()) as f32,
+            ]
         })
         .collect()
 }
@@ -75,17 +78,34 @@ pub fn ffmpeg_file(path: &Path) -> Vec<Stereo> {
         .output()
         .expect("ffmpeg is installed");
     let words = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success() && words.is_empty(), "ffmpeg on {}: {words}", path.display());
-    let samples: Vec<f32> =
-        run.stdout.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-    samples.chunks_exact(2).map(|frame| [frame[0], frame[1]]).collect()
+    assert!(
+        run.status.success() && words.is_empty(),
+        "ffmpeg on {}: {words}",
+        path.display()
+    );
+    let samples: Vec<f32> = run
+        .stdout
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect();
+    samples
+        .chunks_exact(2)
+        .map(|frame| [frame[0], frame[1]])
+        .collect()
 }
 
 /// Runs a tool on a file and answers what it printed; fails if it fails.
 pub fn tool(program: &str, arguments: &[&str], path: &Path) -> String {
-    let run =
-        Command::new(program).args(arguments).arg(path).output().unwrap_or_else(|e| panic!("{program}: {e}"));
-    let text = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    let run = Command::new(program)
+        .args(arguments)
+        .arg(path)
+        .output()
+        .unwrap_or_else(|e| panic!("{program}: {e}"));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&run.stdout),
+        String::from_utf8_lossy(&run.stderr)
+    );
     assert!(run.status.success(), "{program}: {text}");
     text
 }
@@ -108,7 +128,11 @@ pub fn fit(original: &[Stereo], decoded: &[Stereo], expected: i64) -> Fit {
         let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
         for i in middle.clone().step_by(step) {
             let j = i as i64 + lag;
-            let other = usize::try_from(j).ok().and_then(|j| decoded.get(j)).copied().unwrap_or([0.0; 2]);
+            let other = usize::try_from(j)
+                .ok()
+                .and_then(|j| decoded.get(j))
+                .copied()
+                .unwrap_or([0.0; 2]);
             for (x, y) in original[i].iter().zip(other) {
                 let (x, y) = (f64::from(*x), f64::from(y));
                 (xy, xx, yy) = (xy + x * y, xx + x * x, yy + y * y);
@@ -125,5 +149,9 @@ pub fn fit(original: &[Stereo], decoded: &[Stereo], expected: i64) -> Fit {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map_or(0, |best| best.1);
     let (xy, xx, yy) = products(lag, 1);
-    Fit { lag, correlation: xy / (xx * yy).sqrt(), gain_db: 10.0 * (yy / xx).log10() }
+    Fit {
+        lag,
+        correlation: xy / (xx * yy).sqrt(),
+        gain_db: 10.0 * (yy / xx).log10(),
+    }
 }
