@@ -1,2 +1,32 @@
-//! airchain
+//! airchain: the engine that puts radio on air.
+//!
+//! A [`Host`] holds a fixed handful of threads and any number of [`Station`]s; each station decodes, mixes and
+//! processes a programme once and delivers it to Icecast, HLS, files and listeners. [`offline`] renders the very
+//! same programme as fast as the processor goes.
+
+mod air;
 pub mod config;
+mod decode_pool;
+mod desk;
+mod encode_pool;
+pub mod file;
+pub mod from_config;
+pub mod host;
+mod loader;
+pub mod meter;
+pub mod offline;
+pub mod output;
+mod rendition;
+pub mod script;
+pub mod spec;
+pub mod station;
+
+pub use airchain_codecs as codecs;
+pub use airchain_core as core;
+pub use airchain_inputs as inputs;
+pub use airchain_outputs as outputs;
+
+pub use host::{Host, HostConfig, HostError};
+pub use output::{OutputSpec, Target};
+pub use spec::StationSpec;
+pub use station::Station;

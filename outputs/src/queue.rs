@@ -105,6 +105,11 @@ impl Queue {
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
+    /// Whether the end has been put in.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
     /// Where the first packet in the queue ends.
     pub(crate) fn first_end(&self) -> Option<i64> {
         self.lock().first_packet().map(Packet::end)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_core::item::Metadata;
+pub use airchain_core::playout::report::Health;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -65,18 +66,6 @@ pub trait Output: Send {
 
     /// Opens a sink.
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError>;
-}
-
-/// How an output is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// It delivers.
-    Up,
-    /// It delivers, but has lost something or lags.
-    Degraded,
-    /// It delivers nothing.
-    Down,
 }
 
 /// Why an output failed.

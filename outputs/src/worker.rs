@@ -115,6 +115,11 @@ impl ParcelSender {
     pub fn send(&self, parcel: Parcel) {
         self.queue.push(parcel);
     }
+
+    /// Whether the output has been ended, so that sending to it is wasted work.
+    pub fn is_closed(&self) -> bool {
+        self.queue.has_ended()
+    }
 }
 
 impl Drop for ParcelSender {

@@ -1,2 +1,86 @@
 //! The airchain command.
-fn main() {}
+
+mod display;
+mod duration;
+mod events;
+mod play;
+mod programme;
+mod render;
+mod run;
+mod signals;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Puts radio on air: decodes, mixes, processes, encodes and delivers.
+#[derive(Parser, Debug)]
+#[command(name = "airchain", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Plays files, folders and playlists to listeners, Icecast, HLS and recordings
+    Play(play::PlayArgs),
+    /// Renders a programme to a file, as fast as the processor goes
+    Render(render::RenderArgs),
+    /// Puts the stations that files declare on air
+    Run(run::RunArgs),
+}
+
+/// Why a command failed, for the person who gave it.
+#[derive(Debug)]
+pub(crate) struct Failed(String);
+
+impl Failed {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    /// An error that is about a file.
+    pub(crate) fn about(path: &Path, error: impl std::fmt::Display) -> Self {
+        Self(format!("{}: {error}", path.display()))
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let result = match &cli.command {
+        Command::Play(args) => play::run(args),
+        Command::Render(args) => render::run(args),
+        Command::Run(args) => run::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(message)) => {
+            use std::io::Write;
+            // Not eprintln: it panics when standard error is full or gone.
+            let _ = writeln!(std::io::stderr(), "airchain: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let filter = EnvFilter::try_from_env("AIRCHAIN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // Errors in writing the log are dropped: a daemon whose standard error is gone goes on.
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
+    tracing_subscriber::registry().with(filter).with(layer).init();
+}

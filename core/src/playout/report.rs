@@ -81,6 +81,15 @@ pub enum StationEvent {
     SilenceDetected,
     /// It no longer is.
     SilenceEnded,
+    /// An output changed its health.
+    OutputHealth {
+        /// Its id.
+        output: String,
+        /// How it is.
+        health: Health,
+        /// Why, and what to do, when it is not up.
+        reason: Option<String>,
+    },
     /// A request was carried out.
     CommandDone {
         /// Its name.
@@ -93,4 +102,16 @@ pub enum StationEvent {
         /// Why, and what would do.
         error: String,
     },
+}
+
+/// How an output is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It delivers.
+    Up,
+    /// It delivers, but has lost something or lags.
+    Degraded,
+    /// It delivers nothing.
+    Down,
 }

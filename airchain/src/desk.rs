@@ -1,0 +1,318 @@
+//! The desk: one thread that thinks for every station. It ticks the directors, carries out orders, and tells the
+//! world what happened.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use airchain_codecs::Format;
+use airchain_core::bus::{Tap, TapId};
+use airchain_core::control::Command;
+use airchain_core::playout::report::StationEvent;
+use airchain_core::playout::{Director, Report};
+use airchain_core::tap::tap;
+use airchain_outputs::health::HealthEvent;
+use crossbeam_channel::{Receiver, Sender};
+use serde_json::{Value, json};
+
+use crate::air::AirStation;
+use crate::host::{Engines, HostError};
+use crate::output::{OutputSpec, Target};
+use crate::rendition::{Door, Rendition, Waiting};
+use crate::station::{OnAir, Order, OutputEntry, Shared, TimedReport, lock};
+
+/// How often the desk looks at its stations.
+const PERIOD: Duration = Duration::from_millis(5);
+/// How often levels are sent to pages.
+const LEVELS: Duration = Duration::from_millis(100);
+/// How often a page's snapshot is made anew.
+const SNAPSHOT: Duration = Duration::from_millis(500);
+/// Audio a tap can hold: what an encode worker may be late by.
+const TAP_S: u32 = 4;
+
+/// The desk's thread.
+pub(crate) struct Desk {
+    arrivals: Receiver<DeskStation>,
+    departures: Receiver<Box<AirStation>>,
+    stations: Vec<DeskStation>,
+}
+
+impl Desk {
+    /// A desk, and how stations come to it. `departures` are the engines that air threads are done with.
+    pub(crate) fn new(departures: Receiver<Box<AirStation>>) -> (Sender<DeskStation>, Self) {
+        let (sender, arrivals) = crossbeam_channel::unbounded();
+        (sender, Self { arrivals, departures, stations: Vec::new() })
+    }
+
+    /// Runs until nobody can add a station and all are gone.
+    pub(crate) fn run(&mut self) {
+        loop {
+            let open = loop {
+                match self.arrivals.recv_timeout(if self.stations.is_empty() {
+                    10 * PERIOD
+                } else {
+                    Duration::ZERO
+                }) {
+                    Ok(station) => self.stations.push(station),
+                    Err(error) => break error.is_timeout(),
+                }
+            };
+            while let Ok(station) = self.departures.try_recv() {
+                // Dropping the engine drops its taps; the renditions at their other ends finish.
+                drop(station);
+            }
+            self.stations.retain_mut(|station| station.tick());
+            if !open && self.stations.is_empty() {
+                return;
+            }
+            std::thread::sleep(PERIOD);
+        }
+    }
+}
+
+/// An encoder that runs, and how many outputs share it.
+struct Running {
+    format: Format,
+    tap: TapId,
+    door: Arc<Door>,
+    outputs: Vec<String>,
+}
+
+/// A station at the desk.
+pub(crate) struct DeskStation {
+    director: Director,
+    shared: Arc<Shared>,
+    orders: Receiver<Order>,
+    engines: Arc<Engines>,
+    renditions: Vec<Running>,
+    next_tap: u64,
+    health: (Sender<HealthEvent>, Receiver<HealthEvent>),
+    levels_due: Instant,
+    snapshot_due: Instant,
+    leaving: bool,
+}
+
+impl DeskStation {
+    pub(crate) fn new(
+        director: Director,
+        shared: Arc<Shared>,
+        orders: Receiver<Order>,
+        engines: Arc<Engines>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            director,
+            shared,
+            orders,
+            engines,
+            renditions: Vec::new(),
+            next_tap: 1,
+            health: crossbeam_channel::unbounded(),
+            levels_due: now,
+            snapshot_due: now,
+            leaving: false,
+        }
+    }
+
+    /// One round. `false` when the station is gone.
+    fn tick(&mut self) -> bool {
+        while let Ok(order) = self.orders.try_recv() {
+            self.obey(order);
+        }
+        let position = self.shared.air.position.load(Ordering::Acquire);
+        self.director.tick(position);
+        while let Some(report) = self.director.poll() {
+            self.tell(report);
+        }
+        while let Ok(event) = self.health.1.try_recv() {
+            let HealthEvent { output, health, reason, .. } = event;
+            self.tell_now(StationEvent::OutputHealth { output, health, reason });
+        }
+        self.shared.finished.store(self.director.is_finished(), Ordering::Release);
+        self.publish();
+        if self.shared.air.failed.swap(false, Ordering::AcqRel) {
+            tracing::error!(station = %self.shared.id, "the engine panicked; the station is off the air");
+            self.leaving = true;
+        }
+        !self.leaving || !self.off()
+    }
+
+    /// Whether the air thread has let go of the station.
+    fn off(&self) -> bool {
+        let held = Arc::strong_count(&self.shared.air) > 1;
+        if !held {
+            self.shared.off.store(true, Ordering::Release);
+        }
+        !held
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            // What cannot be meant is answered by a report.
+            Order::Request(when, request) => drop(self.director.request(when, *request)),
+            Order::AddOutput(output, reply) => drop(reply.send(self.add_output(*output))),
+            Order::RemoveOutput(id, reply) => drop(reply.send(self.remove_output(&id))),
+            Order::Stop => {
+                self.leaving = true;
+                self.shared.air.leave.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    // ---- Outputs ----
+
+    /// Starts an output, on the encoder that already makes its format if there is one.
+    pub(crate) fn add_output(&mut self, spec: OutputSpec) -> Result<(), HostError> {
+        let OutputSpec { id, format, target } = spec;
+        if lock(&self.shared.outputs).iter().any(|entry| entry.id == id) {
+            return Err(HostError::Output(format!("there is already an output called {id}")));
+        }
+        let kind = target.kind();
+        if let Target::Http { listen, .. } = &target {
+            let state = self.engines.listeners.get(*listen)?.state();
+            lock(&self.shared.pages).push(state);
+        }
+        let (output, options) = target.open(&self.engines.listeners)?;
+        let target = output.describe();
+        let door = self.rendition(format, &id)?;
+        lock(&self.shared.outputs).push(OutputEntry { id: id.clone(), kind, target, handle: None });
+        let (shared, health) = (Arc::clone(&self.shared), self.health.0.clone());
+        let options = options.telling(Arc::new(move |event| drop(health.send(event))));
+        let name = id.clone();
+        let started = Box::new(move |handle| {
+            if let Some(entry) = lock(&shared.outputs).iter_mut().find(|entry| entry.id == name) {
+                entry.handle = Some(handle);
+            }
+        });
+        door.add(Waiting { id, output, options, started });
+        Ok(())
+    }
+
+    /// The door of the rendition that makes `format`, started if it is not running.
+    fn rendition(&mut self, format: Format, output: &str) -> Result<Arc<Door>, HostError> {
+        if let Some(running) = self.renditions.iter_mut().find(|running| running.format == format) {
+            running.outputs.push(output.to_owned());
+            return Ok(Arc::clone(&running.door));
+        }
+        let (writer, reader) = tap((self.shared.rate * TAP_S) as usize);
+        let metadata = self.shared.on_air().map(|on_air| Arc::new(on_air.item.metadata));
+        let runtime = self.engines.runtime.clone();
+        let (rendition, door) =
+            Rendition::new(format, self.shared.rate, reader, Arc::clone(&self.shared), metadata, runtime)?;
+        let id = TapId(self.next_tap);
+        self.next_tap += 1;
+        self.director.send(Command::AddTap(Tap { id, writer }));
+        self.engines.encode.add(Box::new(rendition));
+        let outputs = vec![output.to_owned()];
+        self.renditions.push(Running { format, tap: id, door: Arc::clone(&door), outputs });
+        Ok(door)
+    }
+
+    fn remove_output(&mut self, id: &str) -> Result<(), HostError> {
+        let mut outputs = lock(&self.shared.outputs);
+        let index = outputs.iter().position(|entry| entry.id == id);
+        let entry = outputs
+            .remove(index.ok_or_else(|| HostError::Output(format!("there is no output called {id}")))?);
+        drop(outputs);
+        if let Some(handle) = entry.handle {
+            handle.stop(true);
+        }
+        for running in &mut self.renditions {
+            running.outputs.retain(|output| output != id);
+            if running.outputs.is_empty() {
+                self.director.send(Command::RemoveTap(running.tap));
+            }
+        }
+        self.renditions.retain(|running| !running.outputs.is_empty());
+        Ok(())
+    }
+
+    // ---- Telling ----
+
+    fn tell(&mut self, report: Report) {
+        let utc = self.shared.utc_of(report.frame);
+        if let StationEvent::NowPlaying { tier, item, duration_s } = &report.event {
+            let (tier, item, duration_s, frame) = (*tier, item.clone(), *duration_s, report.frame);
+            self.shared.set_on_air(OnAir { tier, item, duration_s, started: utc, frame });
+            self.snapshot_due = Instant::now();
+        }
+        log(&self.shared.id, &report.event);
+        let report = TimedReport { report, utc };
+        let pages = lock(&self.shared.pages);
+        if !pages.is_empty() {
+            let value = serde_json::to_value(&report).unwrap_or_default();
+            let name = value.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
+            for page in pages.iter() {
+                page.publish(&name, value.clone());
+            }
+        }
+        drop(pages);
+        self.shared.tell(&report);
+    }
+
+    fn tell_now(&mut self, event: StationEvent) {
+        let frame = self.shared.air.position.load(Ordering::Acquire);
+        let at = crate::spec::seconds(frame, self.shared.rate);
+        self.tell(Report { frame, at, event });
+    }
+
+    fn publish(&mut self) {
+        let pages = lock(&self.shared.pages);
+        if pages.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        if now >= self.levels_due {
+            self.levels_due = now + LEVELS;
+            let levels = serde_json::to_value(self.shared.levels.read()).unwrap_or_default();
+            pages.iter().for_each(|page| page.publish("levels", levels.clone()));
+        }
+        if now >= self.snapshot_due {
+            self.snapshot_due = now + SNAPSHOT;
+            let snapshot = snapshot(&self.shared);
+            pages.iter().for_each(|page| page.set_snapshot(snapshot.clone()));
+        }
+    }
+}
+
+/// The state of a station as pages read it.
+fn snapshot(shared: &Shared) -> Value {
+    let describe = |on_air: &OnAir| {
+        let metadata = &on_air.item.metadata;
+        json!({
+            "title": metadata.title, "artist": metadata.artist, "album": metadata.album, "tier": on_air.tier,
+            "started_utc": on_air.started, "duration_s": on_air.duration_s,
+        })
+    };
+    json!({
+        "station": { "id": shared.id, "name": shared.name },
+        "on_air": shared.on_air().as_ref().map(describe),
+        "recent": shared.recent().iter().map(describe).collect::<Vec<_>>(),
+        "levels": shared.levels.read(),
+        "outputs": shared.outputs(),
+    })
+}
+
+fn log(station: &str, event: &StationEvent) {
+    match event {
+        StationEvent::NowPlaying { tier, item, .. } => {
+            tracing::info!(station, %tier, path = %item.path, title = %item.metadata.one_line(), "now playing");
+        }
+        StationEvent::SourceFailed { item, error, skipped: true, .. } => {
+            tracing::warn!(station, path = %item.path, "left out: {error}");
+        }
+        StationEvent::SourceFailed { item, error, .. } => {
+            tracing::warn!(station, path = %item.path, "damaged: {error}");
+        }
+        StationEvent::PriorityChanged { to: None, .. } => {
+            tracing::warn!(station, "dead air: no tier has audio")
+        }
+        StationEvent::Dropout { tier, frames } => {
+            tracing::warn!(station, %tier, frames, "dropout: the decoder was late");
+        }
+        StationEvent::CommandFailed { command, error } => {
+            tracing::warn!(station, command, "not done: {error}")
+        }
+        _ => {}
+    }
+}

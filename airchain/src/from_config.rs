@@ -1,0 +1,148 @@
+//! From a station file to a station: [`StationConfig`] to [`StationSpec`] and [`OutputSpec`]s.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use airchain_codecs::Format;
+use airchain_core::chain::{NodeSpec, ParamValue};
+use airchain_core::item::Item;
+use airchain_core::playout::Playlist;
+use airchain_core::playout::playlist::Order;
+use airchain_inputs::playlist;
+use airchain_outputs::hls;
+use airchain_outputs::http::MountMeta;
+use airchain_outputs::icecast;
+
+use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
+use crate::host::HostError;
+use crate::output::{OutputSpec, Target};
+use crate::spec::StationSpec;
+
+/// The station that `config` declares, with its outputs.
+///
+/// Outputs and nodes that this build does not have are left out with a warning. A playlist that cannot be read is
+/// an error only when it leaves nothing to play and there is no fallback.
+pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>), HostError> {
+    let mut outputs = Vec::new();
+    for mount in &config.mounts {
+        for (index, output) in mount.outputs.iter().enumerate() {
+            let id = format!("{}/{index}", mount.id);
+            match target(config, &mount.name, output)? {
+                Some((format, target)) => outputs.push(OutputSpec { id, format, target }),
+                None => tracing::warn!(output = %id, kind = output.kind(), "left out: not in this build"),
+            }
+        }
+    }
+    Ok((programme(config)?, outputs))
+}
+
+/// The programme and processing that `config` declares.
+pub fn programme(config: &StationConfig) -> Result<StationSpec, HostError> {
+    let automation = &config.automation;
+    let mut items = Vec::new();
+    for path in &automation.playlist {
+        match expand(path) {
+            Ok(found) => items.extend(found),
+            Err(error) => tracing::warn!("playlist: {error}"),
+        }
+    }
+    let fallback = config.failover.fallback_audio_path.clone();
+    if items.is_empty() && !automation.playlist.is_empty() && fallback.is_none() {
+        let listed = automation.playlist.join(", ");
+        return Err(HostError::Output(format!("automation.playlist: nothing to play in {listed}")));
+    }
+    let order = match automation.order {
+        config::Order::Sequential => Order::Sequential,
+        config::Order::Shuffle => Order::Shuffle,
+    };
+    let seed = automation.seed.unwrap_or_else(|| fastrand::u64(..));
+    Ok(StationSpec {
+        id: config.station.id.clone(),
+        name: config.station.name.clone(),
+        sample_rate_hz: config.station.sample_rate,
+        block_ms: config.station.block_ms,
+        crossfade_s: automation.crossfade_sec,
+        curve: automation.curve,
+        chain: chain(&config.dsp_graph.nodes),
+        fallback,
+        programme: Box::new(Playlist::new(items, order, automation.repeat, seed)),
+        ..StationSpec::default()
+    })
+}
+
+/// The chain that `nodes` declare; nodes that are off or not in this build are left out.
+pub fn chain(nodes: &[NodeConfig]) -> Vec<NodeSpec> {
+    let built = |node: &&NodeConfig| {
+        if node.entry().is_none() {
+            tracing::warn!(node = %node.kind, "left out of the chain: not in this build");
+        }
+        node.enabled && node.entry().is_some()
+    };
+    nodes.iter().filter(built).map(node).collect()
+}
+
+fn node(config: &NodeConfig) -> NodeSpec {
+    let value = |value: &serde_json::Value| serde_json::from_value::<ParamValue>(value.clone()).ok();
+    let params = config.config.iter().filter_map(|(name, set)| Some((name.clone(), value(set)?)));
+    NodeSpec { node: config.kind.clone(), config: params.collect() }
+}
+
+/// The items of a file, folder or playlist file. A path that looks like neither is taken for a file: whether it can
+/// be opened shows when its turn comes.
+pub fn expand(path: &str) -> Result<Vec<Item>, String> {
+    playlist::expand(Path::new(path)).map_err(|error| error.to_string())
+}
+
+fn target(
+    config: &StationConfig,
+    mount_name: &str,
+    output: &OutputConfig,
+) -> Result<Option<(Format, Target)>, HostError> {
+    let rate = config.station.sample_rate;
+    let format = |encoding: &config::Encoding| {
+        encoding
+            .resolve(rate)
+            .map_err(|error| HostError::Output(format!("{}: {}", error.field, error.problem)))
+    };
+    Ok(Some(match output {
+        OutputConfig::Icecast(icecast) => {
+            let target = icecast::IcecastConfig {
+                url: icecast.url.clone(),
+                name: Some(icecast.name.clone().unwrap_or_else(|| mount_name.to_owned())),
+                description: icecast.description.clone(),
+                genre: icecast.genre.clone(),
+                homepage: icecast.website.clone(),
+                public: icecast.public,
+                protocol: match icecast.protocol {
+                    config::IcecastProtocol::Put => icecast::Protocol::Put,
+                    config::IcecastProtocol::Source => icecast::Protocol::Source,
+                },
+                ca_file: None,
+            };
+            (format(&icecast.encoding)?, Target::Icecast(target))
+        }
+        OutputConfig::Hls(declared) => {
+            let mut target = hls::HlsConfig::new(&declared.path);
+            target.segment_duration_s = declared.segment_duration_sec;
+            target.playlist_size = declared.playlist_size;
+            target.retain_segments = declared.retain_segments.max(declared.playlist_size + 1);
+            (format(&declared.encoding)?, Target::Hls(target))
+        }
+        OutputConfig::Http(declared) => {
+            let format = format(&declared.encoding)?;
+            let listen = resolve(&declared.listen)?;
+            let path = declared.path.clone().unwrap_or_else(|| format!("/live.{}", format.codec.extension()));
+            let meta = MountMeta { name: mount_name.to_owned(), ..MountMeta::default() };
+            (format, Target::Http { listen, path, meta })
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// The address that `text` names.
+pub fn resolve(text: &str) -> Result<SocketAddr, HostError> {
+    let bad = || {
+        HostError::Output(format!("listen: {text} is not an address, give HOST:PORT such as 127.0.0.1:8000"))
+    };
+    text.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(bad)
+}

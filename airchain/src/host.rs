@@ -1,0 +1,243 @@
+//! The host: a fixed handful of threads that put any number of stations on air.
+//!
+//! `air-N` renders blocks, `decode-N` opens and decodes items, `encode-N` runs encoders and meters, `io-N` talks to
+//! the network and the disk, and `control` thinks for all stations.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use airchain_codecs::encode::EncodeError;
+use airchain_core::bus::{Tap, TapId};
+use airchain_core::chain::ChainError;
+use airchain_core::control::Command;
+use airchain_core::item::Item;
+use airchain_core::playout::Director;
+use airchain_core::tap::tap;
+use airchain_core::tier::Tier;
+use airchain_outputs::http::{ListenError, Listener, Options};
+use crossbeam_channel::Sender;
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+
+use crate::air::{self, AirState, AirStation};
+use crate::decode_pool::DecodePool;
+use crate::desk::{Desk, DeskStation};
+use crate::encode_pool::EncodePool;
+use crate::loader::{LoadConfig, open_whole};
+use crate::meter::{LevelBoard, Meter};
+use crate::output::OutputSpec;
+use crate::spec::StationSpec;
+use crate::station::{Order, Shared, Station};
+
+/// How many threads of each kind a host has.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Air threads; stations are dealt to them in turn.
+    pub air_threads: usize,
+    /// Decode workers.
+    pub decode_threads: usize,
+    /// Encode workers.
+    pub encode_threads: usize,
+    /// I/O workers.
+    pub io_threads: usize,
+    /// Limits of the built-in listeners.
+    pub listener: Options,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            air_threads: 1,
+            decode_threads: cores.max(2),
+            encode_threads: cores.max(2),
+            io_threads: 2,
+            listener: Options::default(),
+        }
+    }
+}
+
+/// Why a host, station or output could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The system gave no thread or runtime.
+    #[error("cannot start a thread: {0}")]
+    Threads(#[from] std::io::Error),
+    /// A listener cannot be bound; the caller picks another address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The chain cannot be built; the caller corrects it.
+    #[error("chain: {0}")]
+    Chain(#[from] ChainError),
+    /// The fallback cannot be read; the caller gives another.
+    #[error("fallback: {0}")]
+    Fallback(String),
+    /// The encoder cannot do what the output asks; the caller picks another format.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The output's declaration is wrong.
+    #[error("{0}")]
+    Output(String),
+    /// The station or the host has been stopped.
+    #[error("the station has been stopped")]
+    Stopped,
+}
+
+/// The built-in HTTP listeners of a host, by address.
+pub(crate) struct Listeners {
+    options: Options,
+    runtime: tokio::runtime::Handle,
+    bound: Mutex<HashMap<SocketAddr, Listener>>,
+}
+
+impl Listeners {
+    /// The listener at `address`, bound at the first call.
+    pub(crate) fn get(&self, address: SocketAddr) -> Result<Listener, ListenError> {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = bound.get(&address) {
+            return Ok(listener.clone());
+        }
+        let listener = Listener::bind(address, self.options.clone())?;
+        self.runtime.spawn(listener.clone().serve());
+        bound.insert(address, listener.clone());
+        Ok(listener)
+    }
+
+    fn shutdown(&self) {
+        for listener in self.bound.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            listener.shutdown();
+        }
+    }
+}
+
+/// What stations need of their host for as long as they live.
+pub(crate) struct Engines {
+    pub(crate) listeners: Listeners,
+    pub(crate) encode: EncodePool,
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+/// A process full of stations.
+pub struct Host {
+    engines: Arc<Engines>,
+    decode: DecodePool,
+    runtime: Runtime,
+    air: Vec<Sender<Box<AirStation>>>,
+    desk: Sender<DeskStation>,
+    threads: Vec<JoinHandle<()>>,
+    stations: Mutex<Vec<Station>>,
+}
+
+/// Audio a tap can hold before its reader counts as lost: what an encode worker may be late by.
+const TAP_S: u32 = 2;
+/// The meter's tap; outputs count from one.
+const METER_TAP: TapId = TapId(0);
+
+impl Host {
+    /// Starts the threads.
+    pub fn new(config: HostConfig) -> Result<Self, HostError> {
+        let number = std::sync::atomic::AtomicUsize::new(0);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.io_threads.max(1))
+            .thread_name_fn(move || {
+                format!("io-{}", number.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+            })
+            .enable_all()
+            .build()?;
+        let listeners = Listeners {
+            options: config.listener,
+            runtime: runtime.handle().clone(),
+            bound: Mutex::default(),
+        };
+        let encode = EncodePool::new(config.encode_threads)?;
+        let engines = Arc::new(Engines { listeners, encode, runtime: runtime.handle().clone() });
+        let (departures_in, departures) =
+            crossbeam_channel::bounded(air::STATIONS * config.air_threads.max(1));
+        let mut threads = Vec::new();
+        let mut air = Vec::new();
+        for number in 0..config.air_threads.max(1) {
+            let (arrivals_in, arrivals) = crossbeam_channel::bounded(air::STATIONS);
+            let departures = departures_in.clone();
+            let thread = std::thread::Builder::new().name(format!("air-{number}"));
+            threads.push(thread.spawn(move || air::run(&arrivals, &departures))?);
+            air.push(arrivals_in);
+        }
+        let (desk, mut desk_thread) = Desk::new(departures);
+        threads.push(std::thread::Builder::new().name("control".into()).spawn(move || desk_thread.run())?);
+        let decode = DecodePool::new(config.decode_threads)?;
+        Ok(Self { engines, decode, runtime, air, desk, threads, stations: Mutex::default() })
+    }
+
+    /// Puts a station on air. Its outputs start with it; an output whose declaration is wrong is an error, one
+    /// that cannot deliver is not: it is down, says so, and tries again.
+    pub fn add_station(&self, spec: StationSpec, outputs: Vec<OutputSpec>) -> Result<Station, HostError> {
+        let (control, engine, config) = spec.engine()?;
+        let rate = spec.sample_rate_hz;
+        let block = spec.block();
+        let load = LoadConfig { rate_hz: rate, lookahead: spec.lookahead(None) };
+        let latency = config.latency as u64;
+        let mut director = Director::new(config, control, Box::new(self.decode.loader(load)), spec.programme);
+        if let Some(path) = &spec.fallback {
+            let item = Item::file(path.display().to_string());
+            let source = open_whole(&item, rate).map_err(HostError::Fallback)?;
+            director.load_source(Tier::Fallback, item, Box::new(source));
+        }
+        let levels = LevelBoard::default();
+        let (writer, reader) = tap((rate * TAP_S) as usize);
+        let meter = Meter::new(reader, rate, levels.clone())
+            .map_err(|error| HostError::Output(format!("meter: {error}")))?;
+        director.send(Command::AddTap(Tap { id: METER_TAP, writer }));
+        self.engines.encode.add(Box::new(meter));
+
+        let air = Arc::<AirState>::default();
+        let (orders_in, orders) = crossbeam_channel::unbounded();
+        let shared =
+            Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
+        let station = Station::new(Arc::clone(&shared), self.runtime.handle().clone());
+        let mut desk_station =
+            DeskStation::new(director, Arc::clone(&shared), orders, Arc::clone(&self.engines));
+        for output in outputs {
+            desk_station.add_output(output)?;
+        }
+        let period = Duration::from_nanos(block as u64 * 1_000_000_000 / u64::from(rate));
+        let air_station =
+            AirStation { engine, block: vec![[0.0; 2]; block], period, due: Instant::now(), state: air };
+        shared.begin(Timestamp::now());
+        // First the desk, so that the first item is already being opened when the first block is rendered.
+        self.desk.send(desk_station).map_err(|_| HostError::Stopped)?;
+        let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = self.air.get(stations.len() % self.air.len().max(1)).ok_or(HostError::Stopped)?;
+        thread.send(Box::new(air_station)).map_err(|_| HostError::Stopped)?;
+        stations.push(station.clone());
+        Ok(station)
+    }
+
+    /// The built-in listener at `address`, bound if it is not yet.
+    pub fn listener(&self, address: SocketAddr) -> Result<Listener, HostError> {
+        Ok(self.engines.listeners.get(address)?)
+    }
+
+    /// Takes every station off, closes every output cleanly (within `drain` each) and ends the threads.
+    pub fn shutdown(mut self, drain: Duration) {
+        let stations = std::mem::take(&mut *self.stations.lock().unwrap_or_else(PoisonError::into_inner));
+        for station in &stations {
+            station.order(Order::Stop);
+        }
+        for station in &stations {
+            station.stop(drain);
+        }
+        self.engines.listeners.shutdown();
+        self.air.clear();
+        drop(self.desk);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        drop(self.decode);
+        drop(self.engines);
+        self.runtime.shutdown_timeout(Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,111 @@
+//! Opening items: what offline rendering and the decode workers share, and the loader that does it at once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use airchain_core::item::Item;
+use airchain_core::playout::{Loaded, Loader, Ticket};
+use airchain_core::source::MemorySource;
+use airchain_core::{Frames, Stereo};
+use airchain_inputs::file::{FeedConfig, FileFeed, Opened, Pump};
+
+/// How a station's items are to be opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoadConfig {
+    /// The station's rate in Hz.
+    pub rate_hz: u32,
+    /// Frames decoded ahead of an item without a fade of its own.
+    pub lookahead: Frames,
+}
+
+/// Opens `item`; its feed must be pumped from then on.
+pub(crate) fn open(item: &Item, config: LoadConfig) -> Result<(FileFeed, Loaded), String> {
+    let own_fade = item.fade_out_s.unwrap_or(0.0) * f64::from(config.rate_hz);
+    let lookahead = config.lookahead + own_fade as Frames;
+    let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead };
+    let Opened { feed, reader, info, length } =
+        FileFeed::open(item, &feed_config).map_err(|error| error.to_string())?;
+    let loaded = Loaded { source: Box::new(reader), metadata: info.metadata, length };
+    Ok((feed, loaded))
+}
+
+/// The most audio a fallback may hold: ten minutes of stereo at 48 kHz are 230 MB.
+const LONGEST_FALLBACK_S: usize = 600;
+
+/// Decodes a whole file into memory, to be played over and over.
+pub(crate) fn open_whole(item: &Item, rate_hz: u32) -> Result<MemorySource, String> {
+    use airchain_core::source::Fill;
+    let (mut feed, mut loaded) = open(item, LoadConfig { rate_hz, lookahead: Frames::from(rate_hz) })?;
+    let mut audio: Vec<Stereo> = Vec::new();
+    let mut block = vec![[0.0; 2]; rate_hz as usize / 10];
+    loop {
+        while feed.pump() == Pump::Worked {}
+        match loaded.source.fill(&mut block) {
+            Fill::Full => audio.extend_from_slice(&block),
+            Fill::Short { frames } => audio.extend_from_slice(block.get(..frames).unwrap_or_default()),
+            Fill::End { frames } => {
+                audio.extend_from_slice(block.get(..frames).unwrap_or_default());
+                break;
+            }
+        }
+        if audio.len() > LONGEST_FALLBACK_S * rate_hz as usize {
+            return Err(format!(
+                "{}: longer than {LONGEST_FALLBACK_S} s, give shorter fallback audio",
+                item.path
+            ));
+        }
+    }
+    if audio.is_empty() {
+        return Err(format!("{}: holds no audio", item.path));
+    }
+    Ok(MemorySource::new(Arc::from(audio), true))
+}
+
+/// A loader that opens at once and keeps every feed full: for rendering as fast as the processor goes. What it
+/// gives does not depend on timing, so a programme renders to the same bits every time.
+pub(crate) struct InlineLoader {
+    config: LoadConfig,
+    feeds: Vec<(Ticket, FileFeed)>,
+    opened: VecDeque<(Ticket, Result<Loaded, String>)>,
+    damage: VecDeque<(Ticket, String)>,
+}
+
+impl InlineLoader {
+    pub(crate) fn new(config: LoadConfig) -> Self {
+        Self { config, feeds: Vec::new(), opened: VecDeque::new(), damage: VecDeque::new() }
+    }
+
+    fn pump(&mut self) {
+        let damage = &mut self.damage;
+        self.feeds.retain_mut(|(ticket, feed)| {
+            let over = loop {
+                match feed.pump() {
+                    Pump::Worked => {}
+                    Pump::Full => break false,
+                    Pump::Done | Pump::Abandoned => break true,
+                }
+            };
+            damage.extend(feed.take_damage().map(|words| (*ticket, words)));
+            !over
+        });
+    }
+}
+
+impl Loader for InlineLoader {
+    fn open(&mut self, ticket: Ticket, item: &Item) {
+        let result = open(item, self.config).map(|(feed, loaded)| {
+            self.feeds.push((ticket, feed));
+            loaded
+        });
+        self.opened.push_back((ticket, result));
+    }
+
+    fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)> {
+        self.pump();
+        self.opened.pop_front()
+    }
+
+    fn poll_damage(&mut self) -> Option<(Ticket, String)> {
+        self.damage.pop_front()
+    }
+}

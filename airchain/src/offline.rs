@@ -1,0 +1,112 @@
+//! Offline rendering: the engine of the air, as fast as the processor goes.
+//!
+//! The output is latency compensated: its frame 0 is frame 0 of the programme. The same station, script and files
+//! give the same bits, every time.
+
+use airchain_core::chain::ChainError;
+use airchain_core::control::When;
+use airchain_core::engine::Engine;
+use airchain_core::item::Item;
+use airchain_core::playout::{Director, Report, Request};
+use airchain_core::tier::Tier;
+use airchain_core::{Frames, Stereo};
+
+use crate::loader::{InlineLoader, LoadConfig, open_whole};
+use crate::spec::StationSpec;
+
+/// Why a station cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenderError {
+    /// The chain cannot be built; the caller corrects it.
+    #[error("chain: {0}")]
+    Chain(#[from] ChainError),
+    /// The fallback cannot be read; the caller gives another.
+    #[error("fallback: {0}")]
+    Fallback(String),
+    /// Not one of many items could be opened.
+    #[error("none of the last {0} items could be opened")]
+    NothingPlays(u32),
+}
+
+/// Items that may fail in a row before a render without a given duration gives up.
+const HOPELESS: u32 = 10_000;
+
+/// A render under way.
+pub struct Render {
+    director: Director,
+    engine: Engine,
+    latency: Frames,
+    /// Frames asked for; the length of the programme when `None`.
+    duration: Option<Frames>,
+    block: Vec<Stereo>,
+    /// Frames given out.
+    given: Frames,
+}
+
+impl Render {
+    /// Prepares to render `spec` with timed `script` requests, for `duration` frames or to the programme's end.
+    pub fn new(
+        spec: StationSpec,
+        script: impl IntoIterator<Item = (Frames, Request)>,
+        duration: Option<Frames>,
+    ) -> Result<Self, RenderError> {
+        let (control, engine, config) = spec.engine()?;
+        let latency = config.latency as Frames;
+        let load = LoadConfig { rate_hz: spec.sample_rate_hz, lookahead: spec.lookahead(None) };
+        let block = vec![[0.0; 2]; spec.block()];
+        let fallback = spec.fallback.as_ref().map(|path| Item::file(path.display().to_string()));
+        let mut director = Director::new(config, control, Box::new(InlineLoader::new(load)), spec.programme);
+        if let Some(item) = fallback {
+            let source = open_whole(&item, spec.sample_rate_hz).map_err(RenderError::Fallback)?;
+            director.load_source(Tier::Fallback, item, Box::new(source));
+        }
+        for (frame, request) in script {
+            // A request that cannot be meant is answered by a report.
+            let _ = director.request(When::At(frame), request);
+        }
+        director.tick(0);
+        Ok(Self { director, engine, latency, duration, block, given: 0 })
+    }
+
+    /// The next stretch of the programme; `None` when it is over.
+    pub fn next_block(&mut self) -> Result<Option<&[Stereo]>, RenderError> {
+        loop {
+            let end = self.end();
+            if end.is_some_and(|end| self.given >= end) {
+                return Ok(None);
+            }
+            if self.duration.is_none() && self.director.failures_in_a_row() >= HOPELESS {
+                return Err(RenderError::NothingPlays(HOPELESS));
+            }
+            let start = self.engine.position();
+            self.engine.render(&mut self.block);
+            // Only now is it known whether the programme ended within this block.
+            self.director.tick(self.engine.position());
+            let end = self.end().unwrap_or(Frames::MAX);
+            let skip = (self.latency.saturating_sub(start)).min(self.block.len() as Frames) as usize;
+            let ready = self.block.get(skip..).unwrap_or_default();
+            let wanted = (end - self.given).min(ready.len() as Frames) as usize;
+            self.given += wanted as Frames;
+            if wanted > 0 {
+                return Ok(self.block.get(skip..skip + wanted));
+            }
+        }
+    }
+
+    /// The next report.
+    pub fn poll(&mut self) -> Option<Report> {
+        self.director.poll()
+    }
+
+    /// Frames given out so far.
+    pub fn position(&self) -> Frames {
+        self.given
+    }
+
+    /// The frame at which the output ends, once known.
+    fn end(&self) -> Option<Frames> {
+        self.duration
+            .or_else(|| self.director.is_finished().then(|| self.director.last_end().max(self.given)))
+    }
+}

@@ -1,0 +1,81 @@
+//! Outputs as a program declares them.
+
+use std::net::SocketAddr;
+
+use airchain_codecs::Format;
+use airchain_outputs::hls::{HlsConfig, HlsOutput};
+use airchain_outputs::http::MountMeta;
+use airchain_outputs::icecast::{IcecastConfig, IcecastOutput};
+use airchain_outputs::sink::Output;
+use airchain_outputs::worker::WorkerOptions;
+
+use crate::host::{HostError, Listeners};
+
+/// An output of a station.
+pub struct OutputSpec {
+    /// Its id, unique in the station.
+    pub id: String,
+    /// How the audio is encoded. Outputs of an equal format share one encoder.
+    pub format: Format,
+    /// Where it goes.
+    pub target: Target,
+}
+
+/// Where an output goes.
+pub enum Target {
+    /// An Icecast server.
+    Icecast(IcecastConfig),
+    /// A folder of HLS segments and playlists.
+    Hls(HlsConfig),
+    /// A mount of a built-in listener.
+    Http {
+        /// The listener's address.
+        listen: SocketAddr,
+        /// The mount's path.
+        path: String,
+        /// What listeners are told about it.
+        meta: MountMeta,
+    },
+    /// An output of the embedding program's own.
+    Custom {
+        /// Its kind, for status and logs.
+        kind: &'static str,
+        /// The output.
+        output: Box<dyn Output>,
+        /// How its worker treats it.
+        options: WorkerOptions,
+    },
+}
+
+impl Target {
+    /// The word station files use for it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Icecast(_) => "icecast",
+            Self::Hls(_) => "hls",
+            Self::Http { .. } => "http",
+            Self::Custom { kind, .. } => kind,
+        }
+    }
+
+    /// Makes the output and says how its worker is to treat it.
+    pub(crate) fn open(self, listeners: &Listeners) -> Result<(Box<dyn Output>, WorkerOptions), HostError> {
+        let invalid = |error: String| HostError::Output(error);
+        Ok(match self {
+            Self::Icecast(config) => {
+                let output = IcecastOutput::new(config).map_err(|error| invalid(error.to_string()))?;
+                (Box::new(output), WorkerOptions::live())
+            }
+            Self::Hls(config) => {
+                let output = HlsOutput::new(config).map_err(|error| invalid(error.to_string()))?;
+                (Box::new(output), WorkerOptions::archive())
+            }
+            Self::Http { listen, path, meta } => {
+                let listener = listeners.get(listen)?;
+                let output = listener.mount(&path, meta).map_err(|error| invalid(error.to_string()))?;
+                (Box::new(output), WorkerOptions::live())
+            }
+            Self::Custom { output, options, .. } => (output, options),
+        })
+    }
+}

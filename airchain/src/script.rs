@@ -1,0 +1,90 @@
+//! Scripts: timed commands as JSON lines.
+//!
+//! `{"at": 12.5, "command": "insert_emergency", "item": {"path": "eas.wav"}}`, with `at` in seconds of station time,
+//! or `"frame": 600000` instead; the other fields are the command's arguments ([`Request`]).
+
+use airchain_core::Frames;
+use airchain_core::playout::Request;
+use airchain_core::units::seconds_to_frames;
+use serde_json::{Map, Value};
+
+/// A line of a script that cannot be meant; the caller corrects it.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct ScriptError {
+    /// Line number, from 1.
+    pub line: usize,
+    /// What is wrong with it, and what would do.
+    pub problem: String,
+}
+
+/// Reads a script for a station that runs at `rate_hz`. Empty lines are passed over.
+pub fn parse(text: &str, rate_hz: u32) -> Result<Vec<(Frames, Request)>, ScriptError> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = |(index, line): (usize, &str)| {
+        command(line, rate_hz).map_err(|problem| ScriptError { line: index + 1, problem })
+    };
+    lines.map(read).collect()
+}
+
+fn command(line: &str, rate_hz: u32) -> Result<(Frames, Request), String> {
+    let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let frame = match (fields.remove("frame"), fields.remove("at")) {
+        (Some(_), Some(_)) => return Err("both frame and at are given, give one".into()),
+        (Some(frame), None) => {
+            frame.as_u64().ok_or_else(|| format!("frame: {frame} is not a frame number"))?
+        }
+        (None, Some(at)) => {
+            let seconds = at.as_f64().filter(|at| at.is_finite() && *at >= 0.0);
+            seconds_to_frames(seconds.ok_or_else(|| format!("at: {at} is not a time in seconds"))?, rate_hz)
+        }
+        (None, None) => return Err("neither at (seconds) nor frame is given".into()),
+    };
+    let request: Request =
+        serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+    request.validate().map_err(|error| error.to_string())?;
+    Ok((frame, request))
+}
+
+#[cfg(test)]
+mod tests {
+    use airchain_core::tier::Tier;
+
+    use super::*;
+
+    #[test]
+    fn every_example_of_the_interface_is_understood() {
+        let script = r#"{"at": 12.5, "command": "insert_emergency", "item": {"path": "eas.wav"}}
+
+            {"at": 3, "command": "fade", "gain_db": -60, "duration_s": 2}
+            {"frame": 600000, "command": "skip", "fade_s": 0.5}
+            {"at": 9, "command": "set_chain", "nodes": [{"type": "limiter", "config": {"threshold_db": -1}}]}
+            {"at": 10, "command": "play", "tier": "live_override", "item": {"path": "a.mp3", "cue_in_s": 1}}
+            {"at": 20, "command": "stop", "tier": "live_override"}"#;
+        let commands = parse(script, 48_000).unwrap();
+        assert_eq!(commands.len(), 6);
+        assert_eq!(commands[0].0, 600_000);
+        assert_eq!(commands[2].0, 600_000);
+        assert!(matches!(commands[5].1, Request::Stop { tier: Tier::LiveOverride, .. }));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        for (line, word) in [
+            (r#"{"at": 1, "command": "jump"}"#, "jump"),
+            (r#"{"command": "skip"}"#, "neither"),
+            (r#"{"at": -1, "command": "skip"}"#, "at: -1"),
+            (r#"{"at": 1, "command": "stop", "tier": "stage"}"#, "stage"),
+            (r#"{"at": 1, "command": "skip", "fade": 1}"#, "fade"),
+            (r#"{"at": 1, "command": "fade", "gain_db": 3, "duration_s": -2}"#, "duration_s: -2"),
+            (
+                r#"{"at": 1, "command": "queue", "item": {"path": "a", "cue_in_s": 4, "cue_out_s": 2}}"#,
+                "cue_out_s: 2",
+            ),
+            ("skip", "expected"),
+        ] {
+            let error = parse(&format!("\n{line}"), 48_000).unwrap_err().to_string();
+            assert!(error.starts_with("line 2:") && error.contains(word), "{error}");
+        }
+    }
+}

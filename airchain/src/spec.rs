@@ -1,0 +1,121 @@
+//! What a station is, as a program declares it: the parts that offline rendering and a host on air share.
+
+use std::path::PathBuf;
+
+use airchain_core::chain::{Chain, ChainError, NodeSpec};
+use airchain_core::control::{Control, Ramp};
+use airchain_core::curve::Curve;
+use airchain_core::dsp::Format;
+use airchain_core::engine::{Engine, EngineConfig, engine};
+use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::playout::{DirectorConfig, NextTrack, Playlist};
+use airchain_core::program::Joins;
+use airchain_core::tier::Tier;
+use airchain_core::units::seconds_to_frames;
+use airchain_core::{Frames, units};
+
+/// A station's programme and processing. Times in seconds.
+pub struct StationSpec {
+    /// Its id in logs, metrics and file names.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Sample rate in Hz, 8000 to 192 000.
+    pub sample_rate_hz: u32,
+    /// Length of a block in milliseconds.
+    pub block_ms: u32,
+    /// Crossfade between items that bring none; 0 is gapless.
+    pub crossfade_s: f64,
+    /// Its shape.
+    pub curve: Curve,
+    /// Fade of a live tier over the running programme.
+    pub live_fade_s: f64,
+    /// What the automation does after a higher tier had the air.
+    pub after_interruption: Return,
+    /// The DSP chain.
+    pub chain: Vec<NodeSpec>,
+    /// Look-ahead reserved for chains in milliseconds, where more than the first chain's is wanted.
+    pub latency_ms: f64,
+    /// Audio for when every other tier is dry, played over and over.
+    pub fallback: Option<PathBuf>,
+    /// Where the automation's items come from.
+    pub programme: Box<dyn NextTrack>,
+}
+
+impl Default for StationSpec {
+    fn default() -> Self {
+        Self {
+            id: "station".into(),
+            name: "airchain".into(),
+            sample_rate_hz: 48_000,
+            block_ms: 10,
+            crossfade_s: 0.0,
+            curve: Curve::EqualPower,
+            live_fade_s: 1.0,
+            after_interruption: Return::Next,
+            chain: Vec::new(),
+            latency_ms: 5.0,
+            fallback: None,
+            programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),
+        }
+    }
+}
+
+/// The fade of an emergency: short enough to count as at once, long enough not to click.
+const EMERGENCY_FADE_S: f64 = 0.005;
+/// The fade of a programme that comes back over the fallback.
+const RETURN_FADE_S: f64 = 0.1;
+
+impl StationSpec {
+    /// Frames in a block.
+    pub fn block(&self) -> usize {
+        (self.sample_rate_hz as usize * self.block_ms as usize / 1000).max(1)
+    }
+
+    fn frames(&self, seconds: f64) -> Frames {
+        seconds_to_frames(seconds, self.sample_rate_hz)
+    }
+
+    /// Decoded audio that an item's ring must hold for its end to be in sight before its fade begins.
+    pub fn lookahead(&self, fade_out_s: Option<f64>) -> Frames {
+        self.frames(self.crossfade_s.max(fade_out_s.unwrap_or(0.0)) + LOOKAHEAD_S)
+    }
+
+    /// Makes the engine, and what a director must know of it.
+    pub(crate) fn engine(&self) -> Result<(Control, Engine, DirectorConfig), ChainError> {
+        let format = Format { sample_rate_hz: self.sample_rate_hz, max_block: self.block() };
+        let reserved = self.frames(self.latency_ms / 1000.0) as usize;
+        let latency = Chain::latency_of(&self.chain, format)?.max(reserved);
+        let chain = Chain::build(&self.chain, format, latency)?;
+        let ramp = |seconds, curve| Ramp { length: self.frames(seconds), curve };
+        let live = ramp(self.live_fade_s, Curve::EqualPower);
+        let mut returns = [Return::Resume; Tier::COUNT];
+        returns[Tier::Automation.index()] = self.after_interruption;
+        let ladder = LadderConfig {
+            joins: Joins { crossfade: ramp(self.crossfade_s, self.curve), rate: self.sample_rate_hz },
+            takeover: [
+                ramp(EMERGENCY_FADE_S, Curve::SCurve),
+                live,
+                live,
+                ramp(RETURN_FADE_S, Curve::EqualPower),
+                ramp(RETURN_FADE_S, Curve::EqualPower),
+            ],
+            returns,
+        };
+        let (control, engine) = engine(&EngineConfig { max_block: format.max_block, ladder }, chain);
+        Ok((control, engine, DirectorConfig { format, latency, chain: self.chain.clone() }))
+    }
+}
+
+/// How far beyond its longest fade an item is decoded ahead: what a decode worker may be late by.
+const LOOKAHEAD_S: f64 = 1.5;
+
+/// The chain called `broadcast`: what makes any programme safe to encode.
+pub fn broadcast_chain() -> Vec<NodeSpec> {
+    vec![NodeSpec { node: "limiter".into(), ..NodeSpec::default() }]
+}
+
+/// Seconds in `frames` at the station's rate.
+pub(crate) fn seconds(frames: Frames, rate: u32) -> f64 {
+    units::frames_to_seconds(frames, rate)
+}

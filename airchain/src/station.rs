@@ -1,0 +1,305 @@
+//! A station on air, as a program holds it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use airchain_core::Frames;
+use airchain_core::control::When;
+use airchain_core::item::Item;
+use airchain_core::playout::{Report, Request};
+use airchain_core::tier::Tier;
+use airchain_outputs::health::Stats;
+use airchain_outputs::http::StateHandle;
+use airchain_outputs::worker::OutputHandle;
+use crossbeam_channel::{Receiver, Sender};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use crate::air::AirState;
+use crate::host::HostError;
+use crate::meter::{LevelBoard, Levels};
+use crate::output::OutputSpec;
+use crate::spec::seconds;
+
+/// What the desk is asked to do for a station.
+pub(crate) enum Order {
+    Request(When, Box<Request>),
+    AddOutput(Box<OutputSpec>, Sender<Result<(), HostError>>),
+    RemoveOutput(String, Sender<Result<(), HostError>>),
+    Stop,
+}
+
+/// A report with the time at which listeners of an output without delay would have noticed.
+#[derive(Clone, Debug, Serialize)]
+pub struct TimedReport {
+    /// The report.
+    #[serde(flatten)]
+    pub report: Report,
+    /// Wall-clock time of its frame.
+    pub utc: Timestamp,
+}
+
+/// The item on air.
+#[derive(Clone, Debug)]
+pub struct OnAir {
+    /// Its tier.
+    pub tier: Tier,
+    /// The item.
+    pub item: Item,
+    /// Its length, where known.
+    pub duration_s: Option<f64>,
+    /// When it became audible.
+    pub started: Timestamp,
+    /// Frame at which it did.
+    pub frame: Frames,
+}
+
+/// An output and how it does.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputStatus {
+    /// Its id.
+    pub id: String,
+    /// Its kind (`icecast`, `hls`, ...).
+    pub kind: &'static str,
+    /// Where it goes; no secrets.
+    pub target: String,
+    /// Its figures; `None` until its encoder runs.
+    #[serde(flatten)]
+    pub stats: Option<Stats>,
+}
+
+/// Items remembered as recently played.
+const RECENT: usize = 20;
+/// Reports that may wait for a subscriber; one that does not read loses the newest.
+const SUBSCRIPTION: usize = 65_536;
+
+pub(crate) struct OutputEntry {
+    pub(crate) id: String,
+    pub(crate) kind: &'static str,
+    pub(crate) target: String,
+    pub(crate) handle: Option<OutputHandle>,
+}
+
+/// What a station's handle, the desk and the workers share.
+pub(crate) struct Shared {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) rate: u32,
+    /// Frames by which the bus lags behind the programme.
+    latency: Frames,
+    pub(crate) air: Arc<AirState>,
+    pub(crate) levels: LevelBoard,
+    orders: Sender<Order>,
+    epoch: Mutex<Timestamp>,
+    subscribers: Mutex<Vec<Sender<TimedReport>>>,
+    pub(crate) outputs: Mutex<Vec<OutputEntry>>,
+    on_air: Mutex<Option<OnAir>>,
+    recent: Mutex<VecDeque<OnAir>>,
+    pub(crate) pages: Mutex<Vec<StateHandle>>,
+    /// The programme and everything asked for is over.
+    pub(crate) finished: AtomicBool,
+    /// The engine is off the air thread.
+    pub(crate) off: AtomicBool,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        id: &str,
+        name: &str,
+        rate: u32,
+        latency: Frames,
+        air: Arc<AirState>,
+        levels: LevelBoard,
+        orders: Sender<Order>,
+    ) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            rate,
+            latency,
+            air,
+            levels,
+            orders,
+            epoch: Mutex::new(Timestamp::UNIX_EPOCH),
+            subscribers: Mutex::default(),
+            outputs: Mutex::default(),
+            on_air: Mutex::default(),
+            recent: Mutex::default(),
+            pages: Mutex::default(),
+            finished: AtomicBool::new(false),
+            off: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets the wall-clock time of frame 0.
+    pub(crate) fn begin(&self, epoch: Timestamp) {
+        *lock(&self.epoch) = epoch;
+    }
+
+    /// Wall-clock time at which a programme frame leaves the bus.
+    pub(crate) fn utc_of(&self, frame: Frames) -> Timestamp {
+        self.bus_utc_of(frame + self.latency)
+    }
+
+    /// Wall-clock time of a frame of the bus.
+    pub(crate) fn bus_utc_of(&self, frame: Frames) -> Timestamp {
+        let frames = frame + self.air.missed.load(Ordering::Acquire);
+        let nanos = i128::from(frames) * 1_000_000_000 / i128::from(self.rate);
+        let epoch = *lock(&self.epoch);
+        Timestamp::from_nanosecond(epoch.as_nanosecond() + nanos).unwrap_or(epoch)
+    }
+
+    /// Tells everyone who listens.
+    pub(crate) fn tell(&self, report: &TimedReport) {
+        lock(&self.subscribers).retain(|subscriber| match subscriber.try_send(report.clone()) {
+            Ok(()) => true,
+            Err(error) => !error.is_disconnected(),
+        });
+    }
+
+    pub(crate) fn set_on_air(&self, now: OnAir) {
+        let before = lock(&self.on_air).replace(now.clone());
+        if let Some(before) = before.filter(|before| before.item.id != now.item.id) {
+            let mut recent = lock(&self.recent);
+            recent.push_front(before);
+            recent.truncate(RECENT);
+        }
+    }
+
+    pub(crate) fn on_air(&self) -> Option<OnAir> {
+        lock(&self.on_air).clone()
+    }
+
+    pub(crate) fn recent(&self) -> Vec<OnAir> {
+        lock(&self.recent).iter().cloned().collect()
+    }
+
+    pub(crate) fn outputs(&self) -> Vec<OutputStatus> {
+        let status = |entry: &OutputEntry| OutputStatus {
+            id: entry.id.clone(),
+            kind: entry.kind,
+            target: entry.target.clone(),
+            stats: entry.handle.as_ref().map(OutputHandle::stats),
+        };
+        lock(&self.outputs).iter().map(status).collect()
+    }
+}
+
+/// A station on air. Clones are the same station; dropping them all leaves it on air.
+#[derive(Clone)]
+pub struct Station {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+impl Station {
+    pub(crate) fn new(shared: Arc<Shared>, runtime: Handle) -> Self {
+        Self { shared, runtime }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.shared.id
+    }
+
+    /// Its sample rate in Hz.
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.shared.rate
+    }
+
+    /// Asks for something; the answer comes as a `command_done` or `command_failed` report.
+    pub fn request(&self, when: When, request: Request) -> Result<(), HostError> {
+        self.order(Order::Request(when, Box::new(request))).then_some(()).ok_or(HostError::Stopped)
+    }
+
+    /// Adds an output. The other outputs notice nothing.
+    pub fn add_output(&self, output: OutputSpec) -> Result<(), HostError> {
+        self.ask(|reply| Order::AddOutput(Box::new(output), reply))
+    }
+
+    /// Closes an output and takes it off. The other outputs notice nothing.
+    pub fn remove_output(&self, id: &str) -> Result<(), HostError> {
+        self.ask(|reply| Order::RemoveOutput(id.to_owned(), reply))
+    }
+
+    fn ask(&self, order: impl FnOnce(Sender<Result<(), HostError>>) -> Order) -> Result<(), HostError> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.order(order(reply));
+        answer.recv().unwrap_or(Err(HostError::Stopped))
+    }
+
+    pub(crate) fn order(&self, order: Order) -> bool {
+        self.shared.orders.send(order).is_ok()
+    }
+
+    /// Everything that happens from now on.
+    pub fn reports(&self) -> Receiver<TimedReport> {
+        let (sender, receiver) = crossbeam_channel::bounded(SUBSCRIPTION);
+        lock(&self.shared.subscribers).push(sender);
+        receiver
+    }
+
+    /// Frames rendered since the station started.
+    pub fn position(&self) -> Frames {
+        self.shared.air.position.load(Ordering::Acquire)
+    }
+
+    /// Frames that were never rendered because the processor was not there in time.
+    pub fn missed(&self) -> Frames {
+        self.shared.air.missed.load(Ordering::Acquire)
+    }
+
+    /// What is on air.
+    pub fn on_air(&self) -> Option<OnAir> {
+        self.shared.on_air()
+    }
+
+    /// Seconds of the item on air that have been heard.
+    pub fn elapsed_s(&self) -> Option<f64> {
+        let on_air = self.shared.on_air()?;
+        Some(seconds(self.position().saturating_sub(on_air.frame + self.shared.latency), self.shared.rate))
+    }
+
+    /// What was on air before, the latest first.
+    pub fn recent(&self) -> Vec<OnAir> {
+        self.shared.recent()
+    }
+
+    /// Levels of the programme.
+    pub fn levels(&self) -> Levels {
+        self.shared.levels.read()
+    }
+
+    /// The outputs and how they do.
+    pub fn outputs(&self) -> Vec<OutputStatus> {
+        self.shared.outputs()
+    }
+
+    /// Whether the programme and everything asked for has been played.
+    pub fn is_finished(&self) -> bool {
+        self.shared.finished.load(Ordering::Acquire)
+    }
+
+    /// Takes the station off the air and closes its outputs cleanly, waiting at most `drain` for each.
+    pub fn stop(&self, drain: Duration) {
+        self.order(Order::Stop);
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while !self.shared.off.load(Ordering::Acquire) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let handles: Vec<_> =
+            lock(&self.shared.outputs).iter_mut().filter_map(|entry| entry.handle.take()).collect();
+        for handle in handles {
+            if !self.runtime.block_on(handle.ended_within(drain)) {
+                tracing::warn!(station = %self.shared.id, "an output did not close in time and was abandoned");
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `airchain play`: files on air, from one command.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use airchain::codecs::{Codec, Format};
+use airchain::outputs::hls::{self, HlsConfig};
+use airchain::outputs::http::MountMeta;
+use airchain::outputs::icecast::IcecastConfig;
+use airchain::{Host, HostConfig, OutputSpec, Station, StationSpec, Target, from_config};
+use clap::Args;
+
+use crate::Failed;
+use crate::display::Display;
+use crate::events::Events;
+use crate::programme::Programme;
+use crate::signals::Signals;
+
+/// The flags of `airchain play`.
+#[derive(Args, Debug)]
+pub(crate) struct PlayArgs {
+    #[command(flatten)]
+    programme: Programme,
+    /// Address of the built-in listener: a page at /, the audio at /live.mp3 and the like
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    listen: Vec<String>,
+    /// Icecast mount to feed: icecast://source:PASSWORD@HOST:PORT/MOUNT
+    #[arg(long, value_name = "URL")]
+    icecast: Vec<String>,
+    /// Folder for HLS
+    #[arg(long, value_name = "DIR")]
+    hls: Vec<PathBuf>,
+    /// mp3:128k, aac:96k, he-aac:48k, opus:96k, flac and the like; each is a mount of the listener, and the first
+    /// that fits is what the other outputs get
+    #[arg(long, value_name = "FORMAT", value_parser = Format::parse)]
+    format: Vec<Format>,
+    /// Name of the station
+    #[arg(long, default_value = "airchain")]
+    name: String,
+    /// Stop after this long
+    #[arg(long = "for", value_name = "DURATION", value_parser = crate::duration::parse)]
+    duration: Option<Duration>,
+    /// Where to write what happens, as JSON lines; - is standard output
+    #[arg(long, value_name = "FILE")]
+    events: Option<String>,
+}
+
+/// How long outputs have to close.
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+/// How often the display is redrawn and signals are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs the command.
+pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
+    if args.programme.paths.is_empty() {
+        return Err(Failed::new("nothing to play: give files, folders or playlists"));
+    }
+    let signals = Signals::install()?;
+    let mut spec = StationSpec { name: args.name.clone(), ..StationSpec::default() };
+    args.programme.apply(&mut spec, true)?;
+    let events = args.events.as_deref().map(Events::create).transpose()?;
+    let host = Host::new(HostConfig::default())?;
+    let outputs = outputs(args, &host)?;
+    let station = host.add_station(spec, outputs)?;
+    let result = watch(&station, args.duration, &signals, events);
+    host.shutdown(DRAIN);
+    result
+}
+
+/// Shows what happens until it is over.
+fn watch(
+    station: &Station,
+    duration: Option<Duration>,
+    signals: &Signals,
+    mut events: Option<Events>,
+) -> Result<(), Failed> {
+    let reports = station.reports();
+    let mut display = std::io::stderr().is_terminal().then(Display::new);
+    let end = duration.map(|duration| Instant::now() + duration);
+    loop {
+        let over = end.is_some_and(|end| Instant::now() >= end);
+        let finished = station.is_finished();
+        for report in reports.try_iter() {
+            if let Some(events) = &mut events {
+                events.write(&report)?;
+                events.flush()?;
+            }
+        }
+        if over || finished || signals.is_set() {
+            return Ok(());
+        }
+        if let Some(display) = &mut display {
+            display.draw(station);
+        }
+        std::thread::sleep(TICK.min(end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()))));
+    }
+}
+
+/// The outputs that the flags ask for. One that cannot be (a port in use) is named; when none is left, that is the
+/// error.
+fn outputs(args: &PlayArgs, host: &Host) -> Result<Vec<OutputSpec>, Failed> {
+    let formats = if args.format.is_empty() { vec![Format::parse("mp3:128k")?] } else { args.format.clone() };
+    let first = formats.first().copied().unwrap_or_else(|| Format::of(Codec::Mp3));
+    let hls_format = formats.iter().find(|format| hls::carries(format.codec)).copied();
+    let hls_format = hls_format.unwrap_or_else(|| Format::of(Codec::AacLc));
+    let mut outputs = Vec::new();
+    let mut problems = Vec::new();
+    let mut listeners = Vec::new();
+    for text in &args.listen {
+        let listen = from_config::resolve(text)?;
+        match host.listener(listen) {
+            Ok(listener) => {
+                tracing::info!("listening on http://{}/", listener.local_addr());
+                listeners.push(listener);
+                outputs.extend(mounts(&formats, listen, &args.name));
+            }
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    for (index, url) in args.icecast.iter().enumerate() {
+        let config =
+            IcecastConfig { url: url.clone(), name: Some(args.name.clone()), ..IcecastConfig::default() };
+        outputs.push(OutputSpec {
+            id: format!("icecast-{index}"),
+            format: first,
+            target: Target::Icecast(config),
+        });
+    }
+    for (index, path) in args.hls.iter().enumerate() {
+        let target = Target::Hls(HlsConfig::new(path));
+        outputs.push(OutputSpec { id: format!("hls-{index}"), format: hls_format, target });
+        let prefix = if index == 0 { "/hls".to_owned() } else { format!("/hls-{index}") };
+        for listener in &listeners {
+            listener
+                .serve_dir(&prefix, path, Some(hls::INDEX))
+                .map_err(|error| Failed::new(error.to_string()))?;
+        }
+    }
+    if outputs.is_empty() {
+        return Err(Failed::new(problems.join("; ")));
+    }
+    for problem in problems {
+        tracing::error!("{problem}");
+    }
+    Ok(outputs)
+}
+
+/// A mount for each format; a second format of the same extension gets a number.
+fn mounts(formats: &[Format], listen: std::net::SocketAddr, name: &str) -> Vec<OutputSpec> {
+    let mut taken: Vec<String> = Vec::new();
+    let mut specs = Vec::new();
+    for format in formats {
+        let extension = format.codec.extension();
+        let mut path = format!("/live.{extension}");
+        for number in 2.. {
+            if !taken.contains(&path) {
+                break;
+            }
+            path = format!("/live-{number}.{extension}");
+        }
+        taken.push(path.clone());
+        let meta = MountMeta { name: name.to_owned(), ..MountMeta::default() };
+        let id = format!("{listen}{path}");
+        specs.push(OutputSpec { id, format: *format, target: Target::Http { listen, path, meta } });
+    }
+    specs
+}

@@ -1,0 +1,120 @@
+//! The flags that say what is played: the same for `play` and `render`.
+
+use std::path::{Path, PathBuf};
+
+use airchain::StationSpec;
+use airchain::config;
+use airchain::core::chain::NodeSpec;
+use airchain::core::curve::Curve;
+use airchain::core::item::Item;
+use airchain::core::playout::Playlist;
+use airchain::core::playout::playlist::Order;
+use airchain::{from_config, spec};
+use clap::Args;
+
+use crate::Failed;
+
+/// What is played, and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Programme {
+    /// Files, folders and playlists (m3u, pls)
+    pub(crate) paths: Vec<PathBuf>,
+    /// Overlap of consecutive items; 0 is gapless
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) crossfade: Option<f64>,
+    /// Shape of the fades
+    #[arg(long, value_name = "CURVE", value_parser = curve)]
+    pub(crate) curve: Option<Curve>,
+    /// Play in random order
+    #[arg(long)]
+    pub(crate) shuffle: bool,
+    /// Begin again at the end
+    #[arg(long = "loop")]
+    pub(crate) repeat: bool,
+    /// Seed of the random order; the same seed gives the same order
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// DSP chain: none, broadcast, or a YAML file with a list of nodes
+    #[arg(long, value_name = "none|broadcast|FILE")]
+    pub(crate) chain: Option<String>,
+    /// Sample rate of the station
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
+    pub(crate) sample_rate: Option<u32>,
+}
+
+impl Programme {
+    /// Applies the flags to `spec`: a fresh station, or one from a station file.
+    pub(crate) fn apply(&self, spec: &mut StationSpec, fresh: bool) -> Result<(), Failed> {
+        if let Some(crossfade) = self.crossfade {
+            spec.crossfade_s = crossfade;
+        }
+        if let Some(curve) = self.curve {
+            spec.curve = curve;
+        }
+        if let Some(rate) = self.sample_rate {
+            spec.sample_rate_hz = rate;
+        }
+        match &self.chain {
+            Some(chain) => spec.chain = read_chain(chain)?,
+            None if fresh => spec.chain = spec::broadcast_chain(),
+            None => {}
+        }
+        if !self.paths.is_empty() {
+            let order = if self.shuffle { Order::Shuffle } else { Order::Sequential };
+            let seed = self.seed.unwrap_or_else(clock_seed);
+            spec.programme = Box::new(Playlist::new(self.items()?, order, self.repeat, seed));
+        }
+        Ok(())
+    }
+
+    /// Everything the paths hold, in order. A path that cannot be read is named and left out; only when nothing is
+    /// left is that an error.
+    fn items(&self) -> Result<Vec<Item>, Failed> {
+        let mut items = Vec::new();
+        let mut problems = Vec::new();
+        for path in &self.paths {
+            match from_config::expand(&path.display().to_string()) {
+                Ok(found) => items.extend(found),
+                Err(error) => problems.push(error),
+            }
+        }
+        for problem in &problems {
+            tracing::warn!("left out: {problem}");
+        }
+        if items.is_empty() {
+            let paths: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            let why = if problems.is_empty() { String::new() } else { format!(" ({})", problems.join("; ")) };
+            return Err(Failed::new(format!("nothing to play in {}{why}", paths.join(", "))));
+        }
+        Ok(items)
+    }
+}
+
+/// A seed that differs from run to run.
+fn clock_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |elapsed| elapsed.as_nanos() as u64)
+}
+
+fn read_chain(chain: &str) -> Result<Vec<NodeSpec>, Failed> {
+    match chain {
+        "none" => Ok(Vec::new()),
+        "broadcast" => Ok(spec::broadcast_chain()),
+        file => {
+            let nodes =
+                config::load_chain(Path::new(file)).map_err(|errors| Failed::new(errors.to_string()))?;
+            Ok(from_config::chain(&nodes))
+        }
+    }
+}
+
+fn curve(text: &str) -> Result<Curve, String> {
+    let found = Curve::ALL.into_iter().find(|(name, _)| *name == text);
+    let names: Vec<&str> = Curve::ALL.iter().map(|(name, _)| *name).collect();
+    found.map(|(_, curve)| curve).ok_or_else(|| format!("give one of {}", names.join(", ")))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = crate::duration::parse(text)?.as_secs_f64();
+    if seconds > 60.0 { Err("give at most 60 seconds".into()) } else { Ok(seconds) }
+}

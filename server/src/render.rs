@@ -1,0 +1,177 @@
+//! `airchain render`: the engine offline, to one file.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use airchain::StationSpec;
+use airchain::codecs::{Codec, Format};
+use airchain::core::item::Metadata;
+use airchain::core::units::{frames_to_seconds, seconds_to_frames};
+use airchain::file::FileWriter;
+use airchain::offline::Render;
+use airchain::{config, from_config, script};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Failed;
+use crate::events::Events;
+use crate::programme::Programme;
+
+/// The flags of `airchain render`.
+#[derive(Args, Debug)]
+pub(crate) struct RenderArgs {
+    #[command(flatten)]
+    programme: Programme,
+    /// File to write; the format goes by its extension. /dev/null measures and reports only
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Format of the file, such as mp3:128k, where it is not the extension's usual one
+    #[arg(long, value_parser = Format::parse)]
+    format: Option<Format>,
+    /// Station file whose programme and chain are rendered
+    #[arg(long, value_name = "STATION.yaml")]
+    config: Option<PathBuf>,
+    /// Length of the output; the programme's own when absent
+    #[arg(long, value_parser = crate::duration::parse)]
+    duration: Option<Duration>,
+    /// Timed commands, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Where to write what happened, as JSON lines; - is standard output
+    #[arg(long, value_name = "FILE")]
+    events: Option<String>,
+    /// Samples of a WAV file
+    #[arg(long, value_name = "s16|s24|f32", default_value = "s24")]
+    wav_format: WavFormat,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum WavFormat {
+    S16,
+    S24,
+    F32,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
+    let mut spec = match &args.config {
+        Some(path) => {
+            let config = config::load(path).map_err(|errors| Failed::new(errors.to_string()))?;
+            from_config::programme(&config).map_err(Failed::from)?
+        }
+        None => StationSpec::default(),
+    };
+    if args.programme.paths.is_empty() && args.config.is_none() {
+        return Err(Failed::new("nothing to render: give files, folders or playlists, or --config"));
+    }
+    args.programme.apply(&mut spec, args.config.is_none())?;
+    let rate = spec.sample_rate_hz;
+    let duration = args.duration.map(|duration| seconds_to_frames(duration.as_secs_f64(), rate));
+    if duration.is_none() && args.programme.repeat {
+        return Err(Failed::new("--loop never ends: give --duration as well"));
+    }
+    let script = match &args.script {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| Failed::about(path, error))?;
+            script::parse(&text, rate).map_err(|error| Failed::about(path, error))?
+        }
+        None => Vec::new(),
+    };
+    let mut events = args.events.as_deref().map(Events::create).transpose()?;
+    let mut render = Render::new(spec, script, duration)?;
+    let mut writer = match format(args, rate)? {
+        Some(format) => Some(FileWriter::create(&args.out, &format, rate, &Metadata::default())?),
+        None => None,
+    };
+    let bar = progress(duration.map(|frames| frames_to_seconds(frames, rate)));
+    while let Some(block) = render.next_block()? {
+        if let Some(writer) = &mut writer {
+            writer.write(block)?;
+        }
+        report(&mut render, events.as_mut(), &bar)?;
+        bar.set_position(frames_to_seconds(render.position(), rate) as u64);
+    }
+    report(&mut render, events.as_mut(), &bar)?;
+    if let Some(writer) = writer {
+        writer.finish()?;
+    }
+    if let Some(events) = &mut events {
+        events.flush()?;
+    }
+    bar.finish_and_clear();
+    let seconds = frames_to_seconds(render.position(), rate);
+    if render.position() == 0 {
+        return Err(Failed::new("no item could be played; the output is empty"));
+    }
+    tracing::info!("rendered {seconds:.3} s to {}", args.out.display());
+    Ok(())
+}
+
+fn report(render: &mut Render, events: Option<&mut Events>, bar: &ProgressBar) -> Result<(), Failed> {
+    use airchain::core::playout::StationEvent;
+    let mut events = events;
+    while let Some(report) = render.poll() {
+        match &report.event {
+            StationEvent::NowPlaying { item, .. } => {
+                let title = item.metadata.one_line();
+                bar.set_message(if title.is_empty() { item.path.clone() } else { title });
+            }
+            StationEvent::SourceFailed { item, error, skipped, .. } => {
+                let what = if *skipped { "left out" } else { "damaged" };
+                bar.suspend(|| tracing::warn!(path = %item.path, "{what}: {error}"));
+            }
+            StationEvent::CommandFailed { command, error } => {
+                bar.suspend(|| tracing::warn!(at = report.at, command, "not done: {error}"));
+            }
+            _ => {}
+        }
+        if let Some(events) = events.as_deref_mut() {
+            events.write(&report)?;
+        }
+    }
+    Ok(())
+}
+
+/// The format of the output file; `None` for one that is thrown away.
+fn format(args: &RenderArgs, rate: u32) -> Result<Option<Format>, Failed> {
+    if args.out == Path::new("/dev/null") {
+        return Ok(None);
+    }
+    if let Some(format) = args.format {
+        return Ok(Some(format));
+    }
+    let extension = args.out.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let codec = match extension.as_str() {
+        "wav" => match args.wav_format {
+            WavFormat::S16 => Codec::PcmS16,
+            WavFormat::S24 => Codec::PcmS24,
+            WavFormat::F32 => Codec::PcmF32,
+        },
+        "mp3" => Codec::Mp3,
+        "aac" | "adts" => Codec::AacLc,
+        "opus" => Codec::Opus,
+        "ogg" | "oga" => Codec::Vorbis,
+        "flac" => Codec::Flac24,
+        _ => {
+            let accepted = "give a name that ends in .wav, .flac, .mp3, .aac, .opus or .ogg";
+            return Err(Failed::new(format!("--out {}: {accepted}", args.out.display())));
+        }
+    };
+    let sample_rate_hz = if codec == Codec::Opus { 48_000 } else { rate };
+    Ok(Some(Format { sample_rate_hz, ..Format::of(codec) }))
+}
+
+fn progress(seconds: Option<f64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match seconds {
+        Some(seconds) => (ProgressBar::new(seconds as u64), "{bar:30} {pos}/{len} s  {msg}"),
+        None => (ProgressBar::no_length(), "{spinner} {pos} s  {msg}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
