@@ -9,9 +9,8 @@ pub mod adts;
 mod id3;
 pub mod mp3;
 mod text;
-mod wav;
-
 pub mod ts;
+mod wav;
 
 /// Puts packets into a byte stream: a file, an Icecast mount or an HTTP response.
 pub trait Muxer: Send {
@@ -66,11 +65,7 @@ pub fn for_file(info: &SharedInfo, extension: &str) -> Result<Box<dyn Muxer>, Co
     let accepted = extensions(codec);
     let extension = extension.to_ascii_lowercase();
     if !extension.is_empty() && !accepted.contains(&extension.as_str()) {
-        return Err(ContainerError {
-            codec,
-            extension,
-            accepted,
-        });
+        return Err(ContainerError { codec, extension, accepted });
     }
     Ok(match codec {
         Codec::Mp3 => Box::new(mp3::Mp3File::new(info)),

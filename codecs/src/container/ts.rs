@@ -9,6 +9,7 @@
 //! An HLS segment is `tables`, then `packet` for each of its packets, then `flush`: it opens with PAT and PMT, and
 //! no PES packet crosses its end. A continuous transport (SRT, UDP) calls `tables` at its own cadence.
 
+use super::adts::{self, Adts};
 use crate::format::Codec;
 use crate::packet::{Packet, StreamInfo};
 
@@ -38,31 +39,15 @@ pub enum TsError {
     /// The codec has no place in this muxer; the caller picks another.
     #[error("{0:?} cannot be carried in an MPEG transport stream, give mp3, aac or he-aac")]
     Codec(Codec),
-    /// The `AudioSpecificConfig` is missing, damaged or says what ADTS cannot; the encoder is at fault.
-    #[error("the AudioSpecificConfig {0:02x?} has no equivalent in ADTS")]
-    Config(Vec<u8>),
     /// An empty packet, or one too long for its framing; the encoder is at fault.
     #[error("an access unit of {0} bytes cannot be framed")]
     PacketSize(usize),
 }
 
-/// How access units are framed inside a PES packet.
-#[derive(Clone, Copy, Debug)]
-enum Framing {
-    /// An ADTS header before each.
-    Adts {
-        object: u8,
-        rate_index: u8,
-        channels: u8,
-    },
-    /// They frame themselves.
-    None,
-}
-
 /// The muxer. See the module for the order of calls.
-#[derive(Debug)]
 pub struct TsMuxer {
-    framing: Framing,
+    /// Heads every access unit where it does not frame itself.
+    adts: Option<Adts>,
     stream_type: u8,
     rate: i64,
     pes: Vec<u8>,
@@ -77,26 +62,14 @@ impl TsMuxer {
     /// A muxer for packets of an encoder.
     pub fn new(info: &StreamInfo) -> Result<Self, TsError> {
         let format = &info.format;
-        let (framing, stream_type) = match format.codec {
-            Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => {
-                let config = info.headers.first().map_or(&[][..], |bytes| bytes);
-                (
-                    adts_framing(config).ok_or_else(|| TsError::Config(config.to_vec()))?,
-                    0x0F,
-                )
-            }
-            Codec::Mp3 => (
-                Framing::None,
-                if format.sample_rate_hz >= 32_000 {
-                    0x03
-                } else {
-                    0x04
-                },
-            ),
+        let (adts, stream_type) = match format.codec {
+            Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => (Some(Adts::new(info)), 0x0F),
+            Codec::Mp3 if format.sample_rate_hz >= 32_000 => (None, 0x03),
+            Codec::Mp3 => (None, 0x04),
             other => return Err(TsError::Codec(other)),
         };
         Ok(Self {
-            framing,
+            adts,
             stream_type,
             rate: i64::from(format.sample_rate_hz.max(1)),
             pes: Vec::new(),
@@ -121,17 +94,7 @@ impl TsMuxer {
         let pmt = section(
             0x02,
             PROGRAM,
-            &[
-                pid_high,
-                pid_low,
-                0xF0,
-                0x00,
-                self.stream_type,
-                pid_high,
-                pid_low,
-                0xF0,
-                0x00,
-            ],
+            &[pid_high, pid_low, 0xF0, 0x00, self.stream_type, pid_high, pid_low, 0xF0, 0x00],
         );
         transport(PMT_PID, &mut self.pmt_counter, &pmt, None, out);
     }
@@ -139,26 +102,21 @@ impl TsMuxer {
     /// Takes a packet; transport packets come out whenever a PES packet is complete.
     pub fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), TsError> {
         let size = packet.data.len();
-        let header = match self.framing {
-            Framing::Adts { .. } if size == 0 || size + 7 > 0x1FFF => return Err(TsError::PacketSize(size)),
-            Framing::None if size == 0 || size > MAX_PES_BYTES => return Err(TsError::PacketSize(size)),
-            Framing::Adts {
-                object,
-                rate_index,
-                channels,
-            } => Some(adts_header(object, rate_index, channels, size)),
-            Framing::None => None,
-        };
+        let header = self.adts.as_ref().map(|adts| adts.header(size));
+        let header = header.as_ref().map_or(&[][..], |header| header);
+        let most = if header.is_empty() { MAX_PES_BYTES } else { 0x1FFF - adts::HEADER_BYTES };
+        if size == 0 || size > most {
+            return Err(TsError::PacketSize(size));
+        }
         let too_long = packet.end() - self.pes_start > self.rate / 10;
-        let too_big = self.pes.len() + size + 7 > MAX_PES_BYTES;
+        let too_big = self.pes.len() + header.len() + size > MAX_PES_BYTES;
         if too_long || too_big || packet.pts != self.pes_end {
             self.flush(out);
         }
         if self.pes.is_empty() {
             self.pes_start = packet.pts;
         }
-        self.pes
-            .extend_from_slice(header.as_ref().map_or(&[], |header| &header[..]));
+        self.pes.extend_from_slice(header);
         self.pes.extend_from_slice(&packet.data);
         self.pes_end = packet.end();
         Ok(())
@@ -176,42 +134,6 @@ impl TsMuxer {
         let clock = (pts - ARRIVAL_TICKS).rem_euclid(WRAP) as u64;
         transport(AUDIO_PID, &mut self.audio_counter, &pes, Some(clock), out);
     }
-}
-
-/// What ADTS says of the core that an `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1) describes. With explicit
-/// SBR or PS (object types 5 and 29) the first rate and channel count in it are the core's.
-fn adts_framing(config: &[u8]) -> Option<Framing> {
-    let mut head = [0; 8];
-    head.iter_mut().zip(config).for_each(|(to, from)| *to = *from);
-    let bits = u64::from_be_bytes(head);
-    let field = |offset: u32, width: u32| (bits << offset >> (64 - width)) as u8;
-    let rate_index = field(5, 4);
-    let channels = field(9, 4);
-    let object = match field(0, 5) {
-        // Extension rate index, then the core's own object type; an escaped rate would come between.
-        5 | 29 if field(13, 4) != 15 => field(17, 5),
-        object => object,
-    };
-    let known = (1..=4).contains(&object) && rate_index < 13 && (1..=7).contains(&channels);
-    (config.len() >= 2 && known).then_some(Framing::Adts {
-        object,
-        rate_index,
-        channels,
-    })
-}
-
-/// An ADTS header without CRC (ISO/IEC 14496-3, 1.A.2.2).
-fn adts_header(object: u8, rate_index: u8, channels: u8, size: usize) -> [u8; 7] {
-    let length = size + 7;
-    [
-        0xFF,
-        0xF1,
-        (object - 1) << 6 | rate_index << 2 | channels >> 2,
-        (channels & 3) << 6 | (length >> 11) as u8,
-        (length >> 3) as u8,
-        ((length & 7) << 5) as u8 | 0x1F,
-        0xFC,
-    ]
 }
 
 const PES_HEADER_BYTES: usize = 14;
@@ -242,17 +164,7 @@ fn pes_header(payload: usize, pts: u64) -> [u8; PES_HEADER_BYTES] {
 fn section(table: u8, id: u16, body: &[u8]) -> Vec<u8> {
     let [id_high, id_low] = id.to_be_bytes();
     let [length_high, length_low] = (0xB000 | (body.len() + 9) as u16).to_be_bytes();
-    let mut out = vec![
-        0x00,
-        table,
-        length_high,
-        length_low,
-        id_high,
-        id_low,
-        0xC1,
-        0x00,
-        0x00,
-    ];
+    let mut out = vec![0x00, table, length_high, length_low, id_high, id_low, 0xC1, 0x00, 0x00];
     out.extend_from_slice(body);
     let crc = crc32(&out[1..]);
     out.extend_from_slice(&crc.to_be_bytes());
@@ -265,11 +177,7 @@ fn section(table: u8, id: u16, body: &[u8]) -> Vec<u8> {
 fn crc32(data: &[u8]) -> u32 {
     data.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
-            if crc >> 31 == 1 {
-                crc << 1 ^ 0x04C1_1DB7
-            } else {
-                crc << 1
-            }
+            if crc >> 31 == 1 { crc << 1 ^ 0x04C1_1DB7 } else { crc << 1 }
         })
     })
 }
@@ -285,12 +193,7 @@ fn transport(pid: u16, counter: &mut u8, payload: &[u8], clock: Option<u64>, out
         let (now, later) = rest.split_at(rest.len().min(PACKET_BYTES - 4 - reserved));
         let adaptation = PACKET_BYTES - 4 - now.len();
         let has_adaptation = if adaptation > 0 { 0x20 } else { 0 };
-        out.extend_from_slice(&[
-            0x47,
-            start | (pid >> 8) as u8,
-            pid as u8,
-            0x10 | has_adaptation | *counter,
-        ]);
+        out.extend_from_slice(&[0x47, start | (pid >> 8) as u8, pid as u8, 0x10 | has_adaptation | *counter]);
         *counter = (*counter + 1) & 0x0F;
         let end = out.len() + adaptation;
         if adaptation > 0 {
@@ -317,17 +220,12 @@ mod tests {
     use super::*;
     use crate::format::{Bitrate, Format};
 
-    fn info(codec: Codec, config: &[u8]) -> StreamInfo {
+    fn info(codec: Codec) -> StreamInfo {
         StreamInfo {
-            format: Format {
-                codec,
-                bitrate: Bitrate::Cbr(128),
-                sample_rate_hz: 48_000,
-                channels: 2,
-            },
+            format: Format { codec, bitrate: Bitrate::Cbr(128), sample_rate_hz: 48_000, channels: 2 },
             delay: 2048,
             packet_frames: Some(1024),
-            headers: vec![Bytes::copy_from_slice(config)],
+            headers: Vec::new(),
         }
     }
 
@@ -339,9 +237,7 @@ mod tests {
             0xB2,
         ];
         let mut out = Vec::new();
-        TsMuxer::new(&info(Codec::AacLc, &[0x11, 0x90]))
-            .unwrap()
-            .tables(&mut out);
+        TsMuxer::new(&info(Codec::AacLc)).unwrap().tables(&mut out);
         assert_eq!(out[4..4 + expected.len()], expected);
         assert_eq!(out.len(), 2 * PACKET_BYTES);
     }
@@ -355,50 +251,12 @@ mod tests {
                 transport(AUDIO_PID, &mut counter, &payload, clock, &mut out);
                 assert_eq!(out.len() % PACKET_BYTES, 0);
                 for packet in out.chunks(PACKET_BYTES) {
-                    let adaptation = if packet[3] & 0x20 == 0 {
-                        0
-                    } else {
-                        1 + usize::from(packet[4])
-                    };
+                    let adaptation = if packet[3] & 0x20 == 0 { 0 } else { 1 + usize::from(packet[4]) };
                     back.extend_from_slice(&packet[4 + adaptation..]);
                 }
                 assert_eq!(back, payload);
                 assert_eq!(usize::from(counter), (14 + out.len() / PACKET_BYTES) % 16);
             }
-        }
-    }
-
-    #[test]
-    fn the_core_is_named_whatever_the_signalling() {
-        // AAC-LC 48 kHz stereo; HE-AAC v1 48 kHz (core 24 kHz) stereo; v2 (core mono); SBR left implicit.
-        for (config, expected) in [
-            (&[0x11, 0x90][..], (2, 3, 2)),
-            (&[0x2B, 0x11, 0x88, 0x00], (2, 6, 2)),
-            (&[0xEB, 0x09, 0x88, 0x00], (2, 6, 1)),
-            (&[0x13, 0x10, 0x56, 0xE5, 0x98], (2, 6, 2)),
-        ] {
-            match adts_framing(config) {
-                Some(Framing::Adts {
-                    object,
-                    rate_index,
-                    channels,
-                }) => {
-                    assert_eq!((object, rate_index, channels), expected, "{config:02x?}");
-                }
-                other => panic!("{config:02x?}: {other:?}"),
-            }
-        }
-        for config in [
-            &[][..],
-            &[0x11],
-            &[0xFF, 0xFF, 0xFF],
-            &[0x17, 0x80, 0, 0, 0],
-            &[0x11, 0x80],
-        ] {
-            assert!(
-                TsMuxer::new(&info(Codec::AacLc, config)).is_err(),
-                "{config:02x?}"
-            );
         }
     }
 
@@ -414,19 +272,12 @@ mod tests {
                 | i64::from(d) << 7
                 | i64::from(e >> 1)
         };
-        let mut ts = TsMuxer::new(&info(Codec::AacLc, &[0x11, 0x90])).unwrap();
+        let mut ts = TsMuxer::new(&info(Codec::AacLc)).unwrap();
         // 2^33 ticks are 4 581 298 449 + 1/15 frames of 48 kHz.
-        for (pts, expected) in [
-            (-2048, 900_000 - 3840),
-            (4_581_298_450, 900_001),
-            (4_580_818_449, WRAP - 1),
-        ] {
+        for (pts, expected) in [(-2048, 900_000 - 3840), (4_581_298_450, 900_001), (4_580_818_449, WRAP - 1)]
+        {
             let mut out = Vec::new();
-            let packet = Packet {
-                data: Bytes::from_static(&[1, 2, 3]),
-                pts,
-                duration: 1024,
-            };
+            let packet = Packet { data: Bytes::from_static(&[1, 2, 3]), pts, duration: 1024 };
             ts.packet(&packet, &mut out).unwrap();
             ts.flush(&mut out);
             assert_eq!(pts_of(&out), expected, "pts {pts}");
@@ -435,15 +286,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_carried_is_refused_by_name() {
-        let error = TsMuxer::new(&info(Codec::Opus, &[])).unwrap_err().to_string();
+        let error = TsMuxer::new(&info(Codec::Opus)).err().unwrap().to_string();
         assert!(error.contains("Opus"), "{error}");
-        let mut ts = TsMuxer::new(&info(Codec::AacLc, &[0x11, 0x90])).unwrap();
+        let mut ts = TsMuxer::new(&info(Codec::AacLc)).unwrap();
         for size in [0, 8185] {
-            let packet = Packet {
-                data: Bytes::from(vec![0; size]),
-                pts: 0,
-                duration: 1024,
-            };
+            let packet = Packet { data: Bytes::from(vec![0; size]), pts: 0, duration: 1024 };
             assert!(ts.packet(&packet, &mut Vec::new()).is_err());
         }
     }

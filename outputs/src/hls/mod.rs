@@ -47,8 +47,8 @@ pub const INFO: SinkInfo = SinkInfo {
     summary: "writes HLS segments and playlists to a directory for a web server",
     fields: &[
         Field::required("path", "directory of its own; index.m3u8 in it is what players open"),
-        Field::optional("segment_duration_sec", "length of a segment in seconds, 1 to 60; 4 by default"),
-        Field::optional("playlist_size", "segments in the playlist, 3 to 1000; 6 by default"),
+        Field::optional("segment_duration_sec", "length of a segment in seconds, 0.5 to 60; 4 by default"),
+        Field::optional("playlist_size", "segments in the playlist, 3 to 10000; 6 by default"),
         Field::optional(
             "retain_segments",
             "segments kept on disk after they left the playlist; playlist_size + 1 by default",
@@ -66,9 +66,9 @@ pub fn carries(codec: Codec) -> bool {
 pub struct HlsConfig {
     /// Directory, of its own; created where needed.
     pub path: PathBuf,
-    /// Length of a segment in seconds, 1 to 60.
+    /// Length of a segment in seconds, 0.5 to 60.
     pub segment_duration_s: f64,
-    /// Segments in the playlist, 3 to 1000.
+    /// Segments in the playlist, 3 to 10000.
     pub playlist_size: usize,
     /// Segments kept on disk after they have left the playlist. RFC 8216 (6.2.2) asks for as long as the playlist
     /// and a segment last, which `playlist_size + 1` is.
@@ -87,15 +87,15 @@ impl HlsConfig {
         if self.path.as_os_str().is_empty() {
             return invalid("path", "\"\"".into(), "a directory");
         }
-        if !(1.0..=60.0).contains(&self.segment_duration_s) {
+        if !(0.5..=60.0).contains(&self.segment_duration_s) {
             return invalid(
                 "segment_duration_sec",
                 self.segment_duration_s.to_string(),
-                "seconds from 1 to 60",
+                "seconds from 0.5 to 60",
             );
         }
-        if !(3..=1000).contains(&self.playlist_size) {
-            return invalid("playlist_size", self.playlist_size.to_string(), "a number from 3 to 1000");
+        if !(3..=10_000).contains(&self.playlist_size) {
+            return invalid("playlist_size", self.playlist_size.to_string(), "a number from 3 to 100000");
         }
         Ok(())
     }

@@ -1,0 +1,308 @@
+//! HLS over time: the live window, restarts, kills, foreign files, and a disk that fails.
+
+#![allow(clippy::unwrap_used)] // A test that fails panics.
+
+mod hls_support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use airchain_codecs::packet::{Packet, SharedInfo};
+use airchain_outputs::hls::{HlsConfig, HlsOutput};
+use airchain_outputs::sink::{Opening, Output};
+use hls_support::playlist::Playlist;
+use hls_support::{aac, deliver, feed, ffmpeg, on_runtime, opening, ts, with_small_disk};
+
+const MORNING: &str = "2026-03-01T06:00:00Z";
+const NOON: &str = "2026-03-01T12:00:00Z";
+/// What Unix time says of the two.
+const MORNING_S: u64 = 1_772_344_800;
+
+fn config(dir: &Path) -> HlsConfig {
+    HlsConfig { segment_duration_s: 1.0, playlist_size: 4, retain_segments: 2, ..HlsConfig::new(dir) }
+}
+
+/// One run of a process.
+fn run(dir: &Path, opening: &Opening, packets: &[Packet], close: bool) {
+    let mut output = HlsOutput::new(config(dir)).unwrap();
+    on_runtime(deliver(&mut output, opening, packets, close));
+}
+
+fn names(dir: &Path) -> BTreeSet<String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn segments_in(dir: &Path) -> usize {
+    names(dir).iter().filter(|name| name.ends_with(".ts")).count()
+}
+
+#[test]
+fn the_window_slides_and_old_segments_go() {
+    let (info, packets) = aac(12);
+    let dir = tempfile::tempdir().unwrap();
+    let mut output = HlsOutput::new(config(dir.path())).unwrap();
+    on_runtime(async {
+        let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
+        let mut last: Option<Playlist> = None;
+        for packet in &packets {
+            feed(sink.as_mut(), std::slice::from_ref(packet)).await;
+            if !dir.path().join("live.m3u8").exists() {
+                continue;
+            }
+            // Reading it checks that whatever it announces is there.
+            let now = Playlist::read(dir.path());
+            if let Some(last) = last {
+                now.assert_continues(&last);
+            }
+            assert!(now.segments.len() <= 4 && segments_in(dir.path()) <= now.segments.len() + 2);
+            last = Some(now);
+        }
+        let last = last.unwrap();
+        assert_eq!((last.segments.len(), segments_in(dir.path())), (4, 6));
+        assert_eq!(last.sequence, MORNING_S + 8);
+        assert!(!last.ended && last.segments.iter().all(|segment| !segment.discontinuity));
+        sink.close().await.unwrap();
+    });
+    assert!(Playlist::read(dir.path()).ended);
+    assert!(names(dir.path()).iter().all(|name| !name.ends_with(".tmp")));
+}
+
+#[test]
+fn a_reader_never_sees_half_of_anything() {
+    let (info, packets) = aac(20);
+    let dir = tempfile::tempdir().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut reads, mut last) = (0, None);
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                if !dir.path().join("live.m3u8").exists() {
+                    continue;
+                }
+                let now = Playlist::read(dir.path());
+                let newest = fs::read(&now.segments.last().unwrap().path).unwrap();
+                ts::Checker::default().segment(&newest);
+                if let Some(last) = &last {
+                    now.assert_continues(last);
+                }
+                (reads, last) = (reads + 1, Some(now));
+            }
+            reads
+        });
+        // The reader is slow against a programme of 20 s in a moment, so everything stays.
+        let config = HlsConfig { playlist_size: 1000, ..config(dir.path()) };
+        let mut output = HlsOutput::new(config).unwrap();
+        on_runtime(deliver(&mut output, &opening(&info, MORNING), &packets, true));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.join().unwrap();
+    });
+    ts::Checker::default().segment(&fs::read(&Playlist::read(dir.path()).segments[0].path).unwrap());
+}
+
+/// What every restart must hold to.
+fn assert_taken_up(dir: &Path, before: &Playlist, kept: usize) -> Playlist {
+    let after = Playlist::read(dir);
+    after.assert_continues(before);
+    assert!(!after.ended);
+    let joins: Vec<_> = after.segments.iter().filter(|segment| segment.discontinuity).collect();
+    assert_eq!(joins.len(), 1, "one join");
+    let last = before.sequence + before.segments.len() as u64 - 1;
+    assert_eq!(joins[0].sequence, last + 1, "numbers go on");
+    assert_eq!(after.segments.iter().filter(|segment| segment.sequence <= last).count(), kept);
+    after
+}
+
+#[test]
+fn a_clean_restart_goes_on_where_the_last_one_ended() {
+    let (info, packets) = aac(9);
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &opening(&info, MORNING), &packets, true);
+    let before = Playlist::read(dir.path());
+    assert!(before.ended);
+    let two = packets.iter().take_while(|packet| packet.end() < 100_000).cloned().collect::<Vec<_>>();
+    run(dir.path(), &opening(&info, NOON), &two, false);
+    // Of the four segments before, the newest two stay beside two new ones.
+    let after = assert_taken_up(dir.path(), &before, 2);
+    // The new run's join leaves the window in its turn, and is counted.
+    run(dir.path(), &opening(&info, "2026-03-01T18:00:00Z"), &packets, true);
+    let later = Playlist::read(dir.path());
+    later.assert_continues(&after);
+    assert_eq!(later.discontinuity_sequence, 2);
+    // Played from the first to the last, it is what was sent.
+    let joined = dir.path().join("joined");
+    fs::write(&joined, later.join()).unwrap();
+    assert!(ffmpeg(&joined).len() > 3 * 48_000);
+}
+
+#[test]
+fn a_killed_run_is_taken_up_and_cleared_away() {
+    let (info, packets) = aac(9);
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &opening(&info, MORNING), &packets, false);
+    let before = Playlist::read(dir.path());
+    // Killed while a segment and both playlists were being written, and between a segment and its playlist.
+    let next = before.sequence + before.segments.len() as u64;
+    let unpublished = format!("1772344809000-{next}.ts");
+    let left =
+        [format!(".{unpublished}.tmp"), ".live.m3u8.tmp".into(), ".index.m3u8.tmp".into(), unpublished];
+    // And what others keep there, some of it nearly as airchain names things.
+    let others =
+        ["logo.png", ".hidden.tmp", "1-2.ts.bak", "01772344809000-7.ts", "live.m3u8.orig", "segment0.ts"];
+    for name in left.iter().map(String::as_str).chain(others) {
+        fs::write(dir.path().join(name), "half").unwrap();
+    }
+    fs::create_dir(dir.path().join("1000-1.ts")).unwrap();
+
+    run(dir.path(), &opening(&info, NOON), &packets[..100], false);
+    assert_taken_up(dir.path(), &before, 2);
+    let after = names(dir.path());
+    assert!(left.iter().all(|name| !after.contains(name)), "{after:?}");
+    assert!(others.iter().all(|name| after.contains(*name)) && after.contains("1000-1.ts"), "{after:?}");
+}
+
+#[test]
+fn entries_whose_files_are_gone_are_not_announced() {
+    let (info, packets) = aac(9);
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &opening(&info, MORNING), &packets, false);
+    let before = Playlist::read(dir.path());
+    fs::remove_file(&before.segments[1].path).unwrap();
+    run(dir.path(), &opening(&info, NOON), &packets[..60], false);
+    assert_taken_up(dir.path(), &before, 2);
+    // All gone: numbers go on all the same.
+    let before = Playlist::read(dir.path());
+    before.segments.iter().for_each(|segment| fs::remove_file(&segment.path).unwrap());
+    run(dir.path(), &opening(&info, "2026-03-01T18:00:00Z"), &packets[..60], false);
+    assert_taken_up(dir.path(), &before, 0);
+}
+
+#[test]
+fn playlists_that_are_not_ours_are_set_aside() {
+    let (info, packets) = aac(4);
+    for foreign in [
+        "",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:1\n#EXTINF:4.0,\nseg1.ts\n",
+        "\0\u{1}\u{7f}garbage",
+        &"#EXTM3U\n".repeat(200_000),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["live.m3u8", "index.m3u8"] {
+            fs::write(dir.path().join(name), foreign).unwrap();
+        }
+        fs::write(dir.path().join("1772000000000-5000000000.ts"), "older").unwrap();
+        run(dir.path(), &opening(&info, MORNING), &packets, true);
+        let playlist = Playlist::read(dir.path());
+        // Beyond every number that a file here has used.
+        assert_eq!(playlist.sequence, 5_000_000_001);
+        assert!(playlist.segments.iter().all(|segment| !segment.discontinuity));
+        for name in ["live.m3u8.old", "index.m3u8.old"] {
+            assert_eq!(fs::read_to_string(dir.path().join(name)).unwrap(), foreign);
+        }
+    }
+}
+
+#[test]
+fn a_longer_target_duration_is_not_mixed_in() {
+    let (info, packets) = aac(9);
+    let dir = tempfile::tempdir().unwrap();
+    let long = HlsConfig { segment_duration_s: 3.0, ..config(dir.path()) };
+    on_runtime(deliver(&mut HlsOutput::new(long).unwrap(), &opening(&info, MORNING), &packets, true));
+    let before = Playlist::read(dir.path());
+    run(dir.path(), &opening(&info, NOON), &packets, false);
+    // Reading it checks every duration against the target.
+    let after = Playlist::read(dir.path());
+    assert_eq!((before.target_s, after.target_s), (3, 1));
+    assert!(after.sequence >= before.sequence + before.segments.len() as u64);
+    assert_eq!(after.discontinuity_sequence + u64::from(after.segments[0].discontinuity), 1);
+}
+
+#[test]
+fn two_outputs_do_not_share_a_directory() {
+    let (info, packets) = aac(1);
+    let dir = tempfile::tempdir().unwrap();
+    let (mut one, mut two) =
+        (HlsOutput::new(config(dir.path())).unwrap(), HlsOutput::new(config(dir.path())).unwrap());
+    on_runtime(async {
+        let opening = opening(&info, MORNING);
+        let mut sink = one.open(&opening).await.unwrap();
+        let refused = two.open(&opening).await.err().unwrap();
+        assert!(refused.message.contains("another HLS output"), "{}", refused.message);
+        feed(sink.as_mut(), &packets).await;
+        sink.close().await.unwrap();
+        two.open(&opening).await.unwrap();
+        // The same output may open again without closing: so it does after a fault.
+        two.open(&opening).await.unwrap();
+    });
+}
+
+#[test]
+fn faults_of_the_disk_are_told_in_words_that_help() {
+    let (info, _) = aac(1);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let fault = |path: &Path| {
+        let mut output = HlsOutput::new(config(path)).unwrap();
+        on_runtime(output.open(&opening(&info, MORNING))).err().unwrap().message
+    };
+    for path in [file.clone(), file.join("below")] {
+        let message = fault(&path);
+        assert!(message.contains(file.to_str().unwrap()), "{message}");
+        assert!(message.contains("give a path that is a directory"), "{message}");
+    }
+    let message = fault(Path::new("/proc/airchain"));
+    assert!(message.contains("/proc/airchain") && message.contains(';'), "{message}");
+}
+
+/// Delivers from `from` on until a packet is refused; gives its index and the message.
+async fn until_refused(
+    output: &mut HlsOutput,
+    opening: &Opening,
+    packets: &[Packet],
+    from: usize,
+) -> Option<(usize, String)> {
+    let mut sink = output.open(opening).await.unwrap();
+    for (index, packet) in packets.iter().enumerate().skip(from) {
+        if let Err(error) = sink.packet(packet).await {
+            return Some((index, error.message));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_full_disk_damages_nothing_and_is_recovered_from() {
+    with_small_disk("a_full_disk_damages_nothing_and_is_recovered_from", 400, |disk| {
+        let (info, packets): (SharedInfo, Vec<Packet>) = aac(30);
+        let opening = opening(&info, MORNING);
+        let mut output = HlsOutput::new(config(disk)).unwrap();
+        on_runtime(async {
+            let healthy = packets.iter().position(|packet| packet.pts > 6 * 48_000).unwrap();
+            assert!(until_refused(&mut output, &opening, &packets[..healthy], 0).await.is_none());
+            let before = Playlist::read(disk);
+            let ballast = disk.join("ballast");
+            let mut size = 400 * 1024;
+            while fs::write(&ballast, vec![1; size]).is_err() {
+                size -= 4096;
+            }
+            let (at, message) = until_refused(&mut output, &opening, &packets, healthy).await.unwrap();
+            assert!(message.contains(disk.to_str().unwrap()) && message.contains("make room"), "{message}");
+            assert_eq!(Playlist::read(disk), before, "what was published is as it was");
+            before.segments.iter().for_each(|segment| assert_eq!(ffmpeg(&segment.path).len() % 1024, 0));
+            // Still full: the same again, and again nothing changes.
+            let (at, _) = until_refused(&mut output, &opening, &packets, at).await.unwrap();
+            assert_eq!(Playlist::read(disk), before);
+            assert!(names(disk).iter().all(|name| !name.ends_with(".tmp")));
+
+            fs::remove_file(&ballast).unwrap();
+            let three = packets.iter().position(|packet| packet.pts > packets[at].pts + 2 * 48_000).unwrap();
+            assert!(until_refused(&mut output, &opening, &packets[..three], at).await.is_none());
+            let after = Playlist::read(disk);
+            after.assert_continues(&before);
+            let join = after.segments.iter().find(|segment| segment.discontinuity).unwrap();
+            assert_eq!(join.sequence, before.sequence + before.segments.len() as u64);
+            assert_eq!(join.date.as_millisecond(), opening.time_of(packets[at].pts).as_millisecond());
+        });
+    });
+}

@@ -1,0 +1,118 @@
+//! A reader of playlists that shares nothing with the writer, and holds it to RFC 8216.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+/// A media playlist as a player sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Playlist {
+    pub target_s: u64,
+    pub sequence: u64,
+    pub discontinuity_sequence: u64,
+    pub segments: Vec<Segment>,
+    pub ended: bool,
+}
+
+/// A segment of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    pub path: PathBuf,
+    pub sequence: u64,
+    pub discontinuities: u64,
+    pub discontinuity: bool,
+    pub date: Timestamp,
+    /// Exactly as written.
+    pub duration_us: u64,
+}
+
+impl Playlist {
+    pub fn read(dir: &Path) -> Self {
+        let text = std::fs::read_to_string(dir.join("live.m3u8")).unwrap();
+        Self::parse(dir, &text)
+    }
+
+    pub fn parse(dir: &Path, text: &str) -> Self {
+        let mut this = Self::default();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("#EXTM3U"));
+        let (mut date, mut duration_us, mut discontinuity) = (None, None, false);
+        for line in lines {
+            let (tag, value) = line.split_once(':').unwrap_or((line, ""));
+            match tag {
+                "#EXT-X-VERSION" => assert_eq!(value, "3"),
+                "#EXT-X-INDEPENDENT-SEGMENTS" => {}
+                "#EXT-X-TARGETDURATION" => this.target_s = value.parse().unwrap(),
+                "#EXT-X-MEDIA-SEQUENCE" => this.sequence = value.parse().unwrap(),
+                "#EXT-X-DISCONTINUITY-SEQUENCE" => this.discontinuity_sequence = value.parse().unwrap(),
+                "#EXT-X-DISCONTINUITY" => discontinuity = true,
+                "#EXT-X-PROGRAM-DATE-TIME" => date = Some(value.parse().unwrap()),
+                "#EXTINF" => {
+                    let digits = value.strip_suffix(',').unwrap().replace('.', "");
+                    assert_eq!(value.len() - value.find('.').unwrap(), 8, "six decimals: {line}");
+                    duration_us = Some(digits.parse().unwrap());
+                }
+                "#EXT-X-ENDLIST" => this.ended = true,
+                _ => {
+                    assert!(!line.starts_with('#') && !line.contains('/'), "{line}");
+                    let before =
+                        this.segments.last().map_or(this.discontinuity_sequence, |s| s.discontinuities);
+                    let segment = Segment {
+                        path: dir.join(line),
+                        sequence: this.sequence + this.segments.len() as u64,
+                        discontinuities: before + u64::from(discontinuity),
+                        discontinuity: std::mem::take(&mut discontinuity),
+                        date: date.take().unwrap(),
+                        duration_us: duration_us.take().unwrap(),
+                    };
+                    assert!(
+                        (segment.duration_us + 500_000) / 1_000_000 <= this.target_s,
+                        "too long: {segment:?}"
+                    );
+                    assert!(segment.path.is_file(), "announced, but not there: {line}");
+                    this.segments.push(segment);
+                }
+            }
+        }
+        this
+    }
+
+    /// What may and may not change from one version of a playlist to a later one.
+    pub fn assert_continues(&self, earlier: &Self) {
+        assert!(self.sequence >= earlier.sequence, "the media sequence went back");
+        assert!(self.discontinuity_sequence >= earlier.discontinuity_sequence);
+        assert_eq!(self.target_s, earlier.target_s);
+        for segment in &self.segments {
+            for before in &earlier.segments {
+                if segment.sequence == before.sequence {
+                    assert_eq!((&segment.path, segment.date), (&before.path, before.date));
+                    assert_eq!(segment.duration_us, before.duration_us);
+                    assert_eq!(segment.discontinuities, before.discontinuities);
+                } else {
+                    assert_ne!(segment.path, before.path, "a name was used twice");
+                }
+            }
+        }
+    }
+
+    pub fn total_us(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.duration_us).sum()
+    }
+
+    /// All bytes, one segment after the other.
+    pub fn join(&self) -> Vec<u8> {
+        self.segments.iter().flat_map(|segment| std::fs::read(&segment.path).unwrap()).collect()
+    }
+}
+
+/// An attribute of the only variant of a multivariant playlist.
+pub fn attribute(dir: &Path, name: &str) -> String {
+    let text = std::fs::read_to_string(dir.join("index.m3u8")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.first(), Some(&"#EXTM3U"));
+    assert_eq!(lines.last(), Some(&"live.m3u8"));
+    let variants: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix("#EXT-X-STREAM-INF:")).collect();
+    assert_eq!(variants.len(), 1);
+    let value = variants[0].split(',').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+    value.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('"').to_owned()
+}

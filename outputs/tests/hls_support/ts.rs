@@ -1,0 +1,146 @@
+//! A checker of transport streams that shares nothing with the muxer: continuity, tables, clock and PES packets.
+
+use std::collections::BTreeMap;
+
+/// A PES packet that was found whole.
+#[derive(Debug)]
+pub struct Pes {
+    /// Its time stamp, unwrapped from 33 bits.
+    pub pts: i64,
+    /// Elementary stream bytes.
+    pub data: Vec<u8>,
+}
+
+/// Follows one stream over its segments.
+#[derive(Default)]
+pub struct Checker {
+    counters: BTreeMap<u16, u8>,
+    clock: Option<i64>,
+    pts: i64,
+}
+
+impl Checker {
+    /// Checks the next segment by itself, and that it continues the one before. Gives its PES packets.
+    pub fn segment(&mut self, data: &[u8]) -> Vec<Pes> {
+        assert!(!data.is_empty() && data.len().is_multiple_of(188), "not whole packets");
+        let (mut audio, mut found, mut pes) = (None, Vec::new(), Vec::new());
+        for (index, packet) in data.chunks(188).enumerate() {
+            assert_eq!(packet[0], 0x47, "sync");
+            assert_eq!(packet[1] & 0xA0, 0, "error or priority bit");
+            let (start, pid) =
+                (packet[1] & 0x40 != 0, u16::from(packet[1] & 0x1F) << 8 | u16::from(packet[2]));
+            assert_eq!(packet[3] & 0xD0, 0x10, "scrambled, or no payload");
+            let counter = packet[3] & 15;
+            if let Some(last) = self.counters.insert(pid, counter) {
+                assert_eq!(counter, (last + 1) & 15, "continuity of PID {pid:#x} at packet {index}");
+            }
+            let mut payload = &packet[4..];
+            let mut clock = None;
+            if packet[3] & 0x20 != 0 {
+                let length = usize::from(payload[0]);
+                assert!(length <= 182, "an adaptation field that leaves no payload");
+                let field = &payload[1..1 + length];
+                let mut used = usize::from(length > 0);
+                if length > 0 && field[0] & 0x10 != 0 {
+                    clock = Some(pcr(&field[1..7]));
+                    used += 6;
+                }
+                assert!(field[used..].iter().all(|byte| *byte == 0xFF), "stuffing");
+                payload = &payload[1 + length..];
+            }
+            match index {
+                0 => {
+                    assert!(pid == 0 && start, "a segment begins with the PAT");
+                    let body = section(payload, 0x00);
+                    assert_eq!(body.len(), 4);
+                    assert_eq!(u16::from_be_bytes([body[2], body[3]]), 0xE000 | 0x1000);
+                }
+                1 => {
+                    assert!(pid == 0x1000 && start, "then the PMT");
+                    let body = section(payload, 0x02);
+                    assert_eq!(body.len(), 9);
+                    let stream = u16::from_be_bytes([body[5], body[6]]) & 0x1FFF;
+                    assert_eq!(u16::from_be_bytes([body[0], body[1]]) & 0x1FFF, stream, "clock PID");
+                    assert!([0x0F, 0x03, 0x04].contains(&body[4]));
+                    audio = Some(stream);
+                }
+                _ => {
+                    assert_eq!(Some(pid), audio);
+                    assert_eq!(start, clock.is_some(), "a clock reference with each PES packet");
+                    if start {
+                        found.extend(self.finish(&mut pes));
+                        let clock = clock.unwrap();
+                        if let Some(last) = self.clock {
+                            let gap = (clock - last).rem_euclid(1 << 33);
+                            assert!((1..=9_000).contains(&gap), "{gap} ticks between clock references");
+                        }
+                        self.clock = Some(clock);
+                    }
+                    assert!(start || !pes.is_empty(), "a segment begins within a PES packet");
+                    pes.extend_from_slice(payload);
+                }
+            }
+        }
+        found.extend(self.finish(&mut pes));
+        found
+    }
+
+    fn finish(&mut self, pes: &mut Vec<u8>) -> Option<Pes> {
+        if pes.is_empty() {
+            return None;
+        }
+        let pes = std::mem::take(pes);
+        assert_eq!(pes[..4], [0, 0, 1, 0xC0], "start code");
+        assert_eq!(usize::from(pes[4]) << 8 | usize::from(pes[5]), pes.len() - 6, "PES length");
+        assert_eq!((pes[6] & 0xC0, pes[7], pes[8]), (0x80, 0x80, 5), "a time stamp and nothing else");
+        assert_eq!((pes[9] >> 4, pes[9] & 1, pes[11] & 1, pes[13] & 1), (2, 1, 1, 1), "marker bits");
+        let raw = i64::from(pes[9] >> 1 & 7) << 30
+            | i64::from(u16::from_be_bytes([pes[10], pes[11]]) >> 1) << 15
+            | i64::from(u16::from_be_bytes([pes[12], pes[13]]) >> 1);
+        let lead = (raw - self.clock.unwrap()).rem_euclid(1 << 33);
+        assert!((1..=63_000).contains(&lead), "time stamp {lead} ticks after the clock");
+        // Nearest to the last one, as players unwrap.
+        let step = (raw - self.pts + (1 << 32)).rem_euclid(1 << 33) - (1 << 32);
+        self.pts += step;
+        Some(Pes { pts: self.pts, data: pes[14..].to_vec() })
+    }
+}
+
+fn pcr(field: &[u8]) -> i64 {
+    let base = u32::from_be_bytes([field[0], field[1], field[2], field[3]]);
+    assert_eq!(field[4] & 0x7E, 0x7E, "reserved bits");
+    assert_eq!((field[4] & 1, field[5]), (0, 0), "extension");
+    i64::from(base) << 1 | i64::from(field[4] >> 7)
+}
+
+/// The body of the only section in a payload, after its CRC was checked bit by bit.
+fn section(payload: &[u8], table: u8) -> Vec<u8> {
+    assert_eq!((payload[0], payload[1]), (0, table));
+    let length = usize::from(payload[2] & 0x0F) << 8 | usize::from(payload[3]);
+    let section = &payload[1..4 + length];
+    assert!(payload[4 + length..].iter().all(|byte| *byte == 0xFF));
+    let mut remainder = 0xFFFF_FFFF_u32;
+    for bit in section.iter().flat_map(|byte| (0..8).rev().map(move |n| u32::from(byte >> n & 1))) {
+        let carry = remainder >> 31 ^ bit;
+        remainder = (remainder << 1) ^ (carry * 0x04C1_1DB7);
+    }
+    assert_eq!(remainder, 0, "CRC");
+    section[8..section.len() - 4].to_vec()
+}
+
+/// Splits ADTS into frames and gives each one's sample rate, channels and length in bytes, header included.
+pub fn adts(data: &[u8]) -> Vec<(u32, u8, usize)> {
+    const RATES: [u32; 12] =
+        [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000];
+    let (mut frames, mut at) = (Vec::new(), 0);
+    while at < data.len() {
+        let head = &data[at..at + 7];
+        assert_eq!((head[0], head[1] & 0xF6), (0xFF, 0xF0), "ADTS sync");
+        let length = usize::from(head[3] & 3) << 11 | usize::from(head[4]) << 3 | usize::from(head[5] >> 5);
+        let channels = (head[2] & 1) << 2 | head[3] >> 6;
+        frames.push((RATES[usize::from(head[2] >> 2 & 15)], channels, length));
+        at += length;
+    }
+    assert_eq!(at, data.len(), "an access unit is cut");
+    frames
+}
