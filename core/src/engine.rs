@@ -155,7 +155,12 @@ impl Engine {
                 self.ladder.fade(tier, gain, ramp, at);
                 Ok(())
             }
-            Command::SetMetadata(metadata) => self.ladder.set_metadata(metadata, at, outbox),
+            Command::SetMetadata(metadata) => {
+                self.ladder.set_metadata(metadata, at, outbox).map_err(|metadata| {
+                    outbox.retire(Retired::Metadata(metadata));
+                    Failure::Idle
+                })
+            }
             Command::SetParam { node, param, value } => self.processor.set(node, param, value),
             Command::SetChain(chain) => self.processor.swap(chain, at).map_err(|(failure, chain)| {
                 outbox.retire(Retired::Chain(chain));

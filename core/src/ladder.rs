@@ -119,9 +119,11 @@ impl Ladder {
         metadata: Arc<Metadata>,
         at: Frames,
         outbox: &mut Outbox,
-    ) -> Result<(), Failure> {
-        let tier = self.on_air.ok_or(Failure::Idle)?;
-        self.rung(tier).program.announce(Some(metadata), at, outbox);
+    ) -> Result<(), Arc<Metadata>> {
+        let Some(tier) = self.on_air else { return Err(metadata) };
+        let program = &mut self.rung(tier).program;
+        program.retitle(metadata, outbox)?;
+        program.announce(at, outbox);
         Ok(())
     }
 
@@ -164,7 +166,7 @@ impl Ladder {
                 None => Fade::constant(1.0),
             };
             if rung.program.is_under_way() {
-                rung.program.announce(None, now, outbox);
+                rung.program.announce(now, outbox);
             }
         }
     }

@@ -72,12 +72,16 @@ impl Program {
         !self.falling.is_empty()
     }
 
-    /// Announces the item on air again, with other metadata if some is given.
-    pub(crate) fn announce(&mut self, metadata: Option<Arc<Metadata>>, at: Frames, outbox: &mut Outbox) {
-        let Some(deck) = &mut self.current else { return };
-        if let Some(metadata) = metadata {
-            outbox.retire(Retired::Metadata(deck.retitle(metadata)));
-        }
+    /// Gives the item on air other metadata; gives it back when there is no item.
+    pub(crate) fn retitle(&mut self, metadata: Arc<Metadata>, outbox: &mut Outbox) -> Result<(), Arc<Metadata>> {
+        let Some(deck) = &mut self.current else { return Err(metadata) };
+        outbox.retire(Retired::Metadata(deck.retitle(metadata)));
+        Ok(())
+    }
+
+    /// Announces the item on air again.
+    pub(crate) fn announce(&self, at: Frames, outbox: &mut Outbox) {
+        let Some(deck) = &self.current else { return };
         let (tier, item, metadata) = (self.tier, deck.item().id, Arc::clone(&deck.item().metadata));
         outbox.event(at, EventKind::NowPlaying { tier, item, metadata, started: false });
     }

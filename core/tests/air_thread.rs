@@ -1,0 +1,152 @@
+//! What the air thread must never do: allocate or free, whatever it is asked.
+
+use std::sync::Arc;
+
+use airchain_core::bus::{Tap, TapId};
+use airchain_core::chain::{Chain, NodeSpec};
+use airchain_core::control::{Command, Control, EventKind, Ramp, When};
+use airchain_core::curve::Curve;
+use airchain_core::deck::{ItemId, Prepared};
+use airchain_core::dsp::Format;
+use airchain_core::engine::{Engine, EngineConfig, engine};
+use airchain_core::feed::feed;
+use airchain_core::item::Metadata;
+use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::program::Joins;
+use airchain_core::tap::{TapReader, tap};
+use airchain_core::tier::Tier;
+use testkit::alloc::assert_no_alloc;
+
+#[global_allocator]
+static ALLOCATOR: testkit::alloc::CountingAllocator = testkit::alloc::CountingAllocator;
+
+const RATE: u32 = 48_000;
+const BLOCK: usize = 480;
+/// The reserve for chains of any kind in this test.
+const LATENCY: usize = 4_800;
+
+fn chain(seed: u64) -> Chain {
+    let node = |name: &str| NodeSpec { node: name.into(), ..NodeSpec::default() };
+    let specs = [vec![node("limiter")], vec![node("gain"), node("limiter")], Vec::new()];
+    let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
+    Chain::build(&specs[seed as usize % 3], format, LATENCY).expect("the chain builds")
+}
+
+fn station() -> (Control, Engine) {
+    let ramp = |length| Ramp { length, curve: Curve::EqualPower };
+    let mut returns = [Return::Next; Tier::COUNT];
+    returns[Tier::LiveScheduled.index()] = Return::Resume;
+    let joins = Joins { crossfade: ramp(2_000), rate: RATE };
+    let ladder = LadderConfig { joins, takeover: [ramp(240); Tier::COUNT], returns };
+    engine(&EngineConfig { max_block: BLOCK, ladder }, chain(0))
+}
+
+fn item(id: u64, frames: usize) -> Box<Prepared> {
+    let (mut writer, reader) = feed(frames.max(1));
+    writer.push(&vec![[0.3, 0.2]; frames]);
+    // Some decoders are late for ever: the deck runs dry without an end.
+    if !id.is_multiple_of(17) {
+        writer.close();
+    } else {
+        std::mem::forget(writer);
+    }
+    let metadata = Arc::new(Metadata { title: Some(format!("item {id}")), ..Metadata::default() });
+    let fade = id.is_multiple_of(3).then_some(700);
+    Box::new(Prepared {
+        id: ItemId(id),
+        source: Box::new(reader),
+        gain: 1.0,
+        fade_in: fade,
+        fade_out: fade,
+        curve: None,
+        start_next: None,
+        metadata,
+    })
+}
+
+/// A repeatable stream of numbers (Marsaglia's xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
+    let ramp = Ramp { length: random.below(5_000), curve: Curve::ALL[random.below(5) as usize].1 };
+    let tier = Tier::ALL[random.below(5) as usize];
+    match random.below(14) {
+        0..5 => {
+            let frames = random.below(30_000) as usize;
+            Command::Load { tier, item: item(id, frames), first: random.below(4) == 0 }
+        }
+        5 => Command::Unload { tier, item: ItemId(id.saturating_sub(3)) },
+        6 => Command::Skip { tier: None, ramp: Some(ramp) },
+        7 => Command::Stop { tier, ramp },
+        8 => Command::Fade { tier: id.is_multiple_of(2).then_some(tier), gain: 0.5, ramp },
+        9 => Command::SetChain(Box::new(chain(random.below(3)))),
+        10 => Command::SetParam { node: 0, param: 0, value: -(random.below(12) as f32) },
+        11 => {
+            let (writer, reader) = tap(BLOCK * 4);
+            taps.push(reader);
+            taps.truncate(8);
+            Command::AddTap(Tap { id: TapId(random.below(40)), writer })
+        }
+        12 => Command::RemoveTap(TapId(random.below(40))),
+        _ => Command::SetMetadata(Arc::new(Metadata { title: Some(format!("{id}")), ..Metadata::default() })),
+    }
+}
+
+#[test]
+fn ten_busy_minutes_without_the_allocator() {
+    let (mut control, mut engine) = station();
+    let mut random = Random(0x5EED);
+    let mut taps = Vec::new();
+    let mut block = [[0.0; 2]; BLOCK];
+    let (mut done, mut failed) = (0, 0);
+    for round in 0..60_000_u64 {
+        for _ in 0..random.below(3) {
+            let when = match random.below(3) {
+                0 => When::At(engine.position() + random.below(20_000)),
+                _ => When::Now,
+            };
+            let command = command(&mut random, round, &mut taps);
+            assert!(control.send(when, command).is_ok());
+        }
+        assert_no_alloc(|| engine.render(&mut block));
+        assert!(block.iter().flatten().all(|sample| sample.is_finite()));
+        // The control side is slow at times: things pile up in the rings.
+        if round % 40 == 39 {
+            while let Some(event) = control.poll() {
+                match event.kind {
+                    EventKind::CommandDone(_) => done += 1,
+                    EventKind::CommandFailed(..) => failed += 1,
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(done > 10_000 && failed > 1_000, "{done} done, {failed} refused: the traffic is not what it should be");
+}
+
+#[test]
+fn ten_thousand_commands_in_one_block_are_bounded_and_free_nothing() {
+    let (mut control, mut engine) = station();
+    let mut refused = 0;
+    for id in 1..=10_000 {
+        let load = Command::Load { tier: Tier::Automation, item: item(id * 2, 100), first: false };
+        refused += u32::from(control.send(When::Now, load).is_err());
+    }
+    assert!(refused > 0, "the ring has no bound");
+    let mut block = [[0.0; 2]; BLOCK];
+    for _ in 0..100 {
+        assert_no_alloc(|| engine.render(&mut block));
+    }
+    let answers = std::iter::from_fn(|| control.poll());
+    let answered = answers.filter(|e| matches!(e.kind, EventKind::CommandDone(_) | EventKind::CommandFailed(..)));
+    assert_eq!(answered.count(), 10_000 - refused as usize);
+}
