@@ -106,12 +106,7 @@ pub const DEFAULT_RATE_HZ: u32 = 48_000;
 impl Format {
     /// A codec with its default bit rate, 48 kHz, stereo.
     pub fn of(codec: Codec) -> Self {
-        Self {
-            codec,
-            bitrate: entry(codec).bitrate,
-            sample_rate_hz: DEFAULT_RATE_HZ,
-            channels: 2,
-        }
+        Self { codec, bitrate: entry(codec).bitrate, sample_rate_hz: DEFAULT_RATE_HZ, channels: 2 }
     }
 
     /// The same at `kbps` kbit/s, in the codec's usual way of keeping to it (constant for MP3 and AAC, average for
@@ -127,10 +122,7 @@ impl Format {
 
     /// Reads a format as people write it and checks that its codec can do it. Fails naming what is accepted.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
-        let fail = |accepted: String| FormatError {
-            text: shorten(text),
-            accepted,
-        };
+        let fail = |accepted: String| FormatError { text: shorten(text), accepted };
         let lower = text.trim().to_ascii_lowercase();
         let (rest, channels) = match lower.rsplit_once('/') {
             None => (lower.as_str(), 2),
@@ -142,8 +134,7 @@ impl Format {
             None => (rest, DEFAULT_RATE_HZ),
             Some((rest, rate)) => (
                 rest,
-                rate.parse()
-                    .map_err(|_| fail("a sample rate in Hz after @, as in mp3:128k@44100".into()))?,
+                rate.parse().map_err(|_| fail("a sample rate in Hz after @, as in mp3:128k@44100".into()))?,
             ),
         };
         // `flac:24` and `wav:s24` are names of codecs, so the whole is looked up before its part.
@@ -155,12 +146,7 @@ impl Format {
                 (entry, bitrate(entry, bits).ok_or_else(|| fail(spellings(entry)))?)
             }
         };
-        let format = Self {
-            codec: entry.codec,
-            bitrate,
-            sample_rate_hz: rate,
-            channels,
-        };
+        let format = Self { codec: entry.codec, bitrate, sample_rate_hz: rate, channels };
         (entry.check)(&format).or_else(|error| match error {
             // Whether this build has the codec is for whoever opens it to learn.
             crate::encode::EncodeError::NotBuilt { .. } => Ok(()),
@@ -228,13 +214,7 @@ fn bitrate(entry: &Entry, text: &str) -> Option<Bitrate> {
     if entry.bitrate == Bitrate::Lossless {
         return None;
     }
-    let kbps = |text: &str| {
-        text.strip_suffix('k')
-            .unwrap_or(text)
-            .parse::<u32>()
-            .ok()
-            .filter(|k| *k > 0)
-    };
+    let kbps = |text: &str| text.strip_suffix('k').unwrap_or(text).parse::<u32>().ok().filter(|k| *k > 0);
     if let Some(text) = text.strip_prefix("cbr") {
         return kbps(text).map(Bitrate::Cbr);
     }
@@ -256,10 +236,7 @@ fn spellings(entry: &Entry) -> String {
     let name = entry.name();
     match entry.bitrate {
         Bitrate::Lossless => format!("{name} without a bit rate"),
-        _ => format!(
-            "kbit/s as in {name}:128k, or a quality as in {name}:{}4",
-            scale(entry.codec)
-        ),
+        _ => format!("kbit/s as in {name}:128k, or a quality as in {name}:{}4", scale(entry.codec)),
     }
 }
 
@@ -305,12 +282,8 @@ mod tests {
 
     #[test]
     fn defaults_and_aliases() {
-        let mp3 = Format {
-            codec: Codec::Mp3,
-            bitrate: Bitrate::Cbr(128),
-            sample_rate_hz: 48_000,
-            channels: 2,
-        };
+        let mp3 =
+            Format { codec: Codec::Mp3, bitrate: Bitrate::Cbr(128), sample_rate_hz: 48_000, channels: 2 };
         for text in ["mp3", "MP3:128", " mp3:cbr128k ", "mp3:128k@48000/stereo"] {
             assert_eq!(Format::parse(text), Ok(mp3), "{text}");
         }
@@ -331,6 +304,7 @@ mod tests {
             ("mp3@47999", "44100, 48000"),
             ("mp3/5.1", "/mono or /stereo"),
             ("flac:128k", "without a bit rate"),
+            ("opus:5000k", "6 to 510"),
             ("mp3:99999999999999k", "mp3:128k"),
         ];
         for (text, accepted) in cases {

@@ -16,9 +16,8 @@ pub struct Adts {
 pub const HEADER_BYTES: usize = 7;
 
 /// Sample rates by index (ISO 14496-3, table 1.18).
-const RATES: [u32; 13] = [
-    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
-];
+const RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
 impl Adts {
     /// Headers for the access units of an AAC encoder.
@@ -32,15 +31,7 @@ impl Adts {
         };
         let index = RATES.iter().position(|known| *known == rate).unwrap_or(3) as u8;
         // Sync, MPEG-4, no CRC; profile LC; buffer fullness "variable"; one access unit.
-        let header = [
-            0xFF,
-            0xF1,
-            1 << 6 | index << 2 | channels >> 2,
-            (channels & 3) << 6,
-            0,
-            0x1F,
-            0xFC,
-        ];
+        let header = [0xFF, 0xF1, 1 << 6 | index << 2 | channels >> 2, (channels & 3) << 6, 0, 0x1F, 0xFC];
         Self { header }
     }
 

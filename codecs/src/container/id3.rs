@@ -7,23 +7,12 @@ use super::text::one_line;
 /// Appends a tag; nothing if there is nothing to say.
 pub(super) fn write(metadata: &Metadata, out: &mut Vec<u8>) {
     let mut frames = Vec::new();
-    let known = [
-        ("TIT2", &metadata.title),
-        ("TPE1", &metadata.artist),
-        ("TALB", &metadata.album),
-    ];
-    for (id, value) in known
-        .into_iter()
-        .filter_map(|(id, value)| Some((id, value.as_ref()?)))
-    {
+    let known = [("TIT2", &metadata.title), ("TPE1", &metadata.artist), ("TALB", &metadata.album)];
+    for (id, value) in known.into_iter().filter_map(|(id, value)| Some((id, value.as_ref()?))) {
         text_frame(id, &one_line(value), &mut frames);
     }
     for (key, value) in metadata.extra.iter().take(50) {
-        text_frame(
-            "TXXX",
-            &format!("{}\0{}", one_line(key), one_line(value)),
-            &mut frames,
-        );
+        text_frame("TXXX", &format!("{}\0{}", one_line(key), one_line(value)), &mut frames);
     }
     if frames.is_empty() {
         return;

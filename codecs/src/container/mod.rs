@@ -6,8 +6,12 @@ use crate::format::Codec;
 use crate::packet::{Packet, SharedInfo};
 
 pub mod adts;
+mod comments;
+mod flac;
 mod id3;
 pub mod mp3;
+mod ogg;
+mod ogg_page;
 mod text;
 pub mod ts;
 mod wav;
@@ -20,7 +24,7 @@ pub trait Muxer: Send {
     /// Usual file extension, without the dot.
     fn extension(&self) -> &'static str;
 
-    /// The audio is to begin at this frame rather than at frame 0: packets before it only warm the decoder up (80 ms
+    /// The audio is to begin at this frame rather than at frame 0: packets before it only warm the decoder up (320 ms
     /// are enough for every codec). Called before [`start`](Self::start), if at all. Containers that cannot say so
     /// (ADTS, streamed MP3) play those packets too.
     fn begin_at(&mut self, frame: i64) {
@@ -55,7 +59,8 @@ pub fn for_stream(info: &SharedInfo) -> Box<dyn Muxer> {
     match info.format.codec {
         Codec::Mp3 => Box::new(mp3::Mp3Stream),
         Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => Box::new(adts::Adts::new(info)),
-        _ => Box::new(wav::Wav::new(info, false)),
+        Codec::Opus | Codec::Vorbis | Codec::Flac | Codec::Flac24 => Box::new(ogg::Ogg::stream(info)),
+        Codec::PcmS16 | Codec::PcmS24 | Codec::PcmF32 => Box::new(wav::Wav::new(info, false)),
     }
 }
 
@@ -64,13 +69,14 @@ pub fn for_file(info: &SharedInfo, extension: &str) -> Result<Box<dyn Muxer>, Co
     let codec = info.format.codec;
     let accepted = extensions(codec);
     let extension = extension.to_ascii_lowercase();
-    if !extension.is_empty() && !accepted.contains(&extension.as_str()) {
-        return Err(ContainerError { codec, extension, accepted });
-    }
+    let found = accepted.iter().copied().find(|known| extension.is_empty() || *known == extension);
+    let Some(found) = found else { return Err(ContainerError { codec, extension, accepted }) };
     Ok(match codec {
         Codec::Mp3 => Box::new(mp3::Mp3File::new(info)),
         Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => Box::new(adts::Adts::new(info)),
-        _ => Box::new(wav::Wav::new(info, true)),
+        Codec::Flac | Codec::Flac24 if found == "flac" => Box::new(flac::FlacFile::new(info)),
+        Codec::Opus | Codec::Vorbis | Codec::Flac | Codec::Flac24 => Box::new(ogg::Ogg::file(info, found)),
+        Codec::PcmS16 | Codec::PcmS24 | Codec::PcmF32 => Box::new(wav::Wav::new(info, true)),
     })
 }
 

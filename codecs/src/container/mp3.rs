@@ -29,10 +29,7 @@ pub fn frame_bytes(head: &[u8]) -> Option<usize> {
         0 => (&KBPS_MPEG2, 72_000, 2),
         _ => return None,
     };
-    let kbps = steps
-        .get(usize::from(b2 >> 4))
-        .copied()
-        .filter(|kbps| *kbps > 0)?;
+    let kbps = steps.get(usize::from(b2 >> 4)).copied().filter(|kbps| *kbps > 0)?;
     let rate = RATES.get(usize::from((b2 >> 2) & 3))? >> shift;
     Some((slots * kbps / rate) as usize + usize::from((b2 >> 1) & 1))
 }
@@ -116,13 +113,7 @@ impl Muxer for Mp3File {
         self.tag_offset = (out.len() - before) as u64;
         // Until the file is complete the tag says no length, only what to trim at the start.
         let delay = i64::from(self.info.delay) - DECODER_DELAY;
-        out.extend(tag(
-            &self.info.format,
-            &Totals {
-                delay,
-                ..Totals::default()
-            },
-        ));
+        out.extend(tag(&self.info.format, &Totals { delay, ..Totals::default() }));
     }
 
     fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
@@ -151,10 +142,7 @@ impl Muxer for Mp3File {
             seek: self.seek.percents(self.bytes),
             crc: self.crc.0,
         };
-        vec![Patch {
-            offset: self.tag_offset,
-            data: tag(&self.info.format, &totals),
-        }]
+        vec![Patch { offset: self.tag_offset, data: tag(&self.info.format, &totals) }]
     }
 }
 
@@ -188,21 +176,12 @@ fn tag(format: &Format, totals: &Totals) -> Vec<u8> {
         (false, true) => 9,
     };
     // The programme's own bit rate if the tag fits into such a frame, or the next that does.
-    let rate_index = RATES
-        .iter()
-        .position(|rate| rate >> shift == format.sample_rate_hz)
-        .unwrap_or(0) as u8;
+    let rate_index = RATES.iter().position(|rate| rate >> shift == format.sample_rate_hz).unwrap_or(0) as u8;
     let steps = if mpeg1 { &KBPS_MPEG1 } else { &KBPS_MPEG2 };
     let usual = format.bitrate.kbps().unwrap_or(128);
     let needed = 4 + side_info + XING_BYTES + LAME_BYTES;
-    let header = |index: usize| {
-        [
-            0xFF,
-            0xE3 | (version << 3),
-            (index as u8) << 4 | rate_index << 2,
-            mode(mono),
-        ]
-    };
+    let header =
+        |index: usize| [0xFF, 0xE3 | (version << 3), (index as u8) << 4 | rate_index << 2, mode(mono)];
     let header = (1..steps.len())
         .filter(|&index| steps.get(index).is_some_and(|kbps| *kbps >= usual.min(160)))
         .map(header)
@@ -213,17 +192,10 @@ fn tag(format: &Format, totals: &Totals) -> Vec<u8> {
     let mut tag = Vec::with_capacity(size);
     tag.extend(header);
     tag.resize(4 + side_info, 0);
-    tag.extend(if matches!(format.bitrate, Bitrate::Cbr(_)) {
-        b"Info"
-    } else {
-        b"Xing"
-    });
+    tag.extend(if matches!(format.bitrate, Bitrate::Cbr(_)) { b"Info" } else { b"Xing" });
     let length = totals.length.and_then(|(frames, bytes)| {
         // The tag's own frame counts among the bytes, not among the frames.
-        Some((
-            u32::try_from(frames).ok()?,
-            u32::try_from(bytes + size as u64).ok()?,
-        ))
+        Some((u32::try_from(frames).ok()?, u32::try_from(bytes + size as u64).ok()?))
     });
     match length {
         Some((frames, bytes)) => {
@@ -280,11 +252,7 @@ impl Crc16 {
         for byte in bytes {
             self.0 ^= u16::from(*byte);
             for _ in 0..8 {
-                self.0 = if self.0 & 1 == 1 {
-                    (self.0 >> 1) ^ 0xA001
-                } else {
-                    self.0 >> 1
-                };
+                self.0 = if self.0 & 1 == 1 { (self.0 >> 1) ^ 0xA001 } else { self.0 >> 1 };
             }
         }
     }
@@ -301,11 +269,7 @@ impl SeekTable {
     const MOST: usize = 1024;
 
     fn new() -> Self {
-        Self {
-            offsets: Vec::new(),
-            every: 1,
-            seen: 0,
-        }
+        Self { offsets: Vec::new(), every: 1, seen: 0 }
     }
 
     fn note(&mut self, offset: u64) {
@@ -348,12 +312,7 @@ mod tests {
         assert_eq!(frame_bytes(&[0xFF, 0xFB, 0x94, 0x00]), Some(384));
         assert_eq!(frame_bytes(&[0xFF, 0xF3, 0x84, 0x00]), Some(192));
         assert_eq!(frame_bytes(&[0xFF, 0xE3, 0x18, 0x00]), Some(72));
-        for other in [
-            [0xFF, 0xFD, 0x90, 0x00],
-            [0xFF, 0xFB, 0xF0, 0x00],
-            [0xFF, 0xFB, 0x9C, 0x00],
-            [0; 4],
-        ] {
+        for other in [[0xFF, 0xFD, 0x90, 0x00], [0xFF, 0xFB, 0xF0, 0x00], [0xFF, 0xFB, 0x9C, 0x00], [0; 4]] {
             assert_eq!(frame_bytes(&other), None);
         }
     }

@@ -20,13 +20,7 @@ pub(super) struct Wav {
 impl Wav {
     /// A WAV of a PCM format, in a file or streamed without an end.
     pub(super) fn new(info: &StreamInfo, file: bool) -> Self {
-        Self {
-            format: info.format,
-            file,
-            begin: i64::MIN,
-            metadata: Vec::new(),
-            bytes: 0,
-        }
+        Self { format: info.format, file, begin: i64::MIN, metadata: Vec::new(), bytes: 0 }
     }
 
     fn sample_bytes(&self) -> u16 {
@@ -105,10 +99,7 @@ impl Muxer for Wav {
 
     fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
         let early = usize::try_from(self.begin.saturating_sub(packet.pts)).unwrap_or(0);
-        let data = packet
-            .data
-            .get(early.saturating_mul(self.frame_bytes().into())..)
-            .unwrap_or_default();
+        let data = packet.data.get(early.saturating_mul(self.frame_bytes().into())..).unwrap_or_default();
         out.extend_from_slice(data);
         self.bytes += data.len() as u64;
     }
@@ -122,10 +113,7 @@ impl Muxer for Wav {
             return Vec::new();
         }
         out.resize(out.len() + (self.bytes % 2) as usize, 0);
-        vec![Patch {
-            offset: 0,
-            data: self.header(Some(self.bytes)),
-        }]
+        vec![Patch { offset: 0, data: self.header(Some(self.bytes)) }]
     }
 }
 
@@ -144,11 +132,7 @@ fn chunk(id: &[u8; 4], data: &[u8], out: &mut Vec<u8>) {
 /// Title, artist and album as a `LIST` chunk of type `INFO`.
 fn info_list(metadata: &Metadata) -> Vec<u8> {
     let mut list = b"INFO".to_vec();
-    let known = [
-        (b"INAM", &metadata.title),
-        (b"IART", &metadata.artist),
-        (b"IPRD", &metadata.album),
-    ];
+    let known = [(b"INAM", &metadata.title), (b"IART", &metadata.artist), (b"IPRD", &metadata.album)];
     for (id, value) in known {
         if let Some(value) = value {
             chunk(id, format!("{}\0", text::one_line(value)).as_bytes(), &mut list);
@@ -168,24 +152,13 @@ mod tests {
     #[test]
     fn beyond_four_gibibytes_it_is_rf64() {
         let format = Format::of(Codec::PcmS24);
-        let info = StreamInfo {
-            format,
-            delay: 0,
-            packet_frames: None,
-            headers: Vec::new(),
-        };
+        let info = StreamInfo { format, delay: 0, packet_frames: None, headers: Vec::new() };
         let wav = Wav::new(&info, true);
         let (plain, long) = (wav.header(Some(600)), wav.header(Some(6_000_000_000)));
         assert_eq!(plain.len(), long.len(), "the patch fits over the placeholder");
         assert_eq!((&plain[..4], &plain[12..16]), (&b"RIFF"[..], &b"JUNK"[..]));
-        assert_eq!(
-            (&long[..8], &long[12..16]),
-            (&b"RF64\xFF\xFF\xFF\xFF"[..], &b"ds64"[..])
-        );
-        assert_eq!(
-            long[20..28],
-            (6_000_000_000 + long.len() as u64 - 8).to_le_bytes()
-        );
+        assert_eq!((&long[..8], &long[12..16]), (&b"RF64\xFF\xFF\xFF\xFF"[..], &b"ds64"[..]));
+        assert_eq!(long[20..28], (6_000_000_000 + long.len() as u64 - 8).to_le_bytes());
         assert_eq!(long[28..36], 6_000_000_000_u64.to_le_bytes());
         assert_eq!(long[36..44], 1_000_000_000_u64.to_le_bytes());
         assert_eq!(long[long.len() - 4..], [0xFF; 4]);

@@ -12,9 +12,7 @@ use super::{EncodeError, Encoder, check_rate, quantise, unsupported};
 use crate::format::{Bitrate, Codec, Format};
 use crate::packet::{Packet, SharedInfo, StreamInfo};
 
-const LC_RATES: [u32; 9] = [
-    8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
-];
+const LC_RATES: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 const HE_RATES: [u32; 3] = [32_000, 44_100, 48_000];
 
 /// Whether FDK can do a format.
@@ -41,21 +39,13 @@ pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
     match format.bitrate {
         Bitrate::Cbr(kbps) if range.contains(&kbps) => Ok(()),
         Bitrate::Cbr(kbps) => {
-            let accepted = format!(
-                "{} to {} at {rate} Hz with {channels} channels",
-                range.start(),
-                range.end()
-            );
+            let accepted =
+                format!("{} to {} at {rate} Hz with {channels} channels", range.start(), range.end());
             Err(unsupported(format, "bitrate_kbps", kbps, accepted))
         }
         Bitrate::Vbr(1..=5) if lc => Ok(()),
         Bitrate::Vbr(quality) if lc => Err(unsupported(format, "quality", quality, "1 to 5 (best)")),
-        _ => Err(unsupported(
-            format,
-            "bitrate mode",
-            "abr, vbr or lossless",
-            "a constant number of kbit/s",
-        )),
+        _ => Err(unsupported(format, "bitrate mode", "abr, vbr or lossless", "a constant number of kbit/s")),
     }
 }
 
@@ -76,10 +66,7 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
         (ffi::AACENC_PARAM_AACENC_SAMPLERATE, format.sample_rate_hz),
         (ffi::AACENC_PARAM_AACENC_CHANNELMODE, format.channels.into()),
         (ffi::AACENC_PARAM_AACENC_BITRATEMODE, mode),
-        (
-            ffi::AACENC_PARAM_AACENC_TRANSMUX,
-            ffi::TRANSPORT_TYPE_TT_MP4_RAW as u32,
-        ),
+        (ffi::AACENC_PARAM_AACENC_TRANSMUX, ffi::TRANSPORT_TYPE_TT_MP4_RAW as u32),
         (ffi::AACENC_PARAM_AACENC_AFTERBURNER, 1),
     ];
     if mode == 0 {
@@ -121,43 +108,18 @@ impl Encoder for Aac {
     }
 
     fn encode(&mut self, frames: &[Stereo], out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        let Self {
-            info,
-            fdk,
-            blocks,
-            grid,
-            samples,
-            unit,
-        } = self;
+        let Self { info, fdk, blocks, grid, samples, unit } = self;
         grid.take(frames.len());
         blocks
-            .feed(frames, |block| {
-                push(info.format.channels, block, samples, fdk, unit, grid, out)
-            })
+            .feed(frames, |block| push(info.format.channels, block, samples, fdk, unit, grid, out))
             .map_err(failed(info.format.codec))
     }
 
     fn finish(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        let Self {
-            info,
-            fdk,
-            blocks,
-            grid,
-            samples,
-            unit,
-        } = self;
+        let Self { info, fdk, blocks, grid, samples, unit } = self;
         let failed = failed(info.format.codec);
         grid.close();
-        push(
-            info.format.channels,
-            &blocks.take_rest(),
-            samples,
-            fdk,
-            unit,
-            grid,
-            out,
-        )
-        .map_err(&failed)?;
+        push(info.format.channels, &blocks.take_rest(), samples, fdk, unit, grid, out).map_err(&failed)?;
         while !grid.complete() {
             match fdk.flush(unit).map_err(&failed)? {
                 Some(bytes) => put(unit, bytes, grid, out),
@@ -181,10 +143,7 @@ fn push(
     samples.clear();
     // No dither: what it would mask lies below the coder's own noise and would cost bits.
     samples.extend(
-        frames
-            .iter()
-            .flat_map(|frame| frame.iter().take(channels.into()))
-            .map(|s| quantise::s16(*s)),
+        frames.iter().flat_map(|frame| frame.iter().take(channels.into())).map(|s| quantise::s16(*s)),
     );
     let mut left = samples.as_slice();
     while !left.is_empty() {
@@ -205,8 +164,5 @@ fn put(unit: &[u8], bytes: usize, grid: &mut Grid, out: &mut Vec<Packet>) {
 }
 
 fn failed(codec: Codec) -> impl Fn(String) -> EncodeError {
-    move |message| EncodeError::Codec {
-        codec: codec.name(),
-        message,
-    }
+    move |message| EncodeError::Codec { codec: codec.name(), message }
 }

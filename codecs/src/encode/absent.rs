@@ -15,8 +15,5 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
 
 fn not_built(format: &Format) -> EncodeError {
     let entry = entry(format.codec);
-    EncodeError::NotBuilt {
-        codec: entry.name(),
-        feature: entry.feature.unwrap_or_default(),
-    }
+    EncodeError::NotBuilt { codec: entry.name(), feature: entry.feature.unwrap_or_default() }
 }

@@ -15,10 +15,7 @@ pub(super) struct Blocks {
 impl Blocks {
     /// Blocks of `size` frames, at least 1.
     pub(super) fn new(size: usize) -> Self {
-        Self {
-            size: size.max(1),
-            held: Vec::with_capacity(size),
-        }
+        Self { size: size.max(1), held: Vec::with_capacity(size) }
     }
 
     /// Takes frames and hands each block that is complete to `each`.
@@ -61,12 +58,7 @@ pub(super) struct Grid {
 impl Grid {
     /// Packets of `frames` frames; decoded audio is late by `delay`.
     pub(super) fn new(frames: u32, delay: u32) -> Self {
-        Self {
-            next: -i64::from(delay),
-            frames,
-            taken: 0,
-            last: false,
-        }
+        Self { next: -i64::from(delay), frames, taken: 0, last: false }
     }
 
     /// Notes frames that went into the codec.
@@ -91,16 +83,8 @@ impl Grid {
         }
         let pts = self.next;
         self.next += i64::from(self.frames);
-        let end = if self.last {
-            self.next.min(self.taken)
-        } else {
-            self.next
-        };
-        Some(Packet {
-            data,
-            pts,
-            duration: (end - pts) as u32,
-        })
+        let end = if self.last { self.next.min(self.taken) } else { self.next };
+        Some(Packet { data, pts, duration: (end - pts) as u32 })
     }
 }
 
@@ -131,15 +115,9 @@ mod tests {
     fn the_last_packet_ends_with_the_programme() {
         let mut grid = Grid::new(1000, 300);
         grid.take(1500);
-        assert_eq!(
-            grid.stamp(Bytes::new()).map(|p| (p.pts, p.duration)),
-            Some((-300, 1000))
-        );
+        assert_eq!(grid.stamp(Bytes::new()).map(|p| (p.pts, p.duration)), Some((-300, 1000)));
         grid.close();
-        assert_eq!(
-            grid.stamp(Bytes::new()).map(|p| (p.pts, p.duration)),
-            Some((700, 800))
-        );
+        assert_eq!(grid.stamp(Bytes::new()).map(|p| (p.pts, p.duration)), Some((700, 800)));
         assert_eq!(grid.stamp(Bytes::new()), None);
     }
 }

@@ -35,12 +35,8 @@ impl Fdk {
     pub(super) fn new(channels: u8, params: &[Param]) -> Result<(Self, Setup), String> {
         let mut handle = ptr::null_mut();
         // SAFETY: `handle` is a valid place for the result; 0 asks for all modules.
-        said("aacEncOpen", unsafe {
-            ffi::aacEncOpen(&mut handle, 0, u32::from(channels))
-        })?;
-        let fdk = Self {
-            handle: NonNull::new(handle).ok_or("aacEncOpen gave no encoder")?,
-        };
+        said("aacEncOpen", unsafe { ffi::aacEncOpen(&mut handle, 0, u32::from(channels)) })?;
+        let fdk = Self { handle: NonNull::new(handle).ok_or("aacEncOpen gave no encoder")? };
         for &(param, value) in params {
             // SAFETY: the handle is live.
             let code = unsafe { ffi::aacEncoder_SetParam(fdk.handle.as_ptr(), param, value) };
@@ -49,26 +45,15 @@ impl Fdk {
         // SAFETY: the handle is live; a call without buffers applies the parameters (aacenc_lib.h, "Encoder
         // Reconfiguration").
         let code = unsafe {
-            ffi::aacEncEncode(
-                fdk.handle.as_ptr(),
-                ptr::null(),
-                ptr::null(),
-                ptr::null(),
-                ptr::null_mut(),
-            )
+            ffi::aacEncEncode(fdk.handle.as_ptr(), ptr::null(), ptr::null(), ptr::null(), ptr::null_mut())
         };
         said("setting up", code)?;
         // SAFETY: plain integers and an array of them: all zero is a value.
         let mut info: ffi::AACENC_InfoStruct = unsafe { std::mem::zeroed() };
         // SAFETY: the handle is live and `info` a valid place for the result.
-        said("aacEncInfo", unsafe {
-            ffi::aacEncInfo(fdk.handle.as_ptr(), &mut info)
-        })?;
-        let config = info
-            .confBuf
-            .get(..info.confSize as usize)
-            .ok_or("its configuration is too long")?
-            .to_vec();
+        said("aacEncInfo", unsafe { ffi::aacEncInfo(fdk.handle.as_ptr(), &mut info) })?;
+        let config =
+            info.confBuf.get(..info.confSize as usize).ok_or("its configuration is too long")?.to_vec();
         let setup = Setup {
             frames: info.frameLength,
             delay: info.nDelay,
@@ -102,11 +87,8 @@ impl Fdk {
     ) -> Result<Option<(usize, usize)>, String> {
         let out_len = i32::try_from(out.len()).map_err(|_| "too large a buffer")?;
         let mut in_ptr = samples.cast_mut().cast::<c_void>();
-        let (mut in_id, mut in_size, mut in_element) = (
-            ffi::AACENC_BufferIdentifier_IN_AUDIO_DATA as i32,
-            count.max(0) * 2,
-            2,
-        );
+        let (mut in_id, mut in_size, mut in_element) =
+            (ffi::AACENC_BufferIdentifier_IN_AUDIO_DATA as i32, count.max(0) * 2, 2);
         let mut out_ptr = out.as_mut_ptr().cast::<c_void>();
         let (mut out_id, mut out_size, mut out_element) =
             (ffi::AACENC_BufferIdentifier_OUT_BITSTREAM_DATA as i32, out_len, 1);
@@ -124,10 +106,7 @@ impl Fdk {
             bufSizes: &mut out_size,
             bufElSizes: &mut out_element,
         };
-        let args = ffi::AACENC_InArgs {
-            numInSamples: count,
-            numAncBytes: 0,
-        };
+        let args = ffi::AACENC_InArgs { numInSamples: count, numAncBytes: 0 };
         // SAFETY: plain integers: all zero is a value.
         let mut done: ffi::AACENC_OutArgs = unsafe { std::mem::zeroed() };
         // SAFETY: the handle is live; both descriptors point at locals and at slices that outlive the call, with
@@ -137,10 +116,7 @@ impl Fdk {
             return Ok(None);
         }
         said("aacEncEncode", code)?;
-        Ok(Some((
-            done.numInSamples.max(0) as usize,
-            done.numOutBytes.max(0) as usize,
-        )))
+        Ok(Some((done.numInSamples.max(0) as usize, done.numOutBytes.max(0) as usize)))
     }
 }
 

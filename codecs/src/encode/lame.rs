@@ -29,14 +29,8 @@ impl Lame {
             ffi::lame_get_scale(probe.as_ptr())
         };
         let makeup = if scale > 0.0 { 1.0 / scale } else { 1.0 };
-        let encoder = configure(format, makeup)?
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self {
-            encoder,
-            mono: format.channels == 1,
-            left: Vec::new(),
-        })
+        let encoder = configure(format, makeup)?.build().map_err(|error| error.to_string())?;
+        Ok(Self { encoder, mono: format.channels == 1, left: Vec::new() })
     }
 
     /// Takes frames and appends what they complete to `out`.
@@ -48,8 +42,7 @@ impl Lame {
             self.left.extend(frames.iter().map(|frame| frame[0]));
             self.encoder.encode_to_vec(MonoPcm(&self.left), out)
         } else {
-            self.encoder
-                .encode_to_vec(InterleavedPcm(frames.as_flattened()), out)
+            self.encoder.encode_to_vec(InterleavedPcm(frames.as_flattened()), out)
         };
         done.map(|_| ()).map_err(|error| error.to_string())
     }
@@ -58,10 +51,7 @@ impl Lame {
     pub(super) fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
         out.reserve(MIN_SPARE);
         // `FlushNoGap` would drop the last frames of the programme.
-        self.encoder
-            .flush_to_vec::<FlushGap>(out)
-            .map(|_| ())
-            .map_err(|error| error.to_string())
+        self.encoder.flush_to_vec::<FlushGap>(out).map(|_| ()).map_err(|error| error.to_string())
     }
 }
 
@@ -71,13 +61,7 @@ fn configure(format: &Format, scale: f32) -> Result<Builder, String> {
     let said = |error: mp3lame_encoder::BuildError| error.to_string();
     builder.set_sample_rate(format.sample_rate_hz).map_err(said)?;
     builder.set_num_channels(format.channels).map_err(said)?;
-    builder
-        .set_mode(if format.channels == 1 {
-            Mode::Mono
-        } else {
-            Mode::JointStereo
-        })
-        .map_err(said)?;
+    builder.set_mode(if format.channels == 1 { Mode::Mono } else { Mode::JointStereo }).map_err(said)?;
     builder.set_quality(QUALITY).map_err(said)?;
     // Its tag is a placeholder that only a file's writer can fill; the MP3 container writes its own.
     builder.set_to_write_vbr_tag(false).map_err(said)?;

@@ -6,9 +6,13 @@ use crate::format::{Bitrate, Codec, Format};
 use crate::packet::{Packet, SharedInfo};
 
 mod blocks;
+mod flac;
+mod libvorbis;
+mod opus;
 mod pcm;
 mod pipeline;
 mod quantise;
+mod vorbis;
 
 #[cfg(feature = "aac")]
 mod aac;
@@ -19,12 +23,12 @@ mod lame;
 #[cfg(feature = "mp3")]
 mod mp3;
 
+#[cfg(not(all(feature = "aac", feature = "mp3")))]
 mod absent;
 #[cfg(not(feature = "aac"))]
 use absent as aac;
 #[cfg(not(feature = "mp3"))]
 use absent as mp3;
-use absent::{self as opus, self as vorbis, self as flac};
 
 /// An encoder that runs for as long as its station is on air.
 pub trait Encoder: Send {
@@ -52,12 +56,7 @@ pub trait Encoder: Send {
 pub fn open(format: &Format, input_rate_hz: u32) -> Result<Box<dyn Encoder>, EncodeError> {
     let entry = entry(format.codec);
     if !INPUT_RATES.contains(&input_rate_hz) {
-        return Err(unsupported(
-            format,
-            "input_rate_hz",
-            input_rate_hz,
-            "a rate from 1000 to 768000",
-        ));
+        return Err(unsupported(format, "input_rate_hz", input_rate_hz, "a rate from 1000 to 768000"));
     }
     check_channels(format)?;
     (entry.check)(format)?;
@@ -141,12 +140,7 @@ fn unsupported(
     accepted: impl Into<String>,
 ) -> EncodeError {
     let (codec, value, accepted) = (format.codec.name(), value.to_string(), accepted.into());
-    EncodeError::Unsupported {
-        codec,
-        field,
-        value,
-        accepted,
-    }
+    EncodeError::Unsupported { codec, field, value, accepted }
 }
 
 /// Refuses a sample rate that is not among `rates`.
@@ -154,12 +148,7 @@ fn check_rate(format: &Format, rates: &[u32]) -> Result<(), EncodeError> {
     if rates.contains(&format.sample_rate_hz) {
         return Ok(());
     }
-    Err(unsupported(
-        format,
-        "sample_rate_hz",
-        format.sample_rate_hz,
-        one_of(rates),
-    ))
+    Err(unsupported(format, "sample_rate_hz", format.sample_rate_hz, one_of(rates)))
 }
 
 /// `8000, 11025, 12000` and so on.

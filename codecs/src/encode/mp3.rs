@@ -15,9 +15,7 @@ use crate::packet::{Packet, SharedInfo, StreamInfo};
 /// LAME delays by 576 frames; every decoder, by 528 and 1 more ("LAME tag", delays and padding).
 const DELAY: u32 = 576 + 528 + 1;
 
-const RATES: [u32; 9] = [
-    8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
-];
+const RATES: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 /// Whether LAME can do a format.
 pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
@@ -28,10 +26,7 @@ pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
         // MPEG-2.5: the same steps, but no player is sure of those above 64.
         _ => &KBPS_MPEG2[1..=8],
     };
-    let (least, most) = (
-        steps.first().copied().unwrap_or(0),
-        steps.last().copied().unwrap_or(0),
-    );
+    let (least, most) = (steps.first().copied().unwrap_or(0), steps.last().copied().unwrap_or(0));
     match format.bitrate {
         Bitrate::Cbr(kbps) if steps.contains(&kbps) => Ok(()),
         Bitrate::Cbr(kbps) => {
@@ -52,17 +47,8 @@ pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
 /// Makes the encoder of a format that was checked.
 pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
     let lame = Lame::new(format).map_err(failed)?;
-    let frames = if format.sample_rate_hz >= 32_000 {
-        1152
-    } else {
-        576
-    };
-    let info = StreamInfo {
-        format: *format,
-        delay: DELAY,
-        packet_frames: Some(frames),
-        headers: Vec::new(),
-    };
+    let frames = if format.sample_rate_hz >= 32_000 { 1152 } else { 576 };
+    let info = StreamInfo { format: *format, delay: DELAY, packet_frames: Some(frames), headers: Vec::new() };
     Ok(Box::new(Mp3 {
         info: Arc::new(info),
         lame,
@@ -89,9 +75,7 @@ impl Encoder for Mp3 {
     fn encode(&mut self, frames: &[Stereo], out: &mut Vec<Packet>) -> Result<(), EncodeError> {
         self.grid.take(frames.len());
         let (lame, bytes) = (&mut self.lame, &mut self.bytes);
-        self.blocks
-            .feed(frames, |block| lame.encode(block, bytes))
-            .map_err(failed)?;
+        self.blocks.feed(frames, |block| lame.encode(block, bytes)).map_err(failed)?;
         split(&mut self.bytes, &mut self.grid, out)
     }
 
@@ -128,8 +112,5 @@ fn split(bytes: &mut Vec<u8>, grid: &mut Grid, out: &mut Vec<Packet>) -> Result<
 }
 
 fn failed(message: String) -> EncodeError {
-    EncodeError::Codec {
-        codec: "mp3",
-        message,
-    }
+    EncodeError::Codec { codec: "mp3", message }
 }

@@ -23,12 +23,7 @@ pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
     }
     match format.bitrate {
         Bitrate::Lossless => Ok(()),
-        _ => Err(unsupported(
-            format,
-            "bitrate",
-            "in kbit/s",
-            "none: it is lossless",
-        )),
+        _ => Err(unsupported(format, "bitrate", "in kbit/s", "none: it is lossless")),
     }
 }
 
@@ -36,12 +31,7 @@ pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
 pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
     // 20 ms, the order of what codecs do.
     let frames = format.sample_rate_hz / 50;
-    let info = StreamInfo {
-        format: *format,
-        delay: 0,
-        packet_frames: Some(frames),
-        headers: Vec::new(),
-    };
+    let info = StreamInfo { format: *format, delay: 0, packet_frames: Some(frames), headers: Vec::new() };
     Ok(Box::new(Pcm {
         info: Arc::new(info),
         blocks: Blocks::new(frames as usize),
@@ -63,12 +53,7 @@ impl Encoder for Pcm {
     }
 
     fn encode(&mut self, frames: &[Stereo], out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        let Self {
-            info,
-            blocks,
-            grid,
-            dither,
-        } = self;
+        let Self { info, blocks, grid, dither } = self;
         grid.take(frames.len());
         blocks.feed(frames, |block| {
             out.extend(grid.stamp(bytes(&info.format, block, dither)));
@@ -90,10 +75,7 @@ fn bytes(format: &Format, frames: &[Stereo], dither: &mut Dither) -> Bytes {
     let mut out = Vec::with_capacity(frames.len() * usize::from(format.channels) * 4);
     // Digital silence stays what it is.
     let silent = frames.iter().all(|frame| *frame == [0.0; 2]);
-    for &sample in frames
-        .iter()
-        .flat_map(|frame| frame.iter().take(format.channels.into()))
-    {
+    for &sample in frames.iter().flat_map(|frame| frame.iter().take(format.channels.into())) {
         match format.codec {
             Codec::PcmF32 => out.extend_from_slice(&sample.to_le_bytes()),
             Codec::PcmS24 => {

@@ -23,13 +23,7 @@ impl Pipeline {
     pub(super) fn new(codec: Box<dyn Encoder>, input_rate_hz: u32) -> Self {
         let rate = codec.info().format.sample_rate_hz;
         let resampler = (input_rate_hz != rate).then(|| Resampler::new(input_rate_hz, rate));
-        Self {
-            codec,
-            resampler,
-            repaired: 0,
-            clean: Vec::new(),
-            resampled: Vec::new(),
-        }
+        Self { codec, resampler, repaired: 0, clean: Vec::new(), resampled: Vec::new() }
     }
 }
 

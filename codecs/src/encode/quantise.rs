@@ -1,6 +1,7 @@
 //! Samples to integers: rounding, and dither where the word is short enough for its steps to be heard.
 
 /// The nearest 16-bit value; beyond full scale, the last one.
+#[cfg(feature = "aac")]
 pub(super) fn s16(sample: f32) -> i16 {
     (sample * 32_768.0).round() as i16
 }
@@ -21,9 +22,7 @@ pub(super) struct Dither {
 impl Dither {
     /// The start of the one sequence there is.
     pub(super) fn new() -> Self {
-        Self {
-            state: 0x9E37_79B9_7F4A_7C15,
-        }
+        Self { state: 0x9E37_79B9_7F4A_7C15 }
     }
 
     /// The sample as 16 bits, dithered.
@@ -49,10 +48,7 @@ mod tests {
             (s16(1.0), s16(-1.0), s16(2.0), s16(f32::NEG_INFINITY)),
             (32_767, -32_768, 32_767, -32_768)
         );
-        assert_eq!(
-            (s24(1.0), s24(-1.0), s24(1.0 / 8_388_608.0)),
-            (8_388_607, -8_388_608, 1)
-        );
+        assert_eq!((s24(1.0), s24(-1.0), s24(1.0 / 8_388_608.0)), (8_388_607, -8_388_608, 1));
     }
 
     #[test]
@@ -60,15 +56,10 @@ mod tests {
         let (mut dither, count) = (Dither::new(), 1_000_000);
         // A quarter of a step: rounding loses it, dithering keeps its mean and gives the error a constant power.
         let level = 0.25_f64;
-        let values: Vec<f64> = (0..count)
-            .map(|_| f64::from(dither.s16((level / 32_768.0) as f32)))
-            .collect();
+        let values: Vec<f64> = (0..count).map(|_| f64::from(dither.s16((level / 32_768.0) as f32))).collect();
         let mean = values.iter().sum::<f64>() / f64::from(count);
         let power = values.iter().map(|v| (v - level).powi(2)).sum::<f64>() / f64::from(count);
         assert!((mean - level).abs() < 0.003, "mean {mean}");
-        assert!(
-            (power - 0.25).abs() < 0.003,
-            "power {power}: two steps of triangle and one of rounding"
-        );
+        assert!((power - 0.25).abs() < 0.003, "power {power}: two steps of triangle and one of rounding");
     }
 }

@@ -20,10 +20,7 @@ pub fn sweep(rate: u32, frames: usize) -> Vec<Stereo> {
     (0..frames)
         .map(|i| {
             let t = i as f64 / f64::from(rate);
-            [
-                (0.5 * phase(t, 200.0, 5_000.0).sin()) as f32,
-                (0.5 * phase(t, 5_000.0, 200.0).sin()) as f32,
-            ]
+            [(0.5 * phase(t, 200.0, 5_000.0).sin()) as f32, (0.5 * phase(t, 5_000.0, 200.0).sin()) as f32]
         })
         .collect()
 }
@@ -71,41 +68,30 @@ pub fn ffmpeg(bytes: &[u8], extension: &str) -> Vec<Stereo> {
 
 /// Has ffmpeg decode a file; any word of ffmpeg's is a failure.
 pub fn ffmpeg_file(path: &Path) -> Vec<Stereo> {
-    let run = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-xerror", "-i"])
-        .arg(path)
-        .args(["-f", "f32le", "-c:a", "pcm_f32le", "-ac", "2", "-"])
-        .output()
-        .expect("ffmpeg is installed");
+    ffmpeg_run(Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-i"]).arg(path))
+}
+
+/// Has ffmpeg decode a stream, which it cannot seek in; any word of ffmpeg's is a failure.
+pub fn ffmpeg_piped(path: &Path) -> Vec<Stereo> {
+    let file = std::fs::File::open(path).unwrap();
+    ffmpeg_run(Command::new("ffmpeg").args(["-v", "error", "-i", "-"]).stdin(file))
+}
+
+fn ffmpeg_run(command: &mut Command) -> Vec<Stereo> {
+    // Timestamps counted afresh: those of chained streams begin again and again.
+    let output = ["-af", "asetpts=N", "-f", "f32le", "-c:a", "pcm_f32le", "-ac", "2", "-"];
+    let run = command.args(output).output().expect("ffmpeg is installed");
     let words = String::from_utf8_lossy(&run.stderr);
-    assert!(
-        run.status.success() && words.is_empty(),
-        "ffmpeg on {}: {words}",
-        path.display()
-    );
-    let samples: Vec<f32> = run
-        .stdout
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-        .collect();
-    samples
-        .chunks_exact(2)
-        .map(|frame| [frame[0], frame[1]])
-        .collect()
+    assert!(run.status.success() && words.is_empty(), "ffmpeg: {words}");
+    let sample = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+    run.stdout.chunks_exact(8).map(|frame| [sample(&frame[..4]), sample(&frame[4..])]).collect()
 }
 
 /// Runs a tool on a file and answers what it printed; fails if it fails.
 pub fn tool(program: &str, arguments: &[&str], path: &Path) -> String {
-    let run = Command::new(program)
-        .args(arguments)
-        .arg(path)
-        .output()
-        .unwrap_or_else(|e| panic!("{program}: {e}"));
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&run.stdout),
-        String::from_utf8_lossy(&run.stderr)
-    );
+    let run =
+        Command::new(program).args(arguments).arg(path).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    let text = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{program}: {text}");
     text
 }
@@ -128,11 +114,7 @@ pub fn fit(original: &[Stereo], decoded: &[Stereo], expected: i64) -> Fit {
         let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
         for i in middle.clone().step_by(step) {
             let j = i as i64 + lag;
-            let other = usize::try_from(j)
-                .ok()
-                .and_then(|j| decoded.get(j))
-                .copied()
-                .unwrap_or([0.0; 2]);
+            let other = usize::try_from(j).ok().and_then(|j| decoded.get(j)).copied().unwrap_or([0.0; 2]);
             for (x, y) in original[i].iter().zip(other) {
                 let (x, y) = (f64::from(*x), f64::from(y));
                 (xy, xx, yy) = (xy + x * y, xx + x * x, yy + y * y);
@@ -149,9 +131,5 @@ pub fn fit(original: &[Stereo], decoded: &[Stereo], expected: i64) -> Fit {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map_or(0, |best| best.1);
     let (xy, xx, yy) = products(lag, 1);
-    Fit {
-        lag,
-        correlation: xy / (xx * yy).sqrt(),
-        gain_db: 10.0 * (yy / xx).log10(),
-    }
+    Fit { lag, correlation: xy / (xx * yy).sqrt(), gain_db: 10.0 * (yy / xx).log10() }
 }
