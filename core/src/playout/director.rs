@@ -87,8 +87,8 @@ pub struct Director {
     loader: Box<dyn Loader>,
     programme: Box<dyn NextTrack>,
     position: Frames,
-    /// Requests whose time has not come, by frame and then by order of arrival.
-    later: BTreeMap<(Frames, u64), Request>,
+    /// Requests whose time has not come, by the frame at which to take them up and then by order of arrival.
+    later: BTreeMap<(Frames, u64), (Frames, Request)>,
     /// Items asked for by request, and programme items that made way for them.
     queue: VecDeque<Item>,
     returned: VecDeque<Item>,
@@ -142,9 +142,8 @@ impl Director {
     /// Does what is to be done by `position`, the engine's. Called at least every few blocks.
     pub fn tick(&mut self, position: Frames) {
         self.position = position;
-        let due = position + self.frames(LEAD_S);
-        while self.later.first_key_value().is_some_and(|((frame, _), _)| *frame <= due) {
-            if let Some(((frame, _), request)) = self.later.pop_first() {
+        while self.later.first_key_value().is_some_and(|((due, _), _)| *due <= position) {
+            if let Some((_, (frame, request))) = self.later.pop_first() {
                 self.carry_out(When::At(frame), request);
             }
         }
@@ -184,10 +183,12 @@ impl Director {
             self.fail(request.name(), error.clone());
             return Err(error);
         }
+        // The queue is the director's own and needs no preparation.
+        let lead = if matches!(request, Request::Queue { .. }) { 0 } else { self.frames(LEAD_S) };
         match when {
-            When::At(frame) if frame > self.position + self.frames(LEAD_S) => {
+            When::At(frame) if frame.saturating_sub(lead) > self.position => {
                 let id = self.fresh_id();
-                self.later.insert((frame, id), request);
+                self.later.insert((frame.saturating_sub(lead), id), (frame, request));
             }
             when => self.carry_out(when, request),
         }

@@ -1,0 +1,239 @@
+//! Whole programmes rendered offline from real files, checked as audio.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use airchain::StationSpec;
+use airchain::codecs::{Codec, Format};
+use airchain::core::item::{Item, Metadata};
+use airchain::core::playout::playlist::Order;
+use airchain::core::playout::{Playlist, Report, Request, StationEvent};
+use airchain::core::tier::Tier;
+use airchain::core::{Frames, Stereo};
+use airchain::file::FileWriter;
+use airchain::offline::Render;
+use airchain::script;
+use testkit::{measure, signal};
+
+const RATE: u32 = 48_000;
+
+/// A WAV file (32-bit float, so that what was written is what is read).
+fn wav(folder: &Path, name: &str, frames: &[Stereo]) -> String {
+    let path = folder.join(name);
+    let format = Format::of(Codec::PcmF32);
+    let mut writer = FileWriter::create(&path, &format, RATE, &Metadata::default()).unwrap();
+    writer.write(frames).unwrap();
+    writer.finish().unwrap();
+    path.display().to_string()
+}
+
+fn tone(folder: &Path, hz: f64, frames: usize) -> String {
+    wav(folder, &format!("{hz}.wav"), &signal::sine(RATE, hz, -6.0, frames))
+}
+
+fn spec(items: Vec<Item>, crossfade_s: f64) -> StationSpec {
+    let programme = Box::new(Playlist::new(items, Order::Sequential, false, 0));
+    StationSpec { crossfade_s, programme, ..StationSpec::default() }
+}
+
+fn render(spec: StationSpec, script: &str, duration: Option<Frames>) -> (Vec<Stereo>, Vec<Report>) {
+    let script = script::parse(script, RATE).unwrap();
+    let mut render = Render::new(spec, script, duration).unwrap();
+    let mut audio = Vec::new();
+    let mut reports = Vec::new();
+    while let Some(block) = render.next_block().unwrap() {
+        audio.extend_from_slice(block);
+    }
+    reports.extend(std::iter::from_fn(|| render.poll()));
+    (audio, reports)
+}
+
+/// Where each item became audible.
+fn starts(reports: &[Report]) -> Vec<(Frames, String)> {
+    let start = |report: &Report| match &report.event {
+        StationEvent::NowPlaying { item, .. } => {
+            let name = PathBuf::from(&item.path).file_name().unwrap().to_string_lossy().into_owned();
+            Some((report.frame, name))
+        }
+        _ => None,
+    };
+    reports.iter().filter_map(start).collect()
+}
+
+#[test]
+fn the_output_is_the_items_frames_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise = signal::noise(7, -6.0, 100_003);
+    let items = [(0, 33_333), (33_333, 33_334), (33_334, 100_003)]
+        .map(|(from, to)| Item::file(wav(folder.path(), &format!("{from}.wav"), &noise[from..to])));
+    let (audio, reports) = render(spec(items.to_vec(), 0.0), "", None);
+    assert_eq!(audio.len(), noise.len());
+    assert!(audio == noise, "the joined items are not the whole they were cut from");
+    let frames: Vec<Frames> = starts(&reports).iter().map(|start| start.0).collect();
+    assert_eq!(frames, [0, 33_333, 33_334]);
+}
+
+#[test]
+fn a_crossfade_between_two_sines_does_not_splatter() {
+    let folder = tempfile::tempdir().unwrap();
+    for seconds in [0.05, 0.5, 3.0] {
+        let items = vec![
+            Item::file(tone(folder.path(), 440.0, 240_000)),
+            Item::file(tone(folder.path(), 1000.0, 240_000)),
+        ];
+        let (audio, reports) = render(spec(items, seconds), "", None);
+        let start = starts(&reports)[1].0 as usize;
+        assert_eq!(start, 240_000 - (seconds * 48_000.0) as usize);
+        let fade = (seconds * 48_000.0) as usize;
+        let around = &measure::channel(&audio, 0)[start - 40_000..start + fade + 40_000];
+        let splatter = measure::click_db(around, RATE);
+        assert!(splatter <= -80.0, "{seconds} s: {splatter:.1} dB");
+    }
+}
+
+#[test]
+fn a_skip_and_an_emergency_are_heard_at_their_frames_without_a_click() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = [440.0, 660.0, 880.0].map(|hz| Item::file(tone(folder.path(), hz, 480_000)));
+    let eas = tone(folder.path(), 1500.0, 96_000);
+    let script = format!(
+        "{}\n{}",
+        r#"{"at": 2.0, "command": "skip", "fade_s": 0.5}"#,
+        serde_json::json!({"at": 5.0, "command": "insert_emergency", "item": {"path": eas}})
+    );
+    let (audio, reports) = render(spec(items.to_vec(), 0.0), &script, Some(480_000));
+    let heard: Vec<(Frames, String)> = starts(&reports);
+    let wanted = [(0, "440.wav"), (96_000, "660.wav"), (240_000, "1500.wav"), (336_000, "880.wav")];
+    assert_eq!(heard, wanted.map(|(frame, name)| (frame, name.to_owned())));
+    let mono = measure::channel(&audio, 0);
+    for (range, hz) in [
+        (20_000..90_000, 440.0),
+        (130_000..230_000, 660.0),
+        (241_000..335_000, 1500.0),
+        (337_000..440_000, 880.0),
+    ] {
+        let found = measure::tone(&mono[range.clone()], RATE, hz);
+        assert!(found.residual_db() < -80.0, "{range:?} is not {hz} Hz");
+    }
+    // Up to where the emergency is over and the next item begins by itself.
+    let clicks = measure::click_db(&mono[60_000..335_000], RATE);
+    assert!(clicks <= -60.0, "{clicks:.1} dB");
+}
+
+#[test]
+fn twice_the_same_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let items: Vec<Item> = [300.0, 500.0].map(|hz| Item::file(tone(folder.path(), hz, 100_000))).to_vec();
+    let shuffled = || {
+        let programme = Box::new(Playlist::new(items.clone(), Order::Shuffle, true, 42));
+        let chain = airchain::spec::broadcast_chain();
+        StationSpec { crossfade_s: 1.0, programme, chain, ..StationSpec::default() }
+    };
+    let (first, _) = render(shuffled(), "", Some(960_000));
+    let (second, _) = render(shuffled(), "", Some(960_000));
+    assert_eq!(first.len(), 960_000);
+    assert!(first == second);
+    assert!(measure::peak(&first[..4_800]) > 0.1, "the beginning is silent: the latency is not made up for");
+}
+
+#[test]
+fn every_good_item_airs_once_and_in_order_among_bad_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = |hz| Item::file(tone(folder.path(), hz, 96_000));
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Item::file(path.display().to_string())
+    };
+    let whole = std::fs::read(tone(folder.path(), 3000.0, 96_000)).unwrap();
+    let mut corrupt = std::fs::read(tone(folder.path(), 3500.0, 96_000)).unwrap();
+    for byte in (60..corrupt.len()).step_by(997) {
+        corrupt[byte] ^= 0x55;
+    }
+    let items = vec![
+        good(400.0),
+        Item::file("/nowhere/missing.mp3"),
+        good(600.0),
+        write("empty.mp3", b""),
+        write("text.mp3", b"This is not audio, whatever its name says.\n"),
+        good(800.0),
+        write("truncated.wav", &whole[..whole.len() / 2]),
+        write("corrupt.wav", &corrupt),
+        good(1000.0),
+    ];
+    let (audio, reports) = render(spec(items, 0.0), "", None);
+    let heard: Vec<String> = starts(&reports).into_iter().map(|start| start.1).collect();
+    assert_eq!(heard, ["400.wav", "600.wav", "800.wav", "truncated.wav", "corrupt.wav", "1000.wav"]);
+    let failed = |report: &&Report| matches!(report.event, StationEvent::SourceFailed { skipped: true, .. });
+    assert_eq!(reports.iter().filter(failed).count(), 3);
+    let damaged = |report: &Report| matches!(&report.event, StationEvent::SourceFailed { skipped: false, item, .. } if item.path.contains("truncated"));
+    assert!(reports.iter().any(damaged), "nobody was told that a file is cut short");
+    // Nothing but audio from the first frame to the last: no run of silence longer than a few samples.
+    let mut silence = 0;
+    for (index, frame) in audio.iter().enumerate() {
+        silence = if frame[0].abs() < 1e-4 { silence + 1 } else { 0 };
+        assert!(silence < 200, "a gap at frame {index}");
+    }
+}
+
+#[test]
+fn a_programme_without_one_good_item_ends_with_nothing() {
+    let items = vec![Item::file("/nowhere/a.mp3"), Item::file("/nowhere/b.mp3")];
+    let (audio, reports) = render(spec(items, 0.0), "", None);
+    assert!(audio.is_empty());
+    assert_eq!(reports.iter().filter(|r| matches!(r.event, StationEvent::SourceFailed { .. })).count(), 2);
+}
+
+#[test]
+fn the_fallback_fills_in_to_the_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = spec(vec![Item::file(tone(folder.path(), 440.0, 50_001))], 0.0);
+    spec.fallback = Some(tone(folder.path(), 2000.0, 24_000).into());
+    let (audio, reports) = render(spec, "", Some(200_000));
+    let changes: Vec<(Frames, Option<Tier>)> = reports
+        .iter()
+        .filter_map(|report| match report.event {
+            StationEvent::PriorityChanged { to, .. } => Some((report.frame, to)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changes, [(0, Some(Tier::Automation)), (50_001, Some(Tier::Fallback))]);
+    let mono = measure::channel(&audio, 0);
+    assert!(measure::tone(&mono[60_000..], RATE, 2000.0).residual_db() < -80.0, "the loop is not seamless");
+}
+
+#[test]
+fn queued_items_come_before_the_playlist_and_a_fade_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = [440.0, 660.0].map(|hz| Item::file(tone(folder.path(), hz, 96_000)));
+    let asked = tone(folder.path(), 1234.0, 48_000);
+    let script = [
+        serde_json::json!({"at": 0.5, "command": "queue", "item": {"path": asked}}).to_string(),
+        r#"{"at": 3.0, "command": "fade", "gain_db": -20, "duration_s": 1}"#.to_owned(),
+    ];
+    let (audio, reports) = render(spec(items.to_vec(), 0.0), &script.join("\n"), None);
+    let heard: Vec<String> = starts(&reports).into_iter().map(|start| start.1).collect();
+    assert_eq!(heard, ["440.wav", "1234.wav", "660.wav"]);
+    let level = measure::tone(&measure::channel(&audio, 0)[200_000..230_000], RATE, 660.0).level_db();
+    assert!((level + 26.0).abs() < 0.01, "{level}");
+}
+
+#[test]
+fn requests_that_cannot_be_meant_are_refused_by_name() {
+    let mut render = Render::new(spec(Vec::new(), 0.0), Vec::new(), Some(480)).unwrap();
+    let _ = render.next_block();
+    for (line, word) in [
+        (r#"{"at": 1, "command": "fade", "gain_db": 90}"#, "gain_db: 90"),
+        (r#"{"at": 1, "command": "play", "item": {"path": "a", "cue_in_s": -3}}"#, "cue_in_s: -3"),
+    ] {
+        let refused = script::parse(line, RATE).unwrap_err().to_string();
+        assert!(refused.contains(word), "{refused}");
+    }
+    let request = Request::SetChain { nodes: serde_json::from_str(r#"[{"type": "reverb"}]"#).unwrap() };
+    let mut render = Render::new(spec(Vec::new(), 0.0), [(0, request)], Some(960)).unwrap();
+    while render.next_block().unwrap().is_some() {}
+    let failed = std::iter::from_fn(|| render.poll())
+        .any(|r| matches!(&r.event, StationEvent::CommandFailed { error, .. } if error.contains("reverb")));
+    assert!(failed);
+}
