@@ -10,6 +10,7 @@ use crate::packet::{Packet, StreamInfo};
 /// AAC in ADTS, streamed or in a file. It has no place for a length, a delay or a title.
 pub struct Adts {
     header: [u8; 7],
+    begin: i64,
 }
 
 /// Bytes of an ADTS header.
@@ -32,7 +33,7 @@ impl Adts {
         let index = RATES.iter().position(|known| *known == rate).unwrap_or(3) as u8;
         // Sync, MPEG-4, no CRC; profile LC; buffer fullness "variable"; one access unit.
         let header = [0xFF, 0xF1, 1 << 6 | index << 2 | channels >> 2, (channels & 3) << 6, 0, 0x1F, 0xFC];
-        Self { header }
+        Self { header, begin: i64::MIN }
     }
 
     /// The header of an access unit of `bytes` bytes.
@@ -56,9 +57,16 @@ impl Muxer for Adts {
         "aac"
     }
 
+    fn begin_at(&mut self, frame: i64) {
+        self.begin = frame;
+    }
+
     fn start(&mut self, _: &Metadata, _: &mut Vec<u8>) {}
 
     fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
+        if packet.end() <= self.begin {
+            return;
+        }
         out.extend(self.header(packet.data.len()));
         out.extend_from_slice(&packet.data);
     }

@@ -24,9 +24,10 @@ pub trait Muxer: Send {
     /// Usual file extension, without the dot.
     fn extension(&self) -> &'static str;
 
-    /// The audio is to begin at this frame rather than at frame 0: packets before it only warm the decoder up (320 ms
-    /// are enough for every codec). Called before [`start`](Self::start), if at all. Containers that cannot say so
-    /// (ADTS, streamed MP3) play those packets too.
+    /// The audio is to begin at this frame rather than at frame 0, as in a file that takes over from another. Packets
+    /// before it only warm the decoder up: give those of the last 400 ms, and the container keeps what it can use
+    /// (ADTS, which cannot say what to skip, none). Called before [`start`](Self::start), if at all; the opening bytes
+    /// may then come with the first packet.
     fn begin_at(&mut self, frame: i64) {
         let _ = frame;
     }

@@ -64,7 +64,7 @@ impl Muxer for Mp3Stream {
 /// A file.
 pub(super) struct Mp3File {
     info: SharedInfo,
-    /// Where the audio is to begin.
+    /// Where the audio is to begin; at 0 unless said.
     begin: i64,
     tag_offset: u64,
     first: Option<i64>,
@@ -117,6 +117,9 @@ impl Muxer for Mp3File {
     }
 
     fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
+        if packet.pts < self.begin - (MOST_TRIM + DECODER_DELAY) {
+            return;
+        }
         self.first.get_or_insert(packet.pts);
         self.end = packet.end();
         self.seek.note(self.bytes);
@@ -148,6 +151,9 @@ impl Muxer for Mp3File {
 
 /// Frames by which every decoder is late; the tag's delay and padding leave them out.
 const DECODER_DELAY: i64 = 528 + 1;
+
+/// The longest delay or padding that the tag can say.
+const MOST_TRIM: i64 = 4095;
 
 /// What is known of a file.
 #[derive(Default)]
@@ -204,7 +210,11 @@ fn tag(format: &Format, totals: &Totals) -> Vec<u8> {
             tag.extend(bytes.to_be_bytes());
             tag.extend_from_slice(&totals.seek);
         }
-        None => tag.extend(0_u32.to_be_bytes()),
+        // Of the length it is certain that there is this frame: decoders then know it for a tag and do not play it.
+        None => {
+            tag.extend(2_u32.to_be_bytes());
+            tag.extend((size as u32).to_be_bytes());
+        }
     }
     lame(format, totals, length.map_or(0, |(_, bytes)| bytes), &mut tag);
     let mut crc = Crc16::default();
@@ -235,7 +245,7 @@ fn lame(format: &Format, totals: &Totals, bytes: u32, tag: &mut Vec<u8>) {
     // Low-pass, gains, flags: not known here.
     tag.extend([0; 1 + 8 + 1]);
     tag.push(kbps.min(255) as u8);
-    let field = |frames: i64| frames.clamp(0, 4095) as u32;
+    let field = |frames: i64| frames.clamp(0, MOST_TRIM) as u32;
     let trim = field(totals.delay) << 12 | field(totals.padding);
     tag.extend(trim.to_be_bytes().iter().skip(1));
     tag.extend([0; 1 + 1 + 2]);
