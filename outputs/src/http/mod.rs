@@ -17,6 +17,7 @@ mod files;
 mod icy;
 mod listener;
 mod mount;
+mod ogg;
 mod ring;
 mod route;
 pub mod state;

@@ -17,10 +17,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::Options;
 use super::icy::{METAINT, Title};
 use super::listener::Shared;
 use super::ring::{Chunk, Counts, Reader, Ring};
+use super::{Options, ogg};
 use crate::sink::{Opening, Output, Sink, SinkError};
 
 /// Audio per chunk: bounds the wake-ups of hundreds of listeners, and adds that much latency.
@@ -65,7 +65,7 @@ pub(crate) struct OnAir {
 
 impl OnAir {
     fn is_ogg(&self) -> bool {
-        is_ogg(self.mime)
+        ogg::is_ogg(self.mime)
     }
 
     /// Whether a listener in the middle of it can be given the beginning of a new one.
@@ -81,10 +81,6 @@ impl OnAir {
     pub(crate) fn counts(&self) -> Counts {
         self.ring.counts()
     }
-}
-
-fn is_ogg(mime: &str) -> bool {
-    mime.split(';').next().is_some_and(|kind| kind.ends_with("/ogg"))
 }
 
 fn frames(duration: Duration, info: &StreamInfo) -> u64 {
@@ -235,7 +231,7 @@ impl MountSink {
         let mut sink = Self {
             mount,
             ring,
-            ogg: is_ogg(muxer.mime()),
+            ogg: ogg::is_ogg(muxer.mime()),
             chunk_frames: frames(CHUNK, &opening.info),
             muxer,
             pending: Vec::new(),
@@ -269,7 +265,7 @@ impl MountSink {
             return;
         }
         let data = Bytes::from(std::mem::take(&mut self.pending));
-        let joinable = !self.ogg || begins_packet(&data);
+        let joinable = !self.ogg || ogg::begins_packet(&data);
         let (preamble, title) = (self.preamble.clone(), Arc::clone(&self.title));
         self.ring.push(Chunk { data, preamble, joinable, title, frames });
     }
@@ -279,7 +275,7 @@ impl MountSink {
         let mut out = Vec::new();
         let title = Arc::new(Title::new(metadata));
         if self.muxer.retitle(metadata, &mut out) {
-            let head = out.split_off(first_chain(&out));
+            let head = out.split_off(ogg::first_chain(&out));
             self.pending.append(&mut out);
             self.flush();
             self.title = title;
@@ -336,30 +332,6 @@ impl Drop for MountSink {
     }
 }
 
-/// Whether an Ogg page begins a packet rather than continuing one (RFC 3533, section 6: header type flag 0x01).
-fn begins_packet(page: &[u8]) -> bool {
-    page.get(5).is_some_and(|flags| flags & 1 == 0)
-}
-
-/// Where the first page of a logical stream lies (header type flag 0x02); the end if there is none.
-fn first_chain(pages: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(page) = pages.get(at..).filter(|page| page.starts_with(b"OggS")) {
-        let (Some(flags), Some(segments)) = (page.get(5), page.get(26)) else {
-            break;
-        };
-        if flags & 2 != 0 {
-            return at;
-        }
-        let segments = usize::from(*segments);
-        let Some(table) = page.get(27..27 + segments) else {
-            break;
-        };
-        at += 27 + segments + table.iter().map(|n| usize::from(*n)).sum::<usize>();
-    }
-    pages.len()
-}
-
 /// `MP3 128 kbit/s, 44.1 kHz stereo`.
 pub(crate) fn label(info: &StreamInfo) -> String {
     let format = &info.format;
@@ -380,4 +352,82 @@ pub(crate) fn label(info: &StreamInfo) -> String {
     };
     let channels = if format.channels == 1 { "mono" } else { "stereo" };
     format!("{codec}{rate}, {} kHz {channels}", f64::from(format.sample_rate_hz) / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use airchain_codecs::Format;
+    use airchain_codecs::container::Patch;
+
+    use super::*;
+
+    /// One letter per packet in a page of its own; `-` continues the packet before.
+    struct Letters;
+
+    impl Muxer for Letters {
+        fn mime(&self) -> &'static str {
+            "audio/ogg; codecs=opus"
+        }
+        fn extension(&self) -> &'static str {
+            "opus"
+        }
+        fn start(&mut self, metadata: &Metadata, out: &mut Vec<u8>) {
+            out.extend(ogg::page(2, b"<"));
+            out.extend(ogg::page(0, metadata.one_line().as_bytes()));
+        }
+        fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
+            out.extend(ogg::page(u8::from(packet.data.starts_with(b"-")), &packet.data));
+        }
+        fn retitle(&mut self, metadata: &Metadata, out: &mut Vec<u8>) -> bool {
+            self.finish(out);
+            self.start(metadata, out);
+            true
+        }
+        fn finish(&mut self, out: &mut Vec<u8>) -> Vec<Patch> {
+            out.extend(ogg::page(4, b">"));
+            Vec::new()
+        }
+    }
+
+    async fn heard(mut reader: Reader) -> String {
+        let mut bytes = Vec::new();
+        while let Some(more) = reader.next().await {
+            bytes.extend_from_slice(&more.unwrap());
+        }
+        ogg::contents(&bytes)
+    }
+
+    #[tokio::test]
+    async fn ogg_listeners_get_the_header_of_their_chain() {
+        let options = Options { burst: Duration::from_secs(2), ..Options::default() };
+        let mount = Mount::new("/live.opus".into(), MountMeta::default(), &options);
+        let format = Format { sample_rate_hz: 48_000, ..Format::of(Codec::Opus) };
+        let info = StreamInfo { format, delay: 0, packet_frames: None, headers: Vec::new() };
+        let named = |title: &str| Arc::new(Metadata { title: Some(title.into()), ..Metadata::default() });
+        let opening =
+            Opening { info: Arc::new(info), epoch: Timestamp::UNIX_EPOCH, metadata: Some(named("one")) };
+        let mut sink = MountSink::new(Arc::clone(&mount), Box::new(Letters), &opening);
+        let join = || mount.join(&mount.on_air().unwrap(), true, Arc::default());
+        let mut readers = vec![join()];
+        // Each letter is a second.
+        for (n, data) in ["a", "b", "-c", "d", "e", "f", "g"].into_iter().enumerate() {
+            if data == "e" {
+                sink.title(n as i64 * 48_000, &named("two")).await.unwrap();
+            }
+            let data = Bytes::from(data);
+            sink.packet(&Packet { data, pts: n as i64 * 48_000, duration: 48_000 }).await.unwrap();
+            readers.push(join());
+        }
+        sink.close().await.unwrap();
+        let mut all = Vec::new();
+        for reader in readers {
+            all.push(heard(reader).await);
+        }
+        let whole = "<oneab-cd><twoefg>";
+        assert_eq!(all[..3], [whole, whole, whole], "from the first second on");
+        assert_eq!(all[3], "<oneb-cd><twoefg>");
+        assert_eq!(all[4], "<oned><twoefg>", "nobody begins with c");
+        assert_eq!(all[5], "<oned><twoefg>", "the burst reaches into the chain before");
+        assert_eq!(all[7], "<twofg>", "the header of the chain it joins");
+    }
 }

@@ -14,6 +14,7 @@
 //!                  "health": "up", "reason": null, "listeners": 12 } ] }
 //! ```
 //!
+//! An output without `health` has not begun; where `reason` is absent, `last_error` is shown of one that is not up.
 //! `recent` is newest first and leaves out what is on air. Added by the listener: `mounts: [{ path, mime, format,
 //! listeners, listener_peak, up }]`, `hls: [{ path }]`, `now_utc` and `server`.
 //!
