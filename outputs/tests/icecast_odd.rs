@@ -14,7 +14,7 @@ use airchain_outputs::icecast::{IcecastConfig, Protocol};
 use airchain_outputs::sink::{Health, Retry};
 use airchain_outputs::worker::WorkerOptions;
 use icecast_rig::{MP3, Rig, config, refused};
-use testkit::icecast::{FakeServer, free_port};
+use testkit::icecast::{FakeServer, Port};
 
 fn url(server: &FakeServer) -> String {
     format!("icecast://source:s3cret@{}/live", server.address())
@@ -112,7 +112,8 @@ fn an_endless_answer_is_not_read_to_its_end() {
 
 #[test]
 fn nobody_there() {
-    let error = refused(config(&format!("icecast://source:s3cret@127.0.0.1:{}/live", free_port())));
+    let port = Port::free();
+    let error = refused(config(&format!("icecast://source:s3cret@127.0.0.1:{}/live", port.number)));
     assert!(error.message.contains("refuses the connection; check that the server runs"), "{error}");
     assert_eq!(error.retry, Retry::Soon);
     let error = refused(config("icecast://source:s3cret@no-such-host.invalid/live"));

@@ -152,7 +152,7 @@ fn a_killed_and_restarted_server_gets_audio_and_title_again() {
     rig.feed_until("the title", |_| icecast.status().contains("Sigur Rós - Ágætis byrjun"));
     icecast.kill();
     rig.feed_until("health down", |rig| rig.handle.health() == Health::Down);
-    assert!(icecast.restart(), "icecast starts again on its port");
+    assert!((0..10).any(|_| icecast.restart()), "icecast starts again on its port");
     rig.feed_until_up();
     rig.feed_until("the title again", |_| icecast.status().contains("Sigur Rós - Ágætis byrjun"));
     let stats = rig.handle.stats();

@@ -1,8 +1,11 @@
 //! Icecast as a peer: the real server (`icecast2` of Debian), and scripted ones that answer as no good server would.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +20,8 @@ pub const PASSWORD: &str = "s3cret";
 pub struct Icecast {
     child: Option<Child>,
     dir: tempfile::TempDir,
-    port: u16,
-    tls_port: u16,
+    port: Port,
+    tls_port: Port,
 }
 
 /// Who signed a server's certificate.
@@ -46,13 +49,13 @@ impl Icecast {
     }
 
     fn start_with(sources: u32, tls: Option<Signed>) -> Self {
-        // The ports are free when chosen; should another process take one first, the server exits and the next is tried.
+        // Should someone else take a port meanwhile, the server exits and the next is tried.
         for _ in 0..20 {
             let dir = tempfile::tempdir().expect("a temporary directory");
             // As root, the server becomes `nobody`, who must still be able to write its logs.
             let open = std::fs::Permissions::from_mode(0o777);
             std::fs::set_permissions(dir.path(), open).expect("permissions of a temporary directory");
-            let mut server = Self { child: None, dir, port: free_port(), tls_port: free_port() };
+            let mut server = Self { child: None, dir, port: Port::free(), tls_port: Port::free() };
             if let Some(signed) = tls {
                 server.make_certificate(signed);
             }
@@ -65,7 +68,9 @@ impl Icecast {
         panic!("icecast2 does not start");
     }
 
-    /// Starts it again on the same port; tells whether it runs.
+    /// Starts it again on the same port; tells whether it runs. Icecast 2.4 may crash when asked for something while it
+    /// starts, so nothing is asked before all its threads wait. A source that connects by itself may still hit
+    /// that moment: then it does not run, and is to be started once more.
     pub fn restart(&mut self) -> bool {
         self.kill();
         let mut child = Command::new("icecast2")
@@ -76,7 +81,7 @@ impl Icecast {
             .spawn()
             .expect("icecast2 (Debian package icecast2) runs");
         while child.try_wait().expect("icecast2's state").is_none() {
-            if TcpStream::connect(self.address()).is_ok() {
+            if is_settled(child.id()) && self.status().contains(&self.name()) {
                 self.child = Some(child);
                 return true;
             }
@@ -95,17 +100,17 @@ impl Icecast {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        SocketAddr::from(([127, 0, 0, 1], self.port.number))
     }
 
     /// URL for a source client, with the right password.
     pub fn url(&self, mount: &str) -> String {
-        format!("icecast://source:{PASSWORD}@127.0.0.1:{}{mount}", self.port)
+        format!("icecast://source:{PASSWORD}@127.0.0.1:{}{mount}", self.port.number)
     }
 
     /// URL for a source client by TLS.
     pub fn tls_url(&self, host: &str, mount: &str) -> String {
-        format!("icecast+tls://source:{PASSWORD}@{host}:{}{mount}", self.tls_port)
+        format!("icecast+tls://source:{PASSWORD}@{host}:{}{mount}", self.tls_port.number)
     }
 
     /// PEM file of what a client must trust: the authority, or the server's own certificate.
@@ -118,13 +123,17 @@ impl Icecast {
         std::fs::read_to_string(self.dir.path().join("error.log")).unwrap_or_default()
     }
 
-    /// `/status-json.xsl`: what it says about its mounts. Empty when it cannot say, which happens while one comes or
-    /// goes.
+    /// `/status-json.xsl`: what it says about its mounts. Empty when it cannot say, as while it starts, or a mount comes
+    /// or goes.
     pub fn status(&self) -> String {
-        let mut stream = TcpStream::connect(self.address()).expect("icecast listens");
-        stream.write_all(b"GET /status-json.xsl HTTP/1.0\r\n\r\n").expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("a status in UTF-8");
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(self.address())?;
+            stream.write_all(b"GET /status-json.xsl HTTP/1.0\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = ask().unwrap_or_default();
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
@@ -137,6 +146,11 @@ impl Icecast {
         let mut stream = BufReader::new(stream);
         let head = read_head(&mut stream);
         Listener { stream, head }
+    }
+
+    /// What tells it from all other servers.
+    fn name(&self) -> String {
+        self.dir.path().display().to_string()
     }
 
     fn config(&self) -> PathBuf {
@@ -168,7 +182,7 @@ impl Icecast {
     }
 
     fn xml(&self, sources: u32, tls: bool) -> String {
-        let (dir, port) = (self.dir.path().display(), self.port);
+        let (dir, port) = (self.dir.path().display(), self.port.number);
         let socket = |port: u16, more: &str| {
             format!(
                 "<listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address>{more}</listen-socket>"
@@ -177,7 +191,7 @@ impl Icecast {
         let mut sockets = socket(port, "");
         let mut certificate = String::new();
         if tls {
-            sockets += &socket(self.tls_port, "<ssl>1</ssl>");
+            sockets += &socket(self.tls_port.number, "<ssl>1</ssl>");
             certificate = format!("<ssl-certificate>{dir}/server.pem</ssl-certificate>");
         }
         format!(
@@ -187,7 +201,7 @@ impl Icecast {
     <source-password>{PASSWORD}</source-password>
     <admin-user>admin</admin-user><admin-password>{PASSWORD}</admin-password>
   </authentication>
-  <hostname>localhost</hostname>
+  <hostname>localhost</hostname><location>{dir}</location>
   {sockets}
   <mount><mount-name>/utf8.mp3</mount-name><charset>UTF-8</charset></mount>
   <mount><mount-name>/utf8.aac</mount-name><charset>UTF-8</charset></mount>
@@ -207,8 +221,24 @@ impl Icecast {
 
 impl Drop for Icecast {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let state = self.child.as_mut().map(|child| child.try_wait());
+            #[allow(clippy::print_stderr, reason = "for whoever reads why a test failed")]
+            {
+                eprintln!("icecast2 on port {}: {state:?}\n{}", self.port.number, self.log());
+            }
+        }
         self.kill();
     }
+}
+
+/// Whether all four threads of an idle Icecast are there and wait for something.
+fn is_settled(process: u32) -> bool {
+    let threads: Vec<_> =
+        std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten().collect();
+    let waits = |stat: String| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
+    threads.len() >= 4
+        && threads.iter().all(|t| std::fs::read_to_string(t.path().join("stat")).is_ok_and(waits))
 }
 
 /// A listener of a mount.
@@ -307,7 +337,29 @@ pub fn read_head(stream: &mut impl Read) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// A port that nothing listens on now.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a free port").port()
+/// A port of 127.0.0.1 that nothing listens on, and that no other test is given while this value lives. It lies below those
+/// that the system hands out by itself.
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// Its name is the claim; it goes with the process.
+    _claim: UnixListener,
+}
+
+impl Port {
+    /// Claims one.
+    pub fn free() -> Self {
+        let mut seed = RandomState::new().hash_one(std::process::id());
+        loop {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let number = 12_000 + (seed >> 33) as u16 % 20_000;
+            let name = UnixAddr::from_abstract_name(format!("airchain-test-port-{number}"));
+            let claim = name.and_then(|name| UnixListener::bind_addr(&name));
+            if let Ok(claim) = claim
+                && TcpListener::bind(("127.0.0.1", number)).is_ok()
+            {
+                return Self { number, _claim: claim };
+            }
+        }
+    }
 }
