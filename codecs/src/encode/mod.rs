@@ -40,7 +40,7 @@ pub trait Encoder: Send {
     fn encode(&mut self, frames: &[Stereo], out: &mut Vec<Packet>) -> Result<(), EncodeError>;
 
     /// Pads and flushes, so that every frame that went in comes out of a decoder. The last packet's
-    /// [`end`](Packet::end) is the end of the programme. The last call; frames after it are an error.
+    /// [`end`](Packet::end) is the end of the programme. The last call.
     fn finish(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError>;
 
     /// Samples so far that were not finite and were encoded as silence.
