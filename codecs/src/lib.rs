@@ -5,6 +5,7 @@
 pub mod container;
 pub mod decode;
 pub mod encode;
+mod extrapolate;
 pub mod format;
 pub mod packet;
 pub mod resample;

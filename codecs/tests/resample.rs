@@ -119,6 +119,22 @@ fn what_the_new_rate_cannot_hold_is_gone() {
 }
 
 #[test]
+fn the_edges_do_not_ring() {
+    // A whole number of output frames, so that both pieces lie on the grid of the whole.
+    let cut = 147 * 120;
+    for hz in [50.0, 440.0, 997.0, 5_000.0, 12_000.0] {
+        let whole = tone(hz, 44_100, 2 * cut);
+        let mut back = resample(&whole[..cut], 44_100, 48_000);
+        back.extend(resample(&whole[cut..], 44_100, 48_000));
+        let step = TAU * hz / 48_000.0;
+        let error =
+            |(i, frame): (usize, &Stereo)| (f64::from(frame[0]) - 0.89 * (step * i as f64).sin()).abs();
+        let worst = db(back.iter().enumerate().map(error).fold(0.0, f64::max) / 0.89);
+        assert!(worst <= -110.0, "{hz} Hz: {worst} dB at the edges");
+    }
+}
+
+#[test]
 fn the_length_is_the_nearest_whole_frame() {
     for station in [44_100, 48_000] {
         for rate in RATES {
