@@ -35,7 +35,7 @@ pub struct StreamInfo {
     /// Frames by which decoded audio is late: what a decoder outputs before sample 0 of the programme. MP3 1105, AAC-LC
     /// 2048, HE-AAC 5058, HE-AAC v2 7106, Opus 312, the others 0.
     pub delay: u32,
-    /// Frames that every packet decodes to, where that is constant; PCM and Vorbis vary.
+    /// Frames that every packet decodes to, where that is constant; in Vorbis it varies.
     pub packet_frames: Option<u32>,
     /// Codec set-up data: `AudioSpecificConfig`; `OpusHead`; Vorbis identification and set-up (the comment header
     /// is the container's to write); FLAC `STREAMINFO` (34 bytes); none for MP3 and PCM.
