@@ -2,6 +2,7 @@
 //!
 //! Everything here may allocate and take its time; none of it runs on the air thread.
 
+pub mod analyze;
 pub mod container;
 pub mod decode;
 pub mod encode;

@@ -1,0 +1,233 @@
+//! What is to be known of a file before it airs: length, loudness, peaks, cue points and tags, in one decode.
+
+mod cues;
+mod loudness;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use airchain_core::{Frames, Stereo};
+use ebur128::{EbuR128, Mode};
+use serde::Serialize;
+
+use crate::decode::{self, Decoder, Progress, TrackInfo};
+use loudness::Blocks;
+
+/// What to measure, and where a programme begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Whether to keep the momentary and short-term series.
+    pub series: bool,
+    /// Level that counts as silence at either end, in LU relative to the loudest 400 ms of the file. It is taken
+    /// as no higher than -40 LUFS and no lower than -70 LUFS.
+    pub cue_lu: f64,
+    /// Level below which the ending has faded enough for the next item, in LU relative to the integrated loudness.
+    pub start_next_lu: f64,
+    /// The longest ending that the next item may start over, in seconds before cue out.
+    pub start_next_at_most_s: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { series: false, cue_lu: -45.0, start_next_lu: -12.0, start_next_at_most_s: 15.0 }
+    }
+}
+
+/// What is known of a file. What cannot be known (the loudness of silence, the tags of a file without) is `None`.
+/// Times are seconds after gapless trimming; levels are rounded to thousandths.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Analysis {
+    /// The file, as it was asked for.
+    pub path: String,
+    /// Codec.
+    pub codec: Option<String>,
+    /// Container.
+    pub container: Option<String>,
+    /// Length in seconds.
+    pub duration_s: Option<f64>,
+    /// Decoded frames after gapless trimming, at the file's own rate.
+    pub frames: Option<Frames>,
+    /// The file's own rate in Hz.
+    pub sample_rate_hz: Option<u32>,
+    /// Channels in the file. Files of more than two are measured as the stereo they air as.
+    pub channels: Option<u16>,
+    /// Integrated loudness (ITU-R BS.1770-5, gated), in LUFS. Mono counts as one channel.
+    pub integrated_lufs: Option<f64>,
+    /// Loudness range (EBU Tech 3342), in LU.
+    pub loudness_range_lu: Option<f64>,
+    /// Greatest true peak of any channel (BS.1770-5 annex 2), in dBTP.
+    pub true_peak_dbtp: Option<f64>,
+    /// Greatest sample of any channel, in dBFS.
+    pub sample_peak_dbfs: Option<f64>,
+    /// Greatest momentary loudness (EBU Tech 3341, 400 ms), in LUFS; `None` under 400 ms.
+    pub max_momentary_lufs: Option<f64>,
+    /// Greatest short-term loudness (EBU Tech 3341, 3 s), in LUFS; `None` under 3 s.
+    pub max_short_term_lufs: Option<f64>,
+    /// Where sound begins: the start of the first 10 ms above [`Options::cue_lu`].
+    pub cue_in_s: Option<f64>,
+    /// Where sound ends: the end of the last 10 ms above [`Options::cue_lu`].
+    pub cue_out_s: Option<f64>,
+    /// Where the next item may start: the ending stays below [`Options::start_next_lu`] from here on.
+    pub start_next_s: Option<f64>,
+    /// Replay gain by the file's own tags, in dB relative to -18 LUFS.
+    pub replaygain_db: Option<f64>,
+    /// Title, by the file's tags.
+    pub title: Option<String>,
+    /// Artist, by the file's tags.
+    pub artist: Option<String>,
+    /// Album, by the file's tags.
+    pub album: Option<String>,
+    /// Why the file could not be read, or not to its end; what was measured before is there all the same.
+    pub error: Option<String>,
+    /// Momentary loudness every 10 ms: end of the window in seconds, LUFS (`None` for silence).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentary: Option<Vec<(f64, Option<f64>)>>,
+    /// Short-term loudness every 10 ms, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_term: Option<Vec<(f64, Option<f64>)>>,
+}
+
+/// Decodes a file once and measures it. Never fails as a whole: see [`Analysis::error`].
+pub fn analyze(path: &Path, options: &Options) -> Analysis {
+    analyze_with(path, options, &mut |_, _| ())
+}
+
+/// Like [`analyze`]; tells `progress` now and then how many frames are done, of how many where that is known.
+pub fn analyze_with(
+    path: &Path,
+    options: &Options,
+    progress: &mut dyn FnMut(Frames, Option<Frames>),
+) -> Analysis {
+    let mut analysis = Analysis { path: path.display().to_string(), ..Analysis::default() };
+    // A decoder that panics over one file must not end the analysis of all the others.
+    let measured = catch_unwind(AssertUnwindSafe(|| measure(path, options, progress, &mut analysis)));
+    analysis.error = match measured {
+        Ok(outcome) => outcome.err(),
+        Err(_) => Some(format!("{}: the decoder failed on it; convert the file", path.display())),
+    };
+    analysis
+}
+
+fn measure(
+    path: &Path,
+    options: &Options,
+    progress: &mut dyn FnMut(Frames, Option<Frames>),
+    analysis: &mut Analysis,
+) -> Result<(), String> {
+    let mut decoder = decode::open(path).map_err(|error| error.to_string())?;
+    analysis.describe(decoder.info());
+    let (rate, mono) = (decoder.info().sample_rate_hz, decoder.info().channels == 1);
+    let mut meters = Meters::new(rate, mono)
+        .ok_or_else(|| format!("{}: impossible sample rate {rate}", path.display()))?;
+    let end = run(decoder.as_mut(), &mut meters, progress);
+    analysis.duration_s = Some(meters.frames as f64 / f64::from(rate));
+    analysis.frames = Some(meters.frames);
+    meters.report(options, analysis);
+    end
+}
+
+/// Decodes to the end, or as far as it goes.
+fn run(
+    decoder: &mut dyn Decoder,
+    meters: &mut Meters,
+    progress: &mut dyn FnMut(Frames, Option<Frames>),
+) -> Result<(), String> {
+    let total = decoder.info().frames;
+    let mut frames = Vec::new();
+    loop {
+        frames.clear();
+        let outcome = decoder.decode(&mut frames);
+        meters.add(&mut frames).map_err(|error| error.to_string())?;
+        progress(meters.frames, total);
+        match outcome {
+            Ok(Progress::More) => {}
+            Ok(Progress::End) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Everything that listens to the decoded frames.
+struct Meters {
+    frames: Frames,
+    mono: bool,
+    left: Vec<f32>,
+    ebur128: EbuR128,
+    blocks: Blocks,
+}
+
+impl Meters {
+    fn new(rate: u32, mono: bool) -> Option<Self> {
+        let mode = Mode::I | Mode::LRA | Mode::SAMPLE_PEAK | Mode::TRUE_PEAK;
+        let channels = if mono { 1 } else { 2 };
+        let ebur128 = EbuR128::new(channels, rate, mode).ok()?;
+        Some(Self { frames: 0, mono, left: Vec::new(), ebur128, blocks: Blocks::new(rate, mono)? })
+    }
+
+    fn add(&mut self, frames: &mut [Stereo]) -> Result<(), ebur128::Error> {
+        // One sample that is not a number would be the end of every measurement after it.
+        for sample in frames.as_flattened_mut() {
+            *sample = if sample.is_finite() { *sample } else { 0.0 };
+        }
+        self.frames += frames.len() as Frames;
+        self.blocks.add(frames);
+        if self.mono {
+            self.left.clear();
+            self.left.extend(frames.iter().map(|[left, _]| *left));
+            self.ebur128.add_frames_f32(&self.left)
+        } else {
+            self.ebur128.add_frames_f32(frames.as_flattened())
+        }
+    }
+
+    fn report(mut self, options: &Options, analysis: &mut Analysis) {
+        self.blocks.finish();
+        let meter = &self.ebur128;
+        let channels = 0..meter.channels();
+        let peak = |of: &dyn Fn(u32) -> Result<f64, ebur128::Error>| {
+            level(20.0 * channels.clone().filter_map(|c| of(c).ok()).fold(0.0, f64::max).log10())
+        };
+        analysis.true_peak_dbtp = peak(&|channel| meter.true_peak(channel));
+        analysis.sample_peak_dbfs = peak(&|channel| meter.sample_peak(channel));
+        analysis.integrated_lufs = meter.loudness_global().ok().and_then(level);
+        // The range of a programme that has no loudness is not zero: there is none.
+        let range = meter.loudness_range().ok().and_then(level);
+        analysis.loudness_range_lu = range.filter(|_| analysis.integrated_lufs.is_some());
+        let momentary = self.blocks.series(loudness::MOMENTARY);
+        let short_term = self.blocks.series(loudness::SHORT_TERM);
+        analysis.max_momentary_lufs = maximum(&momentary);
+        analysis.max_short_term_lufs = maximum(&short_term);
+        let cues = cues::find(&self.blocks, options, analysis.max_momentary_lufs, analysis.integrated_lufs);
+        if let Some(cues) = cues {
+            analysis.cue_in_s = Some(cues.cue_in_s);
+            analysis.cue_out_s = Some(cues.cue_out_s);
+            analysis.start_next_s = Some(cues.start_next_s);
+        }
+        if options.series {
+            analysis.momentary = Some(momentary);
+            analysis.short_term = Some(short_term);
+        }
+    }
+}
+
+impl Analysis {
+    fn describe(&mut self, info: &TrackInfo) {
+        self.codec = Some(info.codec.clone());
+        self.container = Some(info.container.clone());
+        self.sample_rate_hz = Some(info.sample_rate_hz);
+        self.channels = Some(info.channels);
+        self.replaygain_db = info.replaygain_db.filter(|gain| gain.is_finite());
+        self.title = info.metadata.title.clone();
+        self.artist = info.metadata.artist.clone();
+        self.album = info.metadata.album.clone();
+    }
+}
+
+/// A level to thousandths, where there is one.
+fn level(value: f64) -> Option<f64> {
+    value.is_finite().then(|| (value * 1000.0).round() / 1000.0)
+}
+
+fn maximum(series: &[(f64, Option<f64>)]) -> Option<f64> {
+    series.iter().filter_map(|(_, lufs)| *lufs).reduce(f64::max)
+}
