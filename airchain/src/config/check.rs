@@ -41,13 +41,7 @@ struct Word {
 
 impl<'a> Checker<'a> {
     pub(crate) fn new(environment: Environment<'a>, base: Option<&'a Path>) -> Self {
-        Self {
-            environment,
-            base,
-            problems: Vec::new(),
-            places: BTreeMap::new(),
-            has_gaps: false,
-        }
+        Self { environment, base, problems: Vec::new(), places: BTreeMap::new(), has_gaps: false }
     }
 
     fn error(
@@ -58,14 +52,7 @@ impl<'a> Checker<'a> {
         problem: impl Into<String>,
         accepted: impl Into<String>,
     ) {
-        self.report(
-            Severity::Error,
-            at,
-            field,
-            value,
-            problem.into(),
-            Some(accepted.into()),
-        );
+        self.report(Severity::Error, at, field, value, problem.into(), Some(accepted.into()));
     }
 
     pub(crate) fn report(
@@ -107,13 +94,7 @@ impl<'a> Checker<'a> {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],
             other => {
-                self.error(
-                    node.at,
-                    path,
-                    shown(other),
-                    "not a mapping",
-                    Kind::mapping_of(section),
-                );
+                self.error(node.at, path, shown(other), "not a mapping", Kind::mapping_of(section));
                 &[]
             }
         };
@@ -126,9 +107,7 @@ impl<'a> Checker<'a> {
         }
         for field in section.fields {
             let place = join(path, field.name);
-            let given = entries
-                .iter()
-                .find(|e| e.key == field.name && !matches!(e.node.value, Value::Null));
+            let given = entries.iter().find(|e| e.key == field.name && !matches!(e.node.value, Value::Null));
             let value = match given {
                 Some(entry) => {
                     if let Some(at) = entry.node.at {
@@ -139,13 +118,7 @@ impl<'a> Checker<'a> {
                 None => {
                     if matches!(field.default, Default::Required) {
                         let accepted = format!("{}: {}", field.name, field.kind.accepted());
-                        self.error(
-                            node.at,
-                            &place,
-                            None,
-                            format!("missing ({})", field.help),
-                            accepted,
-                        );
+                        self.error(node.at, &place, None, format!("missing ({})", field.help), accepted);
                     }
                     None
                 }
@@ -158,10 +131,7 @@ impl<'a> Checker<'a> {
     fn duplicates(&mut self, entries: &[Entry], path: &str) {
         for (index, entry) in entries.iter().enumerate() {
             if let Some(first) = entries.iter().take(index).find(|first| first.key == entry.key) {
-                let before = first
-                    .at
-                    .map(|at| format!(" (first on line {})", at.line))
-                    .unwrap_or_default();
+                let before = first.at.map(|at| format!(" (first on line {})", at.line)).unwrap_or_default();
                 self.error(
                     entry.at,
                     &join(path, &entry.key),
@@ -184,13 +154,7 @@ impl<'a> Checker<'a> {
             Some(near) => format!("{near}, if that was meant"),
             None => schema::any_of(known),
         };
-        self.error(
-            entry.at,
-            &join(path, &entry.key),
-            None,
-            format!("unknown {what}"),
-            accepted,
-        );
+        self.error(entry.at, &join(path, &entry.key), None, format!("unknown {what}"), accepted);
     }
 
     /// A value; `None` where a problem was reported instead.
@@ -251,10 +215,7 @@ impl<'a> Checker<'a> {
         let (name, at) = self.type_of(entries, node, path, &schema::any_of(names.clone()))?;
         let Some(section) = variants.iter().find(|v| same_word(v.name, &name)) else {
             let accepted = match schema::nearest(&name, names.clone()) {
-                Some(near) => format!(
-                    "{near}, if that was meant, or another of {}",
-                    schema::any_of(names)
-                ),
+                Some(near) => format!("{near}, if that was meant, or another of {}", schema::any_of(names)),
                 None => schema::any_of(names),
             };
             self.error(at, &join(path, "type"), Some(name), "not a known type", accepted);
@@ -284,40 +245,19 @@ impl<'a> Checker<'a> {
             self.error(entry.node.at, &place, None, "not a word", accepted);
             return None;
         };
-        Some((
-            self.expand(scalar, entry.node.at, &place, false)?.text,
-            entry.node.at,
-        ))
+        Some((self.expand(scalar, entry.node.at, &place, false)?.text, entry.node.at))
     }
 
     fn dsp_node(&mut self, entries: &[Entry], node: &Node, path: &str) -> Option<Json> {
         self.duplicates(entries, path);
-        for entry in entries
-            .iter()
-            .filter(|e| !["type", "config"].contains(&e.key.as_str()))
-        {
-            self.unknown(
-                entry,
-                path,
-                "field (parameters go below config)",
-                ["type", "config"].into_iter(),
-            );
+        for entry in entries.iter().filter(|e| !["type", "config"].contains(&e.key.as_str())) {
+            self.unknown(entry, path, "field (parameters go below config)", ["type", "config"].into_iter());
         }
-        let (name, at) = self.type_of(
-            entries,
-            node,
-            path,
-            &schema::any_of(dsp::NODES.iter().map(|e| e.info.name)),
-        )?;
+        let (name, at) =
+            self.type_of(entries, node, path, &schema::any_of(dsp::NODES.iter().map(|e| e.info.name)))?;
         let config: &[Entry] = match entries.iter().find(|e| e.key == "config").map(|e| &e.node) {
-            None
-            | Some(Node {
-                value: Value::Null, ..
-            }) => &[],
-            Some(Node {
-                value: Value::Map(entries),
-                ..
-            }) => entries,
+            None | Some(Node { value: Value::Null, .. }) => &[],
+            Some(Node { value: Value::Map(entries), .. }) => entries,
             Some(other) => {
                 let accepted = "a mapping of parameters";
                 self.error(
@@ -342,30 +282,17 @@ impl<'a> Checker<'a> {
         for given in config {
             let place = join(&place, &given.key);
             if given.key == "enabled" && nodes::param(info.params, "enabled").is_none() {
-                enabled = self
-                    .value(&Kind::Switch, &given.node, &place)
-                    .and_then(|v| v.as_bool())
-                    .unwrap_or(true);
+                enabled =
+                    self.value(&Kind::Switch, &given.node, &place).and_then(|v| v.as_bool()).unwrap_or(true);
                 continue;
             }
             let Some(param) = nodes::param(info.params, &given.key) else {
                 let known = info.params.iter().map(|p| p.name);
-                self.unknown(
-                    given,
-                    &join(path, "config"),
-                    &format!("parameter of {}", info.name),
-                    known,
-                );
+                self.unknown(given, &join(path, "config"), &format!("parameter of {}", info.name), known);
                 continue;
             };
             if settings.contains_key(param.name) {
-                self.error(
-                    given.at,
-                    &place,
-                    None,
-                    format!("{} is given already", param.name),
-                    "it once",
-                );
+                self.error(given.at, &place, None, format!("{} is given already", param.name), "it once");
             }
             if let Some(value) = self.parameter(param, &given.node, &place) {
                 settings.insert(param.name.to_owned(), value);
@@ -393,13 +320,7 @@ impl<'a> Checker<'a> {
 
     fn parameter(&mut self, param: &ParamInfo, node: &Node, path: &str) -> Option<Json> {
         let Value::Scalar(scalar) = &node.value else {
-            self.error(
-                node.at,
-                path,
-                shown(&node.value),
-                wrong(&node.value),
-                nodes::accepted(param),
-            );
+            self.error(node.at, path, shown(&node.value), wrong(&node.value), nodes::accepted(param));
             return None;
         };
         let word = self.expand(scalar, node.at, path, false)?;
@@ -409,13 +330,7 @@ impl<'a> Checker<'a> {
             ParamKind::Choice(words) => choice(&word, words),
         };
         if let Err(problem) = &value {
-            self.error(
-                node.at,
-                path,
-                Some(word.shown),
-                problem.clone(),
-                nodes::accepted(param),
-            );
+            self.error(node.at, path, Some(word.shown), problem.clone(), nodes::accepted(param));
         }
         value.ok()
     }
@@ -463,11 +378,7 @@ impl<'a> Checker<'a> {
             (rest, expanded) = (after, true);
         }
         text.push_str(rest);
-        Some(Word {
-            text,
-            plain: scalar.plain || expanded,
-            shown: scalar.text.clone(),
-        })
+        Some(Word { text, plain: scalar.plain || expanded, shown: scalar.text.clone() })
     }
 
     /// A scalar of one of the simple kinds, or what is wrong with it.
@@ -483,10 +394,7 @@ impl<'a> Checker<'a> {
             Kind::Id => {
                 let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
                 checked(!text.is_empty() && text.len() <= 64, "empty or too long")?;
-                checked(
-                    text.chars().all(allowed) && !text.starts_with('.'),
-                    "not a plain name",
-                )?;
+                checked(text.chars().all(allowed) && !text.starts_with('.'), "not a plain name")?;
             }
             Kind::Path | Kind::Source => {
                 checked(!text.is_empty(), "empty")?;
@@ -499,10 +407,7 @@ impl<'a> Checker<'a> {
             Kind::Url(schemes) => {
                 let url = url::Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
                 checked(schemes.contains(&url.scheme()), "a URL of another scheme")?;
-                checked(
-                    url.host_str().is_some_and(|host| !host.is_empty()),
-                    "a URL without a host",
-                )?;
+                checked(url.host_str().is_some_and(|host| !host.is_empty()), "a URL without a host")?;
             }
             Kind::Address => {
                 let port = text.rsplit_once(':').and_then(|(host, port)| {
@@ -518,10 +423,8 @@ impl<'a> Checker<'a> {
                 checked(plain && text.chars().all(allowed), "not a plain path")?;
             }
             Kind::Timezone => {
-                let named = !text.is_empty()
-                    && text
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+                let named =
+                    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
                 checked(named, "not the name of a time zone")?;
                 checked(known_zone(text), "not a known time zone")?;
             }
@@ -559,13 +462,9 @@ pub(crate) fn default_of(field: &Field) -> Json {
     };
     match &field.kind {
         Kind::List(..) => Json::Array(Vec::new()),
-        Kind::Section(section) => Json::Object(
-            section
-                .fields
-                .iter()
-                .map(|f| (f.name.to_owned(), default_of(f)))
-                .collect(),
-        ),
+        Kind::Section(section) => {
+            Json::Object(section.fields.iter().map(|f| (f.name.to_owned(), default_of(f))).collect())
+        }
         Kind::Integer { min, .. } => whole(word).unwrap_or(*min).into(),
         Kind::Number { min, .. } => word.parse().unwrap_or(*min).into(),
         Kind::Switch => (word == "true").into(),
@@ -586,23 +485,13 @@ fn whole(text: &str) -> Option<i64> {
 
 fn number(word: &Word, min: f64, max: f64) -> Result<Json, String> {
     checked(word.plain, "text where a number belongs (leave out the quotes)")?;
-    let number = word
-        .text
-        .parse::<f64>()
-        .ok()
-        .filter(|n| n.is_finite())
-        .ok_or("not a number")?;
+    let number = word.text.parse::<f64>().ok().filter(|n| n.is_finite()).ok_or("not a number")?;
     checked((min..=max).contains(&number), "out of range")?;
-    Number::from_f64(number)
-        .map(Json::Number)
-        .ok_or_else(|| "not a number".to_owned())
+    Number::from_f64(number).map(Json::Number).ok_or_else(|| "not a number".to_owned())
 }
 
 fn switch(word: &Word) -> Result<Json, String> {
-    checked(
-        word.plain,
-        "text where true or false belongs (leave out the quotes)",
-    )?;
+    checked(word.plain, "text where true or false belongs (leave out the quotes)")?;
     match word.text.to_lowercase().as_str() {
         "true" | "yes" | "on" => Ok(true.into()),
         "false" | "no" | "off" => Ok(false.into()),
@@ -637,11 +526,7 @@ fn escape(byte: u8) -> String {
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// What is shown of a value that is no scalar where one belongs, or the other way round.

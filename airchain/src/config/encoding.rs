@@ -88,12 +88,9 @@ struct Ability {
     quality: (i8, i8),
 }
 
-const MPEG_RATES: &[u32] = &[
-    8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
-];
-const AAC_RATES: &[u32] = &[
-    8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000,
-];
+const MPEG_RATES: &[u32] = &[8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+const AAC_RATES: &[u32] =
+    &[8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000];
 const SBR_RATES: &[u32] = &[16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 const PCM_RATES: &[u32] = &[
     8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000, 176_400,
@@ -117,10 +114,7 @@ const ABILITIES: &[Ability] = &[
 impl AudioFormat {
     fn ability(self) -> &'static Ability {
         // The table has a row for every variant (tested); the first row stands in for the impossible.
-        ABILITIES
-            .iter()
-            .find(|a| a.format == self)
-            .unwrap_or(&ABILITIES[0])
+        ABILITIES.iter().find(|a| a.format == self).unwrap_or(&ABILITIES[0])
     }
 
     /// Its name in station files and on the command line.
@@ -146,94 +140,55 @@ impl AudioFormat {
 impl Encoding {
     /// `format` with everything else as usual.
     pub fn new(format: AudioFormat) -> Self {
-        Self {
-            format,
-            bitrate_kbps: None,
-            mode: None,
-            quality: None,
-            channels: 2,
-            sample_rate: None,
-        }
+        Self { format, bitrate_kbps: None, mode: None, quality: None, channels: 2, sample_rate: None }
     }
 
     /// The exact format for a station that runs at `station_rate_hz`. Outputs with equal formats share an encoder.
     pub fn resolve(&self, station_rate_hz: u32) -> Result<Format, InvalidEncoding> {
         let ability = self.format.ability();
         let invalid = |field, value: String, problem: String, accepted: String| {
-            Err(InvalidEncoding {
-                field,
-                value,
-                problem,
-                accepted,
-            })
+            Err(InvalidEncoding { field, value, problem, accepted })
         };
         let name = ability.name;
         if let Some(feature) = self.format.missing_feature() {
             let problem = format!("this build has no {name} encoder (cargo feature `{feature}`)");
             return invalid("format", name.into(), problem, "another format".into());
         }
-        let sample_rate_hz = self
-            .sample_rate
-            .unwrap_or_else(|| nearest_rate(ability.rates, station_rate_hz));
+        let sample_rate_hz = self.sample_rate.unwrap_or_else(|| nearest_rate(ability.rates, station_rate_hz));
         if !ability.rates.contains(&sample_rate_hz) {
             let problem = format!("{name} has no such rate");
             let accepted = format!("{} Hz", any_of(ability.rates.iter()));
             return invalid("sample_rate", sample_rate_hz.to_string(), problem, accepted);
         }
         if self.format == AudioFormat::HeAacV2 && self.channels != 2 {
-            return invalid(
-                "channels",
-                self.channels.to_string(),
-                "he-aac-v2 is stereo".into(),
-                "2".into(),
-            );
+            return invalid("channels", self.channels.to_string(), "he-aac-v2 is stereo".into(), "2".into());
         }
         let bitrate = self.bitrate(ability, sample_rate_hz)?;
-        Ok(Format {
-            codec: ability.codec,
-            bitrate,
-            sample_rate_hz,
-            channels: self.channels,
-        })
+        Ok(Format { codec: ability.codec, bitrate, sample_rate_hz, channels: self.channels })
     }
 
     fn bitrate(&self, ability: &Ability, rate_hz: u32) -> Result<Bitrate, InvalidEncoding> {
         let name = ability.name;
         let invalid = |field, value: String, problem: String, accepted: String| {
-            Err(InvalidEncoding {
-                field,
-                value,
-                problem,
-                accepted,
-            })
+            Err(InvalidEncoding { field, value, problem, accepted })
         };
         let Some(usual) = ability.modes.first() else {
             let nothing = || "nothing here".to_owned();
             return match (self.bitrate_kbps, self.quality) {
-                (Some(kbps), _) => invalid(
-                    "bitrate_kbps",
-                    kbps.to_string(),
-                    format!("{name} is lossless"),
-                    nothing(),
-                ),
-                (_, Some(quality)) => invalid(
-                    "quality",
-                    quality.to_string(),
-                    format!("{name} is lossless"),
-                    nothing(),
-                ),
+                (Some(kbps), _) => {
+                    invalid("bitrate_kbps", kbps.to_string(), format!("{name} is lossless"), nothing())
+                }
+                (_, Some(quality)) => {
+                    invalid("quality", quality.to_string(), format!("{name} is lossless"), nothing())
+                }
                 _ => Ok(Bitrate::Lossless),
             };
         };
-        let mode = self
-            .mode
-            .unwrap_or(if self.quality.is_some() { Vbr } else { *usual });
+        let mode = self.mode.unwrap_or(if self.quality.is_some() { Vbr } else { *usual });
         if !ability.modes.contains(&mode) {
             let field = if self.mode.is_some() { "mode" } else { "quality" };
-            let accepted = format!(
-                "mode {}",
-                any_of(ability.modes.iter().map(|m| format!("{m:?}").to_lowercase()))
-            );
+            let accepted =
+                format!("mode {}", any_of(ability.modes.iter().map(|m| format!("{m:?}").to_lowercase())));
             return invalid(
                 field,
                 format!("{mode:?}").to_lowercase(),
@@ -246,31 +201,18 @@ impl Encoding {
             let (low, high) = ability.quality;
             if !(low..=high).contains(&quality) {
                 let accepted = format!("a whole number, {low} to {high}");
-                return invalid(
-                    "quality",
-                    quality.to_string(),
-                    format!("outside {name}'s scale"),
-                    accepted,
-                );
+                return invalid("quality", quality.to_string(), format!("outside {name}'s scale"), accepted);
             }
             return Ok(Bitrate::Vbr(quality));
         }
         let allowed = Allowed::of(self.format, mode, rate_hz, self.channels);
-        let kbps = self
-            .bitrate_kbps
-            .unwrap_or_else(|| allowed.nearest(ability.usual_kbps));
+        let kbps = self.bitrate_kbps.unwrap_or_else(|| allowed.nearest(ability.usual_kbps));
         if !allowed.contains(kbps) {
-            let problem = format!(
-                "{name} at {rate_hz} Hz with {} has no such bit rate",
-                channels(self.channels)
-            );
+            let problem =
+                format!("{name} at {rate_hz} Hz with {} has no such bit rate", channels(self.channels));
             return invalid("bitrate_kbps", kbps.to_string(), problem, allowed.words());
         }
-        Ok(if mode == Abr {
-            Bitrate::Abr(kbps)
-        } else {
-            Bitrate::Cbr(kbps)
-        })
+        Ok(if mode == Abr { Bitrate::Abr(kbps) } else { Bitrate::Cbr(kbps) })
     }
 }
 
@@ -291,12 +233,7 @@ impl FromStr for Encoding {
         };
         let wanted = name.to_lowercase().replace('_', "-");
         let ability = ABILITIES.iter().find(|a| a.name == wanted).ok_or_else(|| {
-            bad(
-                "format",
-                name,
-                "not a known format",
-                any_of(ABILITIES.iter().map(|a| a.name)),
-            )
+            bad("format", name, "not a known format", any_of(ABILITIES.iter().map(|a| a.name)))
         })?;
         let mut encoding = Self::new(ability.format);
         if let Some(rate) = rate {
@@ -325,12 +262,7 @@ fn channels(count: u8) -> &'static str {
 
 /// The smallest rate that loses nothing of the station's, else the greatest there is.
 fn nearest_rate(rates: &[u32], station_rate_hz: u32) -> u32 {
-    rates
-        .iter()
-        .copied()
-        .find(|rate| *rate >= station_rate_hz)
-        .or(rates.last().copied())
-        .unwrap_or(48_000)
+    rates.iter().copied().find(|rate| *rate >= station_rate_hz).or(rates.last().copied()).unwrap_or(48_000)
 }
 
 /// Bit rates that a format has.
@@ -379,11 +311,7 @@ impl Allowed {
     fn nearest(&self, kbps: u32) -> u32 {
         match self {
             Self::Range(low, high) => kbps.clamp(*low, *high),
-            Self::List(list) => list
-                .iter()
-                .copied()
-                .min_by_key(|rate| rate.abs_diff(kbps))
-                .unwrap_or(kbps),
+            Self::List(list) => list.iter().copied().min_by_key(|rate| rate.abs_diff(kbps)).unwrap_or(kbps),
         }
     }
 
@@ -413,10 +341,7 @@ mod tests {
         for ability in ABILITIES {
             for rate in PCM_RATES {
                 for channels in [1, 2] {
-                    let encoding = Encoding {
-                        channels,
-                        ..Encoding::new(ability.format)
-                    };
+                    let encoding = Encoding { channels, ..Encoding::new(ability.format) };
                     let resolved = encoding.resolve(*rate);
                     let built = ability.format.missing_feature().is_none();
                     let possible = ability.format != AudioFormat::HeAacV2 || channels == 2;
@@ -435,32 +360,16 @@ mod tests {
     #[cfg(feature = "mp3")]
     fn short_forms_and_refusals() {
         let format = |text: &str| text.parse::<Encoding>().and_then(|e| e.resolve(48_000));
-        let mp3 = Format {
-            codec: Codec::Mp3,
-            bitrate: Bitrate::Cbr(128),
-            sample_rate_hz: 48_000,
-            channels: 2,
-        };
+        let mp3 =
+            Format { codec: Codec::Mp3, bitrate: Bitrate::Cbr(128), sample_rate_hz: 48_000, channels: 2 };
         assert_eq!(format("mp3:128k"), Ok(mp3));
-        assert_eq!(
-            format("MP3:v2"),
-            Ok(Format {
-                bitrate: Bitrate::Vbr(2),
-                ..mp3
-            })
-        );
+        assert_eq!(format("MP3:v2"), Ok(Format { bitrate: Bitrate::Vbr(2), ..mp3 }));
         assert_eq!(format("mp3:130k").map_err(|e| e.field), Err("bitrate_kbps"));
         assert_eq!(format("mp3:loud").map_err(|e| e.field), Err("bitrate"));
         assert_eq!(format("mp4").map_err(|e| e.field), Err("format"));
         assert_eq!(format("flac:900k").map_err(|e| e.field), Err("bitrate_kbps"));
         assert_eq!(format("opus:v4").map_err(|e| e.field), Err("mode"));
-        let opus = Encoding {
-            sample_rate: Some(44_100),
-            ..Encoding::new(AudioFormat::Opus)
-        };
-        assert_eq!(
-            opus.resolve(44_100).map_err(|e| e.accepted),
-            Err("48000 Hz".into())
-        );
+        let opus = Encoding { sample_rate: Some(44_100), ..Encoding::new(AudioFormat::Opus) };
+        assert_eq!(opus.resolve(44_100).map_err(|e| e.accepted), Err("48000 Hz".into()));
     }
 }

@@ -119,15 +119,9 @@ fn scalar(kind: &Kind, value: &Value) -> String {
 /// Text as YAML: bare where that is safe, else as a JSON string, which YAML reads too.
 fn quoted(text: &str) -> String {
     let bare = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
         && !["true", "false", "yes", "no", "on", "off", "null"].contains(&text.to_lowercase().as_str());
-    if bare {
-        text.to_owned()
-    } else {
-        Value::from(text).to_string().replace("${", "$${")
-    }
+    if bare { text.to_owned() } else { Value::from(text).to_string().replace("${", "$${") }
 }
 
 /// The reference of the station file, as Markdown.
@@ -154,11 +148,7 @@ pub fn reference() -> String {
                 format!(" (also `{}`)", param.aliases.join("`, `"))
             };
             let (accepts, default) = (nodes::accepted(param), nodes::default_of(param));
-            let _ = writeln!(
-                out,
-                "| `{}`{also} | {accepts} | {default} | {} |",
-                param.name, param.help
-            );
+            let _ = writeln!(out, "| `{}`{also} | {accepts} | {default} | {} |", param.name, param.help);
         }
     }
     out
@@ -188,11 +178,7 @@ fn describe(out: &mut String, section: &Section) {
             Kind::List(Kind::DspNode, _) => "a list of nodes, see below".to_owned(),
             kind => kind.accepted(),
         };
-        let _ = writeln!(
-            out,
-            "| `{}` | {accepts} | {default} | {} |",
-            field.name, field.help
-        );
+        let _ = writeln!(out, "| `{}` | {accepts} | {default} | {} |", field.name, field.help);
     }
     for field in section.fields {
         match &field.kind {

@@ -51,10 +51,7 @@ impl<T> Report<T> {
                 }
                 Ok(config)
             }
-            None => Err(ConfigErrors {
-                name: self.name,
-                problems: self.problems,
-            }),
+            None => Err(ConfigErrors { name: self.name, problems: self.problems }),
         }
     }
 }
@@ -67,29 +64,14 @@ pub fn load(path: &Path) -> Result<StationConfig, ConfigErrors> {
 /// Reads a station file for its problems, warnings included.
 pub fn check(path: &Path) -> Report<StationConfig> {
     match read(path) {
-        Ok(text) => Source {
-            text: &text,
-            name: path.display().to_string(),
-            base: path.parent(),
-        }
-        .station(),
-        Err(errors) => Report {
-            name: errors.name,
-            config: None,
-            problems: errors.problems,
-        },
+        Ok(text) => Source { text: &text, name: path.display().to_string(), base: path.parent() }.station(),
+        Err(errors) => Report { name: errors.name, config: None, problems: errors.problems },
     }
 }
 
 /// Reads the text of a station file; `name` stands for it in messages. Relative paths stay as they are.
 pub fn parse(text: &str, name: &str) -> Result<StationConfig, ConfigErrors> {
-    Source {
-        text,
-        name: name.to_owned(),
-        base: None,
-    }
-    .station()
-    .into_result()
+    Source { text, name: name.to_owned(), base: None }.station().into_result()
 }
 
 /// Reads a station from a value of the same shape, a Python dict say.
@@ -106,10 +88,7 @@ pub fn load_chain(path: &Path) -> Result<Vec<NodeConfig>, ConfigErrors> {
 pub fn parse_chain(text: &str, name: &str) -> Result<Vec<NodeConfig>, ConfigErrors> {
     match tree::parse(text) {
         Ok(tree) => chain(tree, name.to_owned()).into_result(),
-        Err(error) => Err(ConfigErrors {
-            name: name.to_owned(),
-            problems: vec![not_yaml(error)],
-        }),
+        Err(error) => Err(ConfigErrors { name: name.to_owned(), problems: vec![not_yaml(error)] }),
     }
 }
 
@@ -128,11 +107,7 @@ impl Source<'_> {
     fn station(self) -> Report<StationConfig> {
         match tree::parse(self.text) {
             Ok(tree) => station(tree, self.name, self.base),
-            Err(error) => Report {
-                name: self.name,
-                config: None,
-                problems: vec![not_yaml(error)],
-            },
+            Err(error) => Report { name: self.name, config: None, problems: vec![not_yaml(error)] },
         }
     }
 }
@@ -144,7 +119,8 @@ fn station(tree: Node, name: String, base: Option<&Path>) -> Report<StationConfi
     fill_in_names(&mut value);
     let config = finish::<StationConfig>(&mut checker, value);
     if let Some(config) = config.as_ref().filter(|_| !checker.has_gaps) {
-        for finding in rules::findings(config) {
+        let absent = base.map(|_| rules::absent_files(config)).unwrap_or_default();
+        for finding in rules::findings(config).into_iter().chain(absent) {
             add(&mut checker, finding);
         }
     }
@@ -155,15 +131,8 @@ fn chain(tree: Node, name: String) -> Report<Vec<NodeConfig>> {
     // The list by itself is taken for the section that holds it.
     let tree = match tree.value {
         tree::Value::List(_) => {
-            let entry = tree::Entry {
-                key: "nodes".into(),
-                at: tree.at,
-                node: tree.clone(),
-            };
-            Node {
-                at: tree.at,
-                value: tree::Value::Map(vec![entry]),
-            }
+            let entry = tree::Entry { key: "nodes".into(), at: tree.at, node: tree.clone() };
+            Node { at: tree.at, value: tree::Value::Map(vec![entry]) }
         }
         _ => tree,
     };
@@ -189,11 +158,7 @@ fn report<T>(checker: Checker<'_>, config: Option<T>, name: String) -> Report<T>
     let mut problems = checker.problems;
     problems.sort_by_key(|problem| (problem.line, problem.column));
     let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
-    Report {
-        name,
-        config: config.filter(|_| !refused),
-        problems,
-    }
+    Report { name, config: config.filter(|_| !refused), problems }
 }
 
 /// Adds what the rules found, unless the field or one above it is known to be wrong already.
@@ -217,14 +182,7 @@ fn add(checker: &mut Checker<'_>, finding: rules::Finding) {
             None => break None,
         }
     };
-    checker.report(
-        finding.severity,
-        at,
-        &field,
-        finding.value,
-        finding.problem,
-        finding.accepted,
-    );
+    checker.report(finding.severity, at, &field, finding.value, finding.problem, finding.accepted);
 }
 
 /// A station without a name goes by its id, a mount without one by the station's.
@@ -243,14 +201,8 @@ fn fill_in_names(value: &mut Value) {
 }
 
 fn not_yaml(error: tree::TreeError) -> Problem {
-    let (line, column) = error
-        .at
-        .map_or((None, None), |at| (Some(at.line), Some(at.column)));
-    Problem {
-        line,
-        column,
-        ..Problem::of_file(error.problem, error.accepted)
-    }
+    let (line, column) = error.at.map_or((None, None), |at| (Some(at.line), Some(at.column)));
+    Problem { line, column, ..Problem::of_file(error.problem, error.accepted) }
 }
 
 fn read(path: &Path) -> Result<String, ConfigErrors> {
@@ -262,11 +214,6 @@ fn read(path: &Path) -> Result<String, ConfigErrors> {
     let limit = tree::MAX_BYTES as u64 + 1;
     std::fs::File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| {
-            unreadable(
-                format!("cannot be read: {error}"),
-                "a station file that can be read",
-            )
-        })?;
+        .map_err(|error| unreadable(format!("cannot be read: {error}"), "a station file that can be read"))?;
     String::from_utf8(bytes).map_err(|_| unreadable("not text".into(), "a YAML file in UTF-8"))
 }

@@ -31,8 +31,7 @@ impl NodeConfig {
     pub fn settings(&self) -> Vec<(ParamId, f32)> {
         let params = self.entry().map_or(&[][..], |entry| entry.info.params);
         let set = params.iter().enumerate();
-        set.filter_map(|(id, param)| Some((id, raw(param, self.config.get(param.name)?)?)))
-            .collect()
+        set.filter_map(|(id, param)| Some((id, raw(param, self.config.get(param.name)?)?))).collect()
     }
 }
 
@@ -61,28 +60,19 @@ pub(crate) const VOCABULARY: &[&str] = &[
 
 /// Names of all nodes: those of this build and those of others.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    dsp::NODES
-        .iter()
-        .map(|entry| entry.info.name)
-        .chain(VOCABULARY.iter().copied())
+    dsp::NODES.iter().map(|entry| entry.info.name).chain(VOCABULARY.iter().copied())
 }
 
 /// The parameter called `name`, by its own name or another spelling.
 pub(crate) fn param<'a>(params: &'a [ParamInfo], name: &str) -> Option<&'a ParamInfo> {
-    params
-        .iter()
-        .find(|param| param.name == name || param.aliases.contains(&name))
+    params.iter().find(|param| param.name == name || param.aliases.contains(&name))
 }
 
 /// What a parameter accepts, in words that follow "give".
 pub(crate) fn accepted(param: &ParamInfo) -> String {
     match param.kind {
         ParamKind::Number { unit, min, max } => {
-            let space = if unit.is_empty() || unit.starts_with(':') {
-                ""
-            } else {
-                " "
-            };
+            let space = if unit.is_empty() || unit.starts_with(':') { "" } else { " " };
             format!("a number, {min} to {max}{space}{unit}")
         }
         ParamKind::Switch => "true or false".into(),
@@ -107,10 +97,6 @@ pub(crate) fn default_of(param: &ParamInfo) -> String {
     match param.kind {
         ParamKind::Number { .. } => param.default.to_string(),
         ParamKind::Switch => (param.default != 0.0).to_string(),
-        ParamKind::Choice(words) => words
-            .get(param.default as usize)
-            .copied()
-            .unwrap_or_default()
-            .to_owned(),
+        ParamKind::Choice(words) => words.get(param.default as usize).copied().unwrap_or_default().to_owned(),
     }
 }

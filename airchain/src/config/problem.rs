@@ -85,12 +85,7 @@ impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(
-                f,
-                "{separator}{}:{}{problem}",
-                self.name,
-                if problem.line.is_some() { "" } else { " " }
-            )?;
+            write!(f, "{separator}{}:{}{problem}", self.name, if problem.line.is_some() { "" } else { " " })?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What fields must mean together, once each of them is right by itself.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::encoding::{AudioFormat, Encoding};
 use super::problem::Severity;
@@ -18,19 +19,11 @@ pub(crate) struct Finding {
 
 /// Everything that is wrong with a station whose fields are right one by one.
 pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
-    let mut rules = Rules {
-        findings: Vec::new(),
-        taken: HashMap::new(),
-    };
+    let mut rules = Rules { findings: Vec::new(), taken: HashMap::new() };
     let rate = config.station.sample_rate;
     for (m, mount) in config.mounts.iter().enumerate() {
         let place = format!("mounts[{m}]");
-        rules.unique(
-            &format!("{place}.id"),
-            &format!("mount {}", mount.id),
-            &mount.id,
-            "an id of its own",
-        );
+        rules.unique(&format!("{place}.id"), &format!("mount {}", mount.id), &mount.id, "an id of its own");
         for (o, output) in mount.outputs.iter().enumerate() {
             let place = format!("{place}.outputs[{o}]");
             if !output.is_built() {
@@ -46,17 +39,34 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
             rules.output(&place, output, rate);
         }
     }
-    if config
-        .mounts
-        .iter()
-        .all(|mount| mount.outputs.iter().all(|output| !output.is_built()))
-    {
-        rules.warn(
-            "mounts".into(),
-            "no output: nothing of the station can be heard".into(),
-        );
+    if config.mounts.iter().all(|mount| mount.outputs.iter().all(|output| !output.is_built())) {
+        rules.warn("mounts".into(), "no output: nothing of the station can be heard".into());
     }
     rules.findings
+}
+
+/// Files that a station names and that are not there now. Warnings: they may be there when it goes on air.
+pub(crate) fn absent_files(config: &StationConfig) -> Vec<Finding> {
+    let absent = |field: String, path: &Path, then: &str| {
+        let problem = format!("there is no such file now; {then}");
+        let value = Some(path.display().to_string());
+        (!path.exists()).then_some(Finding {
+            severity: Severity::Warning,
+            field,
+            value,
+            problem,
+            accepted: None,
+        })
+    };
+    let fallback = config.failover.fallback_audio_path.as_deref();
+    let fallback = fallback.and_then(|path| {
+        absent("failover.fallback_audio_path".into(), path, "until it is, a gentle tone stands in")
+    });
+    let playlist = config.automation.playlist.iter().enumerate().filter(|(_, entry)| !entry.contains("://"));
+    let playlist = playlist.filter_map(|(index, entry)| {
+        absent(format!("automation.playlist[{index}]"), Path::new(entry), "until it is, it is passed over")
+    });
+    fallback.into_iter().chain(playlist).collect()
 }
 
 struct Rules {
@@ -68,13 +78,7 @@ struct Rules {
 impl Rules {
     fn error(&mut self, field: String, value: Option<&str>, problem: String, accepted: &str) {
         let (value, accepted) = (value.map(mask_url), Some(accepted.to_owned()));
-        self.findings.push(Finding {
-            severity: Severity::Error,
-            field,
-            value,
-            problem,
-            accepted,
-        });
+        self.findings.push(Finding { severity: Severity::Error, field, value, problem, accepted });
     }
 
     fn warn(&mut self, field: String, problem: String) {
@@ -127,12 +131,7 @@ impl Rules {
             }
             OutputConfig::Wav(wav) => {
                 let path = wav.path.to_string_lossy();
-                self.unique(
-                    &format!("{place}.path"),
-                    &format!("wav {path}"),
-                    &path,
-                    "a file of its own",
-                );
+                self.unique(&format!("{place}.path"), &format!("wav {path}"), &path, "a file of its own");
             }
             OutputConfig::Dash(_) | OutputConfig::Srt(_) => {}
         }
@@ -152,30 +151,17 @@ impl Rules {
             let accepted = "icecast://source:PASSWORD@host:8000/mount";
             self.error(field.to_owned(), Some(text), "holds no password".into(), accepted);
         }
-        let server = format!(
-            "icecast {}:{} {}",
-            url.host_str().unwrap_or(""),
-            url.port().unwrap_or(8000),
-            url.path()
-        );
+        let server =
+            format!("icecast {}:{} {}", url.host_str().unwrap_or(""), url.port().unwrap_or(8000), url.path());
         self.unique(field, &server, text, "a mount of its own");
     }
 
     fn hls(&mut self, place: &str, hls: &HlsConfig, rate: u32) {
         let path = hls.path.to_string_lossy();
-        self.unique(
-            &format!("{place}.path"),
-            &format!("hls {path}"),
-            &path,
-            "a folder of its own",
-        );
+        self.unique(&format!("{place}.path"), &format!("hls {path}"), &path, "a folder of its own");
         if hls.container != HlsContainer::Ts {
             let problem = "this build writes MPEG-TS segments only".to_owned();
-            let value = if hls.container == HlsContainer::Fmp4 {
-                "fmp4"
-            } else {
-                "packed"
-            };
+            let value = if hls.container == HlsContainer::Fmp4 { "fmp4" } else { "packed" };
             self.error(format!("{place}.container"), Some(value), problem, "ts");
         }
         let renditions = hls.renditions.iter().enumerate();
@@ -185,18 +171,10 @@ impl Rules {
             if place.ends_with(']') && place.contains(".renditions[") {
                 self.encoding(&place, encoding, rate);
             }
-            if matches!(
-                encoding.format,
-                AudioFormat::Opus | AudioFormat::Flac | AudioFormat::Mp3
-            ) {
+            if matches!(encoding.format, AudioFormat::Opus | AudioFormat::Flac | AudioFormat::Mp3) {
                 let problem = "this build's MPEG-TS segments do not carry it".to_owned();
                 let accepted = "aac, he-aac or he-aac-v2";
-                self.error(
-                    format!("{place}.format"),
-                    Some(encoding.format.name()),
-                    problem,
-                    accepted,
-                );
+                self.error(format!("{place}.format"), Some(encoding.format.name()), problem, accepted);
             }
         }
         if hls.low_latency {

@@ -82,10 +82,9 @@ impl Kind {
             Self::Secret => "text".into(),
             Self::Path => "a path".into(),
             Self::Source => "a file, a folder, a playlist (m3u, pls) or a URL".into(),
-            Self::Url(schemes) => format!(
-                "a URL that begins with {}",
-                any_of(schemes.iter().map(|s| format!("{s}://")))
-            ),
+            Self::Url(schemes) => {
+                format!("a URL that begins with {}", any_of(schemes.iter().map(|s| format!("{s}://"))))
+            }
             Self::Address => "address:port, such as 0.0.0.0:8000".into(),
             Self::MountPath => "a path such as /live.mp3 (letters, digits, `.`, `_`, `-`, `/`)".into(),
             Self::Timezone => "an IANA time zone, such as Europe/Paris or UTC".into(),
@@ -103,10 +102,7 @@ impl Kind {
 
     /// What is accepted for a section.
     pub(crate) fn mapping_of(section: &Section) -> String {
-        format!(
-            "a mapping of {}",
-            all_of(section.fields.iter().map(|field| field.name))
-        )
+        format!("a mapping of {}", all_of(section.fields.iter().map(|field| field.name)))
     }
 }
 
@@ -140,10 +136,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         let distance = distance(&word, &known);
         (within || distance <= known.len().max(3) / 3).then_some(distance)
     };
-    known
-        .filter_map(|candidate| Some((near(&candidate)?, candidate)))
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, c)| c)
+    known.filter_map(|candidate| Some((near(&candidate)?, candidate))).min_by_key(|(d, _)| *d).map(|(_, c)| c)
 }
 
 /// Edit distance (Levenshtein).

@@ -49,10 +49,7 @@ mod tests {
         assert_eq!(mask_url("source:hackme@localhost"), "source:***@localhost");
         assert_eq!(mask_url("http://u:p@ss/w:rd@host/x"), "http://u:***@host/x");
         assert_eq!(mask_url("http://token@host/x"), "http://***@host/x");
-        assert_eq!(
-            mask_url("https://host/x?key=abc&plain"),
-            "https://host/x?key=***&***"
-        );
+        assert_eq!(mask_url("https://host/x?key=abc&plain"), "https://host/x?key=***&***");
         assert_eq!(mask_url("http://host/a?x=u:p@h"), "http://host/a?x=***");
         assert_eq!(mask_url("http://u:p?ss@host/x"), "http://u:***?***");
         assert_eq!(mask_url("no url at all"), "no url at all");

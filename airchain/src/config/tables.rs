@@ -5,12 +5,7 @@ use super::schema::Kind::*;
 use super::schema::{Default, Field, Kind, Section};
 
 const fn field(name: &'static str, kind: Kind, default: Default, help: &'static str) -> Field {
-    Field {
-        name,
-        kind,
-        default,
-        help,
-    }
+    Field { name, kind, default, help }
 }
 
 const NEEDED: Default = Default::Required;
@@ -29,30 +24,15 @@ pub(crate) const STATION_FILE: Section = Section {
     fields: &[
         field("station", Section(&STATION), NEEDED, "who it is"),
         field("mounts", List(&Section(&MOUNT), 0), is(""), "groups of outputs"),
-        field(
-            "dsp_graph",
-            Section(&DSP_GRAPH),
-            is(""),
-            "what is done to the sound",
-        ),
-        field(
-            "failover",
-            Section(&FAILOVER),
-            is(""),
-            "what happens when a source fails",
-        ),
+        field("dsp_graph", Section(&DSP_GRAPH), is(""), "what is done to the sound"),
+        field("failover", Section(&FAILOVER), is(""), "what happens when a source fails"),
         field(
             "priorities",
             Section(&PRIORITIES),
             is(""),
             "the ladder: the lowest number with audio is on air",
         ),
-        field(
-            "automation",
-            Section(&AUTOMATION),
-            is(""),
-            "what plays when nobody says otherwise",
-        ),
+        field("automation", Section(&AUTOMATION), is(""), "what plays when nobody says otherwise"),
     ],
 };
 
@@ -62,32 +42,14 @@ const STATION: Section = Section {
     fields: &[
         field("id", Id, NEEDED, "short name in logs, paths and metrics"),
         field("name", Text(200), unset("the id"), "name for listeners"),
-        field(
-            "timezone",
-            Timezone,
-            is("UTC"),
-            "time zone of its file names and schedule",
-        ),
+        field("timezone", Timezone, is("UTC"), "time zone of its file names and schedule"),
         field(
             "sample_rate",
-            Integer {
-                min: 8000,
-                max: 192_000,
-                unit: "Hz",
-            },
+            Integer { min: 8000, max: 192_000, unit: "Hz" },
             is("48000"),
             "rate of the engine",
         ),
-        field(
-            "block_ms",
-            Integer {
-                min: 1,
-                max: 100,
-                unit: "ms",
-            },
-            is("10"),
-            "length of a block",
-        ),
+        field("block_ms", Integer { min: 1, max: 100, unit: "ms" }, is("10"), "length of a block"),
     ],
 };
 
@@ -96,18 +58,8 @@ const MOUNT: Section = Section {
     help: "A group of outputs that listeners know by one name.",
     fields: &[
         field("id", Id, NEEDED, "short name"),
-        field(
-            "name",
-            Text(200),
-            unset("the station's name"),
-            "name for listeners",
-        ),
-        field(
-            "outputs",
-            List(&Variants(OUTPUTS), 0),
-            is(""),
-            "where the programme goes",
-        ),
+        field("name", Text(200), unset("the station's name"), "name for listeners"),
+        field("outputs", List(&Variants(OUTPUTS), 0), is(""), "where the programme goes"),
     ],
 };
 
@@ -116,11 +68,7 @@ const OUTPUTS: &[&Section] = &[&ICECAST, &HLS, &RECORDING, &HTTP, &WAV, &DASH, &
 // An output's encoding, with the formats that fit it.
 const BITRATE: Field = field(
     "bitrate_kbps",
-    Integer {
-        min: 6,
-        max: 1024,
-        unit: "kbit/s",
-    },
+    Integer { min: 6, max: 1024, unit: "kbit/s" },
     unset("the format's usual: mp3, aac, vorbis 128; opus 96; he-aac 64; he-aac-v2 32"),
     "bit rate; lossless formats have none",
 );
@@ -132,46 +80,20 @@ const MODE: Field = field(
 );
 const QUALITY: Field = field(
     "quality",
-    Integer {
-        min: -1,
-        max: 10,
-        unit: "",
-    },
+    Integer { min: -1, max: 10, unit: "" },
     unset("mp3 2, vorbis 4"),
     "with mode vbr: mp3 0 (best) to 9, vorbis -1 to 10 (best)",
 );
-const CHANNELS: Field = field(
-    "channels",
-    Integer {
-        min: 1,
-        max: 2,
-        unit: "",
-    },
-    is("2"),
-    "1 mono, 2 stereo",
-);
+const CHANNELS: Field = field("channels", Integer { min: 1, max: 2, unit: "" }, is("2"), "1 mono, 2 stereo");
 const SAMPLE_RATE: Field = field(
     "sample_rate",
-    Integer {
-        min: 8000,
-        max: 192_000,
-        unit: "Hz",
-    },
+    Integer { min: 8000, max: 192_000, unit: "Hz" },
     unset("the station's rate, or the nearest that the format has"),
     "rate of this output",
 );
 
 const STREAM_FORMATS: Kind = Choice(&["mp3", "aac", "he-aac", "he-aac-v2", "opus", "vorbis", "flac"]);
-const FILE_FORMATS: Kind = Choice(&[
-    "mp3",
-    "aac",
-    "he-aac",
-    "he-aac-v2",
-    "opus",
-    "vorbis",
-    "flac",
-    "wav",
-]);
+const FILE_FORMATS: Kind = Choice(&["mp3", "aac", "he-aac", "he-aac-v2", "opus", "vorbis", "flac", "wav"]);
 const SEGMENT_FORMATS: Kind = Choice(&["aac", "he-aac", "he-aac-v2", "mp3", "opus", "flac"]);
 
 const ICECAST: Section = Section {
@@ -190,36 +112,11 @@ const ICECAST: Section = Section {
             is("put"),
             "source is the method of servers before 2.4",
         ),
-        field(
-            "name",
-            Text(200),
-            unset("the mount's name"),
-            "name in the server's directory",
-        ),
-        field(
-            "description",
-            Text(500),
-            unset("none"),
-            "description in the server's directory",
-        ),
-        field(
-            "genre",
-            Text(200),
-            unset("none"),
-            "genre in the server's directory",
-        ),
-        field(
-            "website",
-            Text(500),
-            unset("none"),
-            "home page in the server's directory",
-        ),
-        field(
-            "public",
-            Switch,
-            is("false"),
-            "whether the server may list the mount publicly",
-        ),
+        field("name", Text(200), unset("the mount's name"), "name in the server's directory"),
+        field("description", Text(500), unset("none"), "description in the server's directory"),
+        field("genre", Text(200), unset("none"), "genre in the server's directory"),
+        field("website", Text(500), unset("none"), "home page in the server's directory"),
+        field("public", Switch, is("false"), "whether the server may list the mount publicly"),
         field("format", STREAM_FORMATS, is("mp3"), "codec"),
         BITRATE,
         MODE,
@@ -236,40 +133,23 @@ const HLS: Section = Section {
         field("path", Path, NEEDED, "folder of playlists and segments"),
         field(
             "segment_duration_sec",
-            Number {
-                min: 0.5,
-                max: 60.0,
-                unit: "s",
-            },
+            Number { min: 0.5, max: 60.0, unit: "s" },
             is("6"),
             "length of a segment, to the nearest whole codec frame",
         ),
         field(
             "playlist_size",
-            Integer {
-                min: 3,
-                max: 10_000,
-                unit: "segments",
-            },
+            Integer { min: 3, max: 10_000, unit: "segments" },
             is("6"),
             "length of the live window",
         ),
         field(
             "retain_segments",
-            Integer {
-                min: 0,
-                max: 100_000,
-                unit: "segments",
-            },
+            Integer { min: 0, max: 100_000, unit: "segments" },
             is("6"),
             "segments kept after they leave the window",
         ),
-        field(
-            "container",
-            Choice(&["ts", "fmp4", "packed"]),
-            is("ts"),
-            "kind of segments",
-        ),
+        field("container", Choice(&["ts", "fmp4", "packed"]), is("ts"), "kind of segments"),
         field("low_latency", Switch, is("false"), "low-latency HLS"),
         field(
             "renditions",
@@ -321,12 +201,7 @@ const STORE_S3: Section = Section {
         field("region", Text(100), is("us-east-1"), "region"),
         field("endpoint", Url(&["https", "http"]), unset("Amazon's"), "server"),
         field("access_key_id", Secret, unset("AWS_ACCESS_KEY_ID"), "key id"),
-        field(
-            "secret_access_key",
-            Secret,
-            unset("AWS_SECRET_ACCESS_KEY"),
-            "secret key",
-        ),
+        field("secret_access_key", Secret, unset("AWS_SECRET_ACCESS_KEY"), "secret key"),
     ],
 };
 
@@ -335,33 +210,16 @@ const RECORDING: Section = Section {
     help: "Timestamped files of the programme, rotated without losing a sample.",
     fields: &[
         field("path", Path, NEEDED, "folder of the files"),
-        field(
-            "rotate_minutes",
-            Integer {
-                min: 1,
-                max: 1440,
-                unit: "min",
-            },
-            is("60"),
-            "length of a file",
-        ),
+        field("rotate_minutes", Integer { min: 1, max: 1440, unit: "min" }, is("60"), "length of a file"),
         field(
             "rotation_days",
-            Integer {
-                min: 0,
-                max: 36_500,
-                unit: "days",
-            },
+            Integer { min: 0, max: 36_500, unit: "days" },
             is("0"),
             "files older than this are removed; 0 keeps them",
         ),
         field(
             "max_size_gb",
-            Number {
-                min: 0.0,
-                max: 1_000_000.0,
-                unit: "GB",
-            },
+            Number { min: 0.0, max: 1_000_000.0, unit: "GB" },
             is("0"),
             "the oldest files are removed above this total; 0 is no limit",
         ),
@@ -384,12 +242,7 @@ const HTTP: Section = Section {
             is("127.0.0.1:8000"),
             "address and port; outputs with the same one share it",
         ),
-        field(
-            "path",
-            MountPath,
-            unset("/live. and the format's extension"),
-            "path of the audio",
-        ),
+        field("path", MountPath, unset("/live. and the format's extension"), "path of the audio"),
         field("format", STREAM_FORMATS, is("mp3"), "codec"),
         BITRATE,
         MODE,
@@ -420,11 +273,7 @@ const DASH: Section = Section {
         field("path", Path, NEEDED, "folder of manifest and segments"),
         field(
             "segment_duration_sec",
-            Number {
-                min: 0.5,
-                max: 60.0,
-                unit: "s",
-            },
+            Number { min: 0.5, max: 60.0, unit: "s" },
             is("6"),
             "length of a segment",
         ),
@@ -442,22 +291,8 @@ const SRT: Section = Section {
     help: "SRT push of MPEG-TS.",
     fields: &[
         field("url", Url(&["srt"]), NEEDED, "srt://host:port"),
-        field(
-            "latency_ms",
-            Integer {
-                min: 20,
-                max: 60_000,
-                unit: "ms",
-            },
-            is("200"),
-            "the receiver's buffer",
-        ),
-        field(
-            "format",
-            Choice(&["aac", "he-aac", "he-aac-v2", "mp3"]),
-            is("aac"),
-            "codec",
-        ),
+        field("latency_ms", Integer { min: 20, max: 60_000, unit: "ms" }, is("200"), "the receiver's buffer"),
+        field("format", Choice(&["aac", "he-aac", "he-aac-v2", "mp3"]), is("aac"), "codec"),
         BITRATE,
         MODE,
         QUALITY,
@@ -478,11 +313,7 @@ const FAILOVER: Section = Section {
     fields: &[
         field(
             "live_timeout_sec",
-            Number {
-                min: 0.0,
-                max: 3600.0,
-                unit: "s",
-            },
+            Number { min: 0.0, max: 3600.0, unit: "s" },
             is("30"),
             "how long a lost live source is waited for",
         ),
@@ -492,12 +323,7 @@ const FAILOVER: Section = Section {
             is("true"),
             "whether automation takes over from a lost live source",
         ),
-        field(
-            "fallback_audio_path",
-            Path,
-            unset("a gentle tone"),
-            "what plays when nothing else can",
-        ),
+        field("fallback_audio_path", Path, unset("a gentle tone"), "what plays when nothing else can"),
         field("fallback_audio_loop", Switch, is("true"), "whether it repeats"),
     ],
 };
@@ -506,56 +332,11 @@ const PRIORITIES: Section = Section {
     name: "priorities",
     help: "The ladder. Its order is fixed; the section may be left out.",
     fields: &[
-        field(
-            "emergency",
-            Integer {
-                min: 0,
-                max: 0,
-                unit: "",
-            },
-            is("0"),
-            "cuts in at the next block",
-        ),
-        field(
-            "live_override",
-            Integer {
-                min: 1,
-                max: 1,
-                unit: "",
-            },
-            is("1"),
-            "fades over the programme",
-        ),
-        field(
-            "live_scheduled",
-            Integer {
-                min: 2,
-                max: 2,
-                unit: "",
-            },
-            is("2"),
-            "fades over the programme",
-        ),
-        field(
-            "automation",
-            Integer {
-                min: 3,
-                max: 3,
-                unit: "",
-            },
-            is("3"),
-            "waits for the natural boundary",
-        ),
-        field(
-            "fallback",
-            Integer {
-                min: 4,
-                max: 4,
-                unit: "",
-            },
-            is("4"),
-            "when nothing else has audio",
-        ),
+        field("emergency", Integer { min: 0, max: 0, unit: "" }, is("0"), "cuts in at the next block"),
+        field("live_override", Integer { min: 1, max: 1, unit: "" }, is("1"), "fades over the programme"),
+        field("live_scheduled", Integer { min: 2, max: 2, unit: "" }, is("2"), "fades over the programme"),
+        field("automation", Integer { min: 3, max: 3, unit: "" }, is("3"), "waits for the natural boundary"),
+        field("fallback", Integer { min: 4, max: 4, unit: "" }, is("4"), "when nothing else has audio"),
     ],
 };
 
@@ -563,12 +344,7 @@ const AUTOMATION: Section = Section {
     name: "automation",
     help: "What plays when nobody says otherwise.",
     fields: &[
-        field(
-            "playlist",
-            List(&Source, 0),
-            is(""),
-            "files, folders, m3u or pls playlists, URLs",
-        ),
+        field("playlist", List(&Source, 0), is(""), "files, folders, m3u or pls playlists, URLs"),
         field(
             "order",
             Choice(&["sequential", "shuffle"]),
@@ -577,22 +353,14 @@ const AUTOMATION: Section = Section {
         ),
         field(
             "seed",
-            Integer {
-                min: 0,
-                max: i64::MAX,
-                unit: "",
-            },
+            Integer { min: 0, max: i64::MAX, unit: "" },
             unset("a new order at every start"),
             "the same seed gives the same shuffle",
         ),
         field("loop", Switch, is("true"), "whether it begins again at its end"),
         field(
             "crossfade_sec",
-            Number {
-                min: 0.0,
-                max: 60.0,
-                unit: "s",
-            },
+            Number { min: 0.0, max: 60.0, unit: "s" },
             is("0"),
             "overlap of items; 0 is gapless",
         ),

@@ -22,10 +22,7 @@ pub(crate) struct At {
 
 impl From<&Marker> for At {
     fn from(mark: &Marker) -> Self {
-        Self {
-            line: mark.line(),
-            column: mark.col() + 1,
-        }
+        Self { line: mark.line(), column: mark.col() + 1 }
     }
 }
 
@@ -70,11 +67,7 @@ pub(crate) struct TreeError {
 pub(crate) fn parse(text: &str) -> Result<Node, TreeError> {
     if text.len() > MAX_BYTES {
         let problem = format!("the file has {} bytes", text.len());
-        return Err(TreeError {
-            at: None,
-            problem,
-            accepted: "a station file of at most 1 MiB",
-        });
+        return Err(TreeError { at: None, problem, accepted: "a station file of at most 1 MiB" });
     }
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -94,10 +87,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, TreeError> {
             event => root = Some(reader.node(event, &span, 0)?),
         }
     }
-    Ok(root.unwrap_or(Node {
-        at: None,
-        value: Value::Null,
-    }))
+    Ok(root.unwrap_or(Node { at: None, value: Value::Null }))
 }
 
 /// The tree of a value that came from a program, a Python dict say.
@@ -111,13 +101,7 @@ pub(crate) fn from_json(value: &serde_json::Value) -> Node {
         Json::String(s) => scalar(s.clone(), false),
         Json::Array(items) => Value::List(items.iter().map(from_json).collect()),
         Json::Object(map) => Value::Map(
-            map.iter()
-                .map(|(key, v)| Entry {
-                    key: key.clone(),
-                    at: None,
-                    node: from_json(v),
-                })
-                .collect(),
+            map.iter().map(|(key, v)| Entry { key: key.clone(), at: None, node: from_json(v) }).collect(),
         ),
     };
     Node { at: None, value }
@@ -132,11 +116,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn refuse(&self, span: &Span, problem: impl Into<String>, accepted: &'static str) -> TreeError {
-        TreeError {
-            at: Some(At::from(&span.start)),
-            problem: problem.into(),
-            accepted,
-        }
+        TreeError { at: Some(At::from(&span.start)), problem: problem.into(), accepted }
     }
 
     /// The next event.
@@ -155,11 +135,7 @@ impl<'a> Reader<'a> {
     fn count(&mut self, span: &Span, nodes: usize) -> Result<(), TreeError> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
-            return Err(self.refuse(
-                span,
-                "the file expands to too many values",
-                "at most 50000 values",
-            ));
+            return Err(self.refuse(span, "the file expands to too many values", "at most 50000 values"));
         }
         Ok(())
     }
@@ -191,10 +167,7 @@ impl<'a> Reader<'a> {
                 let plain = style == ScalarStyle::Plain;
                 match &*text {
                     "" | "~" | "null" if plain => Value::Null,
-                    _ => Value::Scalar(Scalar {
-                        text: text.into_owned(),
-                        plain,
-                    }),
+                    _ => Value::Scalar(Scalar { text: text.into_owned(), plain }),
                 }
             }
             Event::SequenceStart(..) => {
@@ -210,13 +183,9 @@ impl<'a> Reader<'a> {
             Event::MappingStart(..) => Value::Map(self.map(depth)?),
             _ => return Err(self.refuse(span, "not a value", "a value, a list or a mapping")),
         };
-        let node = Node {
-            at: Some(At::from(&span.start)),
-            value,
-        };
+        let node = Node { at: Some(At::from(&span.start)), value };
         if anchor != 0 {
-            self.anchors
-                .insert(anchor, (node.clone(), self.nodes - before + 1));
+            self.anchors.insert(anchor, (node.clone(), self.nodes - before + 1));
         }
         Ok(node)
     }
