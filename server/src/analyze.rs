@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use airchain::analyze::{Analysis, Options, analyze};
+use airchain::codecs::analyze::{Analysis, Options, analyze};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;
 
-/// Measure audio files: length, loudness, peaks, cue points and tags.
-///
-/// Every file is tried; the exit status is 1 if one could not be read.
-#[derive(clap::Args)]
-pub(crate) struct Args {
+/// What `airchain analyze` is asked.
+#[derive(clap::Args, Debug)]
+pub(crate) struct AnalyzeArgs {
     /// Audio files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -34,7 +32,7 @@ pub(crate) struct Args {
     jobs: u16,
 }
 
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &AnalyzeArgs) -> ExitCode {
     let options = Options { series: args.series, ..Options::default() };
     let bar = progress_bar(args.files.len());
     let (next, (results, done)) = (AtomicUsize::new(0), mpsc::channel());

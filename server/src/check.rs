@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::output;
 
-/// Check station files: each is valid, or all its errors are listed with line, field, value and what would do.
-#[derive(clap::Args)]
-pub(crate) struct Args {
+/// What `airchain check` is asked.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArgs {
     /// Station files.
     #[arg(required_unless_present = "reference", value_name = "STATION.yaml")]
     files: Vec<PathBuf>,
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     reference: bool,
 }
 
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &CheckArgs) -> ExitCode {
     if args.reference {
         output::out(&config::reference());
         return ExitCode::SUCCESS;

@@ -1,8 +1,11 @@
 //! The airchain command.
 
+mod analyze;
+mod check;
 mod display;
 mod duration;
 mod events;
+mod output;
 mod play;
 mod programme;
 mod render;
@@ -28,6 +31,10 @@ enum Command {
     Play(play::PlayArgs),
     /// Renders a programme to a file, as fast as the processor goes
     Render(render::RenderArgs),
+    /// Measures audio files: length, loudness, peaks, cue points and tags
+    Analyze(analyze::AnalyzeArgs),
+    /// Checks station files: valid, or every error with line, field, value and what would do
+    Check(check::CheckArgs),
     /// Puts the stations that files declare on air
     Run(run::RunArgs),
 }
@@ -59,6 +66,8 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Play(args) => play::run(args),
         Command::Render(args) => render::run(args),
+        Command::Analyze(args) => return analyze::run(args),
+        Command::Check(args) => return check::run(args),
         Command::Run(args) => run::run(args),
     };
     match result {

@@ -17,7 +17,7 @@ fn stdout(output: &Output) -> String {
 /// A second of a tone, mono, 16 bits.
 fn tone(path: &Path) {
     let samples: Vec<u8> = (0..48_000)
-        .flat_map(|n| ((f64::from(n) * 0.13).sin() * 3000.0).round() as i16)
+        .map(|n| ((f64::from(n) * 0.13).sin() * 3000.0).round() as i16)
         .flat_map(i16::to_le_bytes)
         .collect();
     let mut file = b"RIFF\x24\x77\x01\x00WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\0\x77\x01\0\x02\0\x10\0data\0\x77\x01\0".to_vec();

@@ -125,7 +125,8 @@ impl Rules {
             }
             OutputConfig::Http(http) => {
                 let path = http.path.clone();
-                let path = path.unwrap_or_else(|| format!("/live.{}", http.encoding.format.extension()));
+                let path =
+                    path.unwrap_or_else(|| format!("/live.{}", http.encoding.format.codec().extension()));
                 let thing = format!("http {} {path}", http.listen);
                 self.unique(&format!("{place}.path"), &thing, &path, "a path of its own");
             }

@@ -69,20 +69,20 @@ const OUTPUTS: &[&Section] = &[&ICECAST, &HLS, &RECORDING, &HTTP, &WAV, &DASH, &
 const BITRATE: Field = field(
     "bitrate_kbps",
     Integer { min: 6, max: 1024, unit: "kbit/s" },
-    unset("the format's usual: mp3, aac, vorbis 128; opus 96; he-aac 64; he-aac-v2 32"),
+    unset("the format's usual: mp3, aac 128; opus 96; he-aac 64; he-aac-v2 32; vorbis has a quality instead"),
     "bit rate; lossless formats have none",
 );
 const MODE: Field = field(
     "mode",
     Choice(&["cbr", "abr", "vbr"]),
-    unset("cbr for mp3 and aac, abr for opus and vorbis"),
+    unset("cbr for mp3 and aac, abr for opus, vbr for vorbis"),
     "constant, average or variable bit rate",
 );
 const QUALITY: Field = field(
     "quality",
     Integer { min: -1, max: 10, unit: "" },
-    unset("mp3 2, vorbis 4"),
-    "with mode vbr: mp3 0 (best) to 9, vorbis -1 to 10 (best)",
+    unset("mp3 2, aac and vorbis 4"),
+    "with mode vbr: mp3 0 (best) to 9, aac 1 to 5 (best), vorbis -1 to 10 (best)",
 );
 const CHANNELS: Field = field("channels", Integer { min: 1, max: 2, unit: "" }, is("2"), "1 mono, 2 stereo");
 const SAMPLE_RATE: Field = field(

@@ -1,0 +1,72 @@
+# airchain from a fresh clone: a Debian 12 with rustc, cargo, gcc and make needs nothing else.
+#
+#   make play              build, and put the demo programme on air at http://127.0.0.1:8000/
+#   make play MUSIC=dir    the same with your own music
+#   make test              all tests, against real peers (icecast2, ffmpeg, ...)
+
+SHELL := /bin/bash
+CARGO ?= cargo
+MUSIC ?= demo
+LISTEN ?= 127.0.0.1:8000
+# More flags for `airchain play`, such as PLAY='--crossfade 3 --record /tmp/rec'.
+PLAY ?=
+
+# Builds are from scratch or in CI more often than not; incremental ones cost disk and time there.
+export CARGO_INCREMENTAL := 0
+
+# The bundled codecs are compiled from source: libopus by cmake, FDK-AAC by g++.
+BUILD_PACKAGES := cmake g++ make
+# Peers that the tests run: servers, encoders, decoders, and real music (Ogg Vorbis).
+TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates ffmpeg flac frozen-bubble-data icecast2 lame openssl opus-tools \
+	vorbis-tools
+
+# `PACKAGES=no` leaves the system alone.
+PACKAGES ?= yes
+packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
+
+.PHONY: help build play test check bench deps docs demo clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+	@echo "make check | bench | deps | docs | demo | clean    see README.md"
+
+build:
+	@$(call packages,$(BUILD_PACKAGES))
+	$(CARGO) build --release --locked -p airchain-server
+
+play: build
+	$(CARGO) run --quiet --release --locked -p airchain-server -- play --listen $(LISTEN) --loop $(PLAY) "$(MUSIC)"
+
+test: deps
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast && $(CARGO) test --locked --workspace --doc; \
+	else \
+		set -x; $(CARGO) test --locked --workspace --no-fail-fast; \
+	fi
+
+check:
+	@$(call packages,$(BUILD_PACKAGES))
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps
+
+bench:
+	@$(call packages,$(BUILD_PACKAGES))
+	$(CARGO) bench --locked --workspace
+
+deps:
+	@$(call packages,$(TEST_PACKAGES))
+
+# The station file's reference, from the tables that the checker uses.
+docs:
+	mkdir -p docs
+	$(CARGO) run --quiet --locked -p airchain-server -- check --reference > target/station-file.md
+	mv target/station-file.md docs/station-file.md
+
+# The demo programme, composed and played anew; the files in demo/ are its output.
+demo:
+	@$(call packages,ffmpeg)
+	$(CARGO) run --quiet --release --locked -p testkit --example make_demo -- demo
+
+clean:
+	$(CARGO) clean
