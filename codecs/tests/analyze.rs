@@ -24,7 +24,7 @@ fn wav(path: &Path, rate: u32, channels: u16, samples: &[f32]) {
     file.extend(b"data");
     file.extend(bytes.to_le_bytes());
     samples.iter().for_each(|sample| file.extend(sample.to_le_bytes()));
-    fs::write(path, file).unwrap();
+    fs::write(path, file).expect("the file can be written");
 }
 
 /// A folder and the signals in it.
@@ -34,7 +34,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().expect("a folder for files") }
     }
 
     /// A stereo file of 1 kHz, alike in both channels, in stretches of so many seconds at so many dBFS.

@@ -7,11 +7,11 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn airchain(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_airchain")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_airchain")).args(arguments).output().expect("the command runs")
 }
 
 fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+    String::from_utf8(output.stdout.clone()).expect("utf-8")
 }
 
 /// A second of a tone, mono, 16 bits.
@@ -22,7 +22,7 @@ fn tone(path: &Path) {
         .collect();
     let mut file = b"RIFF\x24\x77\x01\x00WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\0\x77\x01\0\x02\0\x10\0data\0\x77\x01\0".to_vec();
     file.extend(samples);
-    fs::write(path, file).unwrap();
+    fs::write(path, file).expect("the file can be written");
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn finish<T: serde::de::DeserializeOwned>(checker: &mut Checker<'_>, value: Valu
 
 fn report<T>(checker: Checker<'_>, config: Option<T>, name: String) -> Report<T> {
     let mut problems = checker.problems;
-    problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems.sort_by_key(|problem| (problem.line.unwrap_or(usize::MAX), problem.column));
     let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
     Report { name, config: config.filter(|_| !refused), problems }
 }

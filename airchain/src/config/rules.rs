@@ -39,7 +39,9 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
             rules.output(&place, output, rate);
         }
     }
-    if config.mounts.iter().all(|mount| mount.outputs.iter().all(|output| !output.is_built())) {
+    // A station without mounts is one to render; one whose mounts lead nowhere is a mistake.
+    let mut outputs = config.mounts.iter().flat_map(|mount| &mount.outputs);
+    if !config.mounts.is_empty() && !outputs.any(OutputConfig::is_built) {
         rules.warn("mounts".into(), "no output: nothing of the station can be heard".into());
     }
     rules.findings
