@@ -10,8 +10,9 @@ pub mod http;
 pub mod icecast;
 pub mod info;
 mod queue;
+pub mod recording;
 pub mod sink;
 pub mod worker;
 
 /// Every kind of output: a sink is one file or folder and one line here.
-pub const SINKS: &[info::SinkInfo] = &[icecast::INFO, hls::INFO, http::INFO];
+pub const SINKS: &[info::SinkInfo] = &[icecast::INFO, hls::INFO, http::INFO, recording::INFO];

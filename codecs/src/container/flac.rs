@@ -64,7 +64,7 @@ impl Muxer for FlacFile {
         false
     }
 
-    fn finish(&mut self, _: &mut Vec<u8>) -> Vec<Patch> {
+    fn checkpoint(&self) -> Vec<Patch> {
         if self.number == 0 {
             return Vec::new();
         }
@@ -83,6 +83,10 @@ impl Muxer for FlacFile {
             }
         }
         vec![Patch { offset: (MAGIC.len() + 4) as u64, data }]
+    }
+
+    fn finish(&mut self, _: &mut Vec<u8>) -> Vec<Patch> {
+        self.checkpoint()
     }
 }
 

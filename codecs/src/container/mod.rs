@@ -42,6 +42,12 @@ pub trait Muxer: Send {
     /// a new chained stream without a gap; others do nothing and answer `false`.
     fn retitle(&mut self, metadata: &Metadata, out: &mut Vec<u8>) -> bool;
 
+    /// Patches that make a complete file of what has been appended so far, where its length stands at its start. For
+    /// files that must play as they grow, and after whoever wrote them was killed.
+    fn checkpoint(&self) -> Vec<Patch> {
+        Vec::new()
+    }
+
     /// Bytes that close the stream, and those at its start that are only known now.
     fn finish(&mut self, out: &mut Vec<u8>) -> Vec<Patch>;
 }

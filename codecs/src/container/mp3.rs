@@ -133,7 +133,7 @@ impl Muxer for Mp3File {
         false
     }
 
-    fn finish(&mut self, _: &mut Vec<u8>) -> Vec<Patch> {
+    fn checkpoint(&self) -> Vec<Patch> {
         let Some(first) = self.first else {
             return Vec::new();
         };
@@ -146,6 +146,10 @@ impl Muxer for Mp3File {
             crc: self.crc.0,
         };
         vec![Patch { offset: self.tag_offset, data: tag(&self.info.format, &totals) }]
+    }
+
+    fn finish(&mut self, _: &mut Vec<u8>) -> Vec<Patch> {
+        self.checkpoint()
     }
 }
 

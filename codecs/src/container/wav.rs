@@ -108,12 +108,15 @@ impl Muxer for Wav {
         false
     }
 
+    fn checkpoint(&self) -> Vec<Patch> {
+        if self.file { vec![Patch { offset: 0, data: self.header(Some(self.bytes)) }] } else { Vec::new() }
+    }
+
     fn finish(&mut self, out: &mut Vec<u8>) -> Vec<Patch> {
-        if !self.file {
-            return Vec::new();
+        if self.file {
+            out.resize(out.len() + (self.bytes % 2) as usize, 0);
         }
-        out.resize(out.len() + (self.bytes % 2) as usize, 0);
-        vec![Patch { offset: 0, data: self.header(Some(self.bytes)) }]
+        self.checkpoint()
     }
 }
 
