@@ -151,6 +151,10 @@ fn opus_head(head: &[u8]) -> (i64, f32) {
     (i64::from(pre_skip), f32::from(gain) / 256.0)
 }
 
+/// Sample rates by their index (ISO/IEC 14496-3, table 1.18).
+const RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+
 /// AAC: symphonia for Low Complexity; FDK for everything that symphonia leaves out.
 fn aac(
     params: &AudioCodecParameters,
@@ -159,7 +163,9 @@ fn aac(
     const PREROLL: i64 = 4 * 1024;
     let config = params.extra_data.as_deref().filter(|config| config.len() >= 2);
     let object_type = config.map_or(2, |config| config[0] >> 3);
-    let core_rate = params.sample_rate.unwrap_or(0);
+    // The container may give the rate with SBR; the configuration gives that of the core.
+    let configured = config.and_then(|config| RATES.get(usize::from((config[0] & 7) << 1 | config[1] >> 7)));
+    let core_rate = configured.copied().or(params.sample_rate).unwrap_or(0);
     let sbr_signalled = matches!(object_type, 5 | 29);
     let sbr_possible = sbr_signalled || core_rate <= MAX_IMPLICIT_SBR_HZ;
     #[cfg(feature = "aac")]
@@ -191,9 +197,6 @@ fn aac(
 /// The `AudioSpecificConfig` that an ADTS header stands for.
 #[cfg(feature = "aac")]
 fn low_complexity_config(params: &AudioCodecParameters) -> Option<[u8; 2]> {
-    const RATES: [u32; 13] = [
-        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
-    ];
     let index = u8::try_from(RATES.iter().position(|rate| Some(*rate) == params.sample_rate)?).ok()?;
     let layout = match params.channels.as_ref().map_or(0, |channels| channels.count()) {
         count @ 0..=6 => count as u8,

@@ -4,4 +4,6 @@ mod cue;
 mod damage;
 mod formats;
 mod gapless;
+#[cfg(feature = "aac")]
+mod he_aac;
 mod kit;
