@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use airchain_codecs::Format;
+use airchain_codecs::{Bitrate, Codec, Format};
 use airchain_outputs::icecast::{IcecastConfig, Protocol};
 use airchain_outputs::sink::{Health, Retry};
 use icecast_rig::{AAC, MP3, RATE, Rig, config, open_once, refused};
@@ -31,6 +31,8 @@ fn decode(data: Vec<u8>, container: &str) -> Vec<[f32; 2]> {
         .lines()
         // A bare stream has no header that says how long it is.
         .filter(|line| !line.contains("Estimating duration from bitrate"))
+        // About positions, not audio: where chained Vorbis begins anew, and Icecast 2.4 writes its pages anew.
+        .filter(|line| !(container == "ogg" && line.contains("non monotonically increasing dts")))
         .collect();
     assert_eq!(complaints, "", "ffmpeg finds no fault");
     let samples: Vec<f32> =
@@ -93,6 +95,55 @@ fn an_mp3_programme() {
 #[test]
 fn an_aac_programme() {
     a_programme("/utf8.aac", AAC, "aac");
+}
+
+/// Ogg carries its titles itself: each begins a new stream in the chain, and no audio is lost at the joint. Icecast 2.4
+/// reads them for its status from Vorbis only; listeners get them from all.
+fn an_ogg_programme(codec: Codec, bitrate: Bitrate, sample_rate_hz: u32) {
+    let icecast = Icecast::start(2);
+    let format = Format { codec, bitrate, sample_rate_hz, channels: 2 };
+    let mut rig = Rig::start(config(&icecast.url("/live.ogg")), &format);
+    rig.title("Motörhead", "Ace “of” \"Spades\" 東京");
+    rig.feed_until_up();
+    if codec == Codec::Vorbis {
+        rig.feed_until("the first title", |_| icecast.status().contains("Ace “of” \\\"Spades\\\" 東京"));
+    }
+    let heard = thread::scope(|scope| {
+        let listener = scope.spawn(|| icecast.listen("/live.ogg", false).rest());
+        rig.feed_until("a listener", |_| icecast.status().contains("\"listeners\":1"));
+        let at = i64::from(sample_rate_hz) * rig.programme.position / i64::from(RATE);
+        rig.title_at(at, "Second", "Another one");
+        for _ in 0..100 {
+            rig.feed();
+        }
+        if codec == Codec::Vorbis {
+            rig.feed_until("the second title", |_| icecast.status().contains("\"title\":\"Another one\""));
+        }
+        rig.end();
+        listener.join().unwrap()
+    });
+    for title in ["TITLE=Ace “of” \"Spades\" 東京", "TITLE=Another one"] {
+        assert!(heard.windows(title.len()).any(|w| w == title.as_bytes()), "{title} at the listener");
+    }
+    let frames = decode(heard, "ogg");
+    let second: Vec<f64> = frames.iter().skip(frames.len() / 2).take(4096).map(|f| f64::from(f[0])).collect();
+    let tone = testkit::measure::tone(&second, sample_rate_hz, 1000.0);
+    assert!((tone.level_db() + 6.02).abs() < 0.5 && tone.residual_db() < -30.0, "{tone:?}");
+}
+
+#[test]
+fn an_opus_programme() {
+    an_ogg_programme(Codec::Opus, Bitrate::Abr(96), 48_000);
+}
+
+#[test]
+fn a_vorbis_programme() {
+    an_ogg_programme(Codec::Vorbis, Bitrate::Vbr(4), RATE);
+}
+
+#[test]
+fn a_flac_programme() {
+    an_ogg_programme(Codec::Flac, Bitrate::Lossless, RATE);
 }
 
 #[test]
