@@ -29,9 +29,9 @@ fn a_cut_tone_comes_back_unbroken() {
                 let wanted = convert_frames(frames, rate, out_rate);
                 let context = format!("{format} at {rate} Hz, {frames} frames: {:?}", decoded.damage);
                 assert_eq!(decoded.info.sample_rate_hz, out_rate, "{context}");
-                // opusenc rounds up what it resamples.
+                // Opus encoders round up what they resample.
                 let count = decoded.frames.len() as u64;
-                let rounded_up = u64::from(out_rate != rate);
+                let rounded_up = if out_rate == rate { 0 } else { 2 };
                 assert!((wanted..=wanted + rounded_up).contains(&count), "{context}: {count}");
                 assert_eq!(decoded.info.frames, Some(count), "{context}: declared");
                 assert_eq!(decoded.damage, None, "{context}");
@@ -39,9 +39,10 @@ fn a_cut_tone_comes_back_unbroken() {
                 let first = convert_frames(piece[0] as u64, rate, out_rate) as usize;
                 let middle = decoded.frames.len() / 4..decoded.frames.len() * 3 / 4;
                 let fit = fit(&decoded.frames[middle.clone()], first + middle.start, HZ, out_rate);
-                // Pieces of resampled files begin at fractions of a frame, within half a frame of `first`.
+                // Opus encoders cut off 3 Hz and below, which turns the phase a little; and what they resample
+                // begins at fractions of a frame, within half a frame of `first`.
                 let short = if frames < 5_000 { 3.0 } else { 0.0 };
-                let allowed = short + if out_rate == rate { 0.2 } else { 0.7 };
+                let allowed = short + if decoded.info.codec == "opus" { 0.7 } else { 0.2 };
                 assert!(fit.early.abs() < allowed, "{context}: {} frames early", fit.early);
                 assert!((fit.amplitude - 0.5).abs() < 0.03, "{context}: amplitude {}", fit.amplitude);
                 assert!(frames < 5_000 || fit.rest < 0.02, "{context}: residue {}", fit.rest);
