@@ -224,7 +224,7 @@ fn ffmpeg(path: &Path) -> [f64; 3] {
             "-nostdin",
             "-hide_banner",
             "-i",
-            path.to_str().unwrap(),
+            path.to_str().expect("utf-8"),
             "-af",
             "ebur128=peak=true",
             "-f",
