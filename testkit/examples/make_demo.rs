@@ -224,9 +224,11 @@ fn chime() -> Mix {
     mix
 }
 
+type Compose = fn() -> Mix;
+
 fn main() -> ExitCode {
     let Some(folder) = std::env::args().nth(1) else { return ExitCode::FAILURE };
-    let pieces: [(&str, &str, fn() -> Mix); 5] = [
+    let pieces: [(&str, &str, Compose); 5] = [
         ("00-station-chime", "Station chime", chime),
         ("01-morning-carrier", "Morning Carrier", morning),
         ("02-relay", "Relay", relay),
