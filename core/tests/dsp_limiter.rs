@@ -58,7 +58,6 @@ fn the_ceiling_holds_in_true_peak() {
                 let mut node = limiter(rate, &[("threshold_db", ceiling), ("release_ms", release)]);
                 let output = run(&mut *node, &programme);
                 let over = measure::true_peak_db(&output) - f64::from(ceiling);
-                println!("{rate} Hz, {name}, {ceiling} dBTP, {release} ms: {over:+.3} dB over");
                 assert!(over <= 0.1, "{rate} Hz: {name} is {over:.3} dB over {ceiling} dBTP");
                 assert!(measure::peak(&output) <= signal::amplitude(f64::from(ceiling)) * 1.000_001);
                 assert!(over > -3.0, "{rate} Hz: {name} is turned down needlessly, {over:.2} dB");
@@ -127,7 +126,6 @@ fn bass_is_turned_down_and_not_bent() {
                 let output = run(&mut *node, &signal::sine(rate, hz, 6.0, rate as usize));
                 let settled = measure::channel(&output[rate as usize / 2..], 0);
                 let tone = measure::tone(&settled, rate, hz);
-                println!("{rate} Hz, {hz} Hz, {release_ms} ms: THD {:.1} dB", tone.residual_db());
                 assert!(
                     tone.residual_db() < -80.0,
                     "{rate} Hz: {hz} Hz is distorted, {:.1} dB",

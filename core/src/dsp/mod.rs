@@ -3,6 +3,9 @@
 //! A new node is one file here and one line in [`NODES`]; station files, documentation, bindings and the shared
 //! contract tests read the table.
 
+pub mod compressor;
+mod decibel;
+mod envelope;
 pub mod gain;
 pub mod limiter;
 mod smooth;
@@ -193,7 +196,7 @@ pub struct NodeEntry {
 }
 
 /// Every node there is.
-pub const NODES: &[NodeEntry] = &[gain::ENTRY, limiter::ENTRY];
+pub const NODES: &[NodeEntry] = &[gain::ENTRY, compressor::ENTRY, limiter::ENTRY];
 
 /// The node called `name`.
 pub fn find(name: &str) -> Option<&'static NodeEntry> {

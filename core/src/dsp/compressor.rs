@@ -1,0 +1,214 @@
+//! `compressor`: makes loud passages quieter, by a ratio.
+//!
+//! Feed-forward and in decibels, after Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor Design" (J.
+//! Audio Eng. Soc. 60, 2012): the static curve with its soft knee is their equation 4, the ballistics are their smooth
+//! branching detector (equation 17) on the gain reduction, so the attack and release times are those in which 63 % of
+//! a change in dB is done. The level is that of the [envelope](super::envelope), the louder channel decides for both, and a
+//! sine of amplitude 1 is 0 dB.
+
+use super::decibel::{db_to_gain, power_to_db};
+use super::envelope::Envelope;
+use super::smooth::Smoothed;
+use super::{Format, Node, NodeEntry, NodeInfo, NodeStatus, ParamId, ParamInfo, clean_frame, one_pole};
+use crate::Stereo;
+
+const INFO: NodeInfo = NodeInfo {
+    name: "compressor",
+    summary: "Reduces what is above a threshold by a ratio, with a soft knee.",
+    params: &[
+        ParamInfo::number(
+            "threshold_db",
+            &["threshold"],
+            "dB",
+            (-60.0, 0.0),
+            -20.0,
+            "Level above which it reduces.",
+        ),
+        ParamInfo::number(
+            "ratio",
+            &[],
+            ":1",
+            (1.0, 100.0),
+            3.0,
+            "Change of level going in for 1 dB coming out.",
+        ),
+        ParamInfo::number(
+            "knee_db",
+            &["knee"],
+            "dB",
+            (0.0, 24.0),
+            6.0,
+            "Width of the bend around the threshold.",
+        ),
+        ParamInfo::number(
+            "attack_ms",
+            &["attack"],
+            "ms",
+            (0.1, 500.0),
+            5.0,
+            "Time for 63 % of a rise in reduction.",
+        ),
+        ParamInfo::number(
+            "release_ms",
+            &["release"],
+            "ms",
+            (1.0, 5000.0),
+            50.0,
+            "Time for 63 % of a fall in reduction.",
+        ),
+        ParamInfo::number(
+            "makeup_gain_db",
+            &["makeup_db", "makeup", "makeup_gain"],
+            "dB",
+            (-24.0, 24.0),
+            0.0,
+            "Gain after the reduction.",
+        ),
+    ],
+};
+
+/// The node's line in the table.
+pub const ENTRY: NodeEntry = NodeEntry { info: &INFO, make: || Box::new(Compressor::default()) };
+
+/// A reduction below this many dB is none.
+const NEGLIGIBLE_DB: f32 = 1e-6;
+
+/// The `compressor` node. A sidechain, where one is wired, is listened to instead of the programme.
+pub struct Compressor {
+    threshold: Smoothed,
+    /// `1 - 1 / ratio`: dB of reduction per dB above the threshold.
+    slope: Smoothed,
+    knee: Smoothed,
+    makeup: Smoothed,
+    attack_ms: f32,
+    release_ms: f32,
+    rate: u32,
+    /// Shares of the way to the wanted reduction that a frame goes.
+    attack: Smoothed,
+    release: Smoothed,
+    envelope: Envelope,
+    curve: Curve,
+    reduction_db: f32,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        Self {
+            threshold: Smoothed::new(-20.0),
+            slope: Smoothed::new(1.0 - 1.0 / 3.0),
+            knee: Smoothed::new(6.0),
+            makeup: Smoothed::new(1.0),
+            attack_ms: 5.0,
+            release_ms: 50.0,
+            rate: 48_000,
+            attack: Smoothed::new(1.0),
+            release: Smoothed::new(1.0),
+            envelope: Envelope::default(),
+            curve: Curve::default(),
+            reduction_db: 0.0,
+        }
+    }
+}
+
+impl Node for Compressor {
+    fn info(&self) -> &'static NodeInfo {
+        &INFO
+    }
+
+    fn prepare(&mut self, format: Format) {
+        self.rate = format.sample_rate_hz;
+        self.set_times();
+        self.smoothed().into_iter().for_each(|smoothed| smoothed.prepare(format.sample_rate_hz));
+        self.reset();
+    }
+
+    fn set(&mut self, param: ParamId, value: f32) {
+        let Some(value) = INFO.accept(param, value) else { return };
+        match param {
+            0 => self.threshold.set(f64::from(value)),
+            1 => self.slope.set(1.0 - 1.0 / f64::from(value)),
+            2 => self.knee.set(f64::from(value)),
+            3 => self.attack_ms = value,
+            4 => self.release_ms = value,
+            _ => self.makeup.set(f64::from(db_to_gain(value))),
+        }
+        self.set_times();
+    }
+
+    fn process(&mut self, block: &mut [Stereo], sidechain: Option<&[Stereo]>) {
+        for (n, frame) in block.iter_mut().enumerate() {
+            *frame = clean_frame(*frame);
+            let key = sidechain.and_then(|key| key.get(n)).map_or(*frame, |key| clean_frame(*key));
+            if !(self.threshold.is_settled() && self.slope.is_settled() && self.knee.is_settled()) {
+                self.curve = Curve::new(self.threshold.next(), self.slope.next(), self.knee.next());
+            }
+            let wanted = self.curve.reduction_db(self.envelope.power(key));
+            let (attack, release) = (self.attack.next() as f32, self.release.next() as f32);
+            let share = if wanted > self.reduction_db { attack } else { release };
+            self.reduction_db += share * (wanted - self.reduction_db);
+            let makeup = self.makeup.next() as f32;
+            let gain = if self.reduction_db > NEGLIGIBLE_DB {
+                makeup * db_to_gain(-self.reduction_db)
+            } else {
+                self.reduction_db = 0.0;
+                makeup
+            };
+            *frame = frame.map(|sample| sample * gain);
+        }
+    }
+
+    fn reset(&mut self) {
+        self.smoothed().into_iter().for_each(Smoothed::snap);
+        self.curve = Curve::new(self.threshold.value(), self.slope.value(), self.knee.value());
+        self.envelope.reset();
+        self.reduction_db = 0.0;
+    }
+
+    fn status(&self) -> Option<NodeStatus> {
+        Some(NodeStatus::Gain { db: -self.reduction_db })
+    }
+}
+
+impl Compressor {
+    fn set_times(&mut self) {
+        self.attack.set(one_pole(f64::from(self.attack_ms), self.rate));
+        self.release.set(one_pole(f64::from(self.release_ms), self.rate));
+    }
+
+    fn smoothed(&mut self) -> [&mut Smoothed; 6] {
+        let Self { threshold, slope, knee, makeup, attack, release, .. } = self;
+        [threshold, slope, knee, makeup, attack, release]
+    }
+}
+
+/// The static curve.
+#[derive(Default)]
+struct Curve {
+    threshold_db: f32,
+    slope: f32,
+    knee_db: f32,
+    /// Power at which the knee begins.
+    onset: f32,
+}
+
+impl Curve {
+    fn new(threshold_db: f64, slope: f64, knee_db: f64) -> Self {
+        let (threshold_db, slope, knee_db) = (threshold_db as f32, slope as f32, knee_db as f32);
+        Self { threshold_db, slope, knee_db, onset: db_to_gain(2.0 * (threshold_db - knee_db / 2.0)) }
+    }
+
+    /// Reduction of a level given as a power.
+    #[inline]
+    fn reduction_db(&self, power: f32) -> f32 {
+        if power <= self.onset {
+            return 0.0;
+        }
+        let over = power_to_db(power) - self.threshold_db;
+        let into_knee = over + self.knee_db / 2.0;
+        if into_knee >= self.knee_db {
+            self.slope * over.max(0.0)
+        } else {
+            self.slope * into_knee.max(0.0).powi(2) / (2.0 * self.knee_db)
+        }
+    }
+}
