@@ -236,18 +236,33 @@ impl DeskStation {
             self.shared.set_on_air(OnAir { tier, item, duration_s, started: utc, frame });
             self.snapshot_due = Instant::now();
         }
-        log(&self.shared.id, &report.event);
+        let over = self.director.is_finished();
+        log(&self.shared.id, &report.event, over);
         let report = TimedReport { report, utc };
-        let pages = lock(&self.shared.pages);
-        if !pages.is_empty() {
-            let value = serde_json::to_value(&report).unwrap_or_default();
-            let name = value.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
-            for page in pages.iter() {
-                page.publish(&name, value.clone());
-            }
-        }
-        drop(pages);
+        self.show(&report);
         self.shared.tell(&report);
+    }
+
+    /// Sends a report to the pages. Those that speak of files on this machine stay here.
+    fn show(&self, report: &TimedReport) {
+        let pages = lock(&self.shared.pages);
+        let private = matches!(
+            report.report.event,
+            StationEvent::SourceFailed { .. }
+                | StationEvent::CommandFailed { .. }
+                | StationEvent::CommandDone { .. }
+        );
+        if pages.is_empty() || private {
+            return;
+        }
+        let mut value = serde_json::to_value(report).unwrap_or_default();
+        if let Some(item) = value.get_mut("item").and_then(Value::as_object_mut) {
+            item.remove("path");
+        }
+        let name = value.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
+        for page in pages.iter() {
+            page.publish(&name, value.clone());
+        }
     }
 
     fn tell_now(&mut self, event: StationEvent) {
@@ -293,7 +308,7 @@ fn snapshot(shared: &Shared) -> Value {
     })
 }
 
-fn log(station: &str, event: &StationEvent) {
+fn log(station: &str, event: &StationEvent, over: bool) {
     match event {
         StationEvent::NowPlaying { tier, item, .. } => {
             tracing::info!(station, %tier, path = %item.path, title = %item.metadata.one_line(), "now playing");
@@ -303,6 +318,9 @@ fn log(station: &str, event: &StationEvent) {
         }
         StationEvent::SourceFailed { item, error, .. } => {
             tracing::warn!(station, path = %item.path, "damaged: {error}");
+        }
+        StationEvent::PriorityChanged { to: None, .. } if over => {
+            tracing::info!(station, "the programme is over");
         }
         StationEvent::PriorityChanged { to: None, .. } => {
             tracing::warn!(station, "dead air: no tier has audio")

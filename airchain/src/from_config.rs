@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
-use airchain_codecs::Format;
+use airchain_codecs::{Codec, Format};
 use airchain_core::chain::{NodeSpec, ParamValue};
 use airchain_core::item::Item;
 use airchain_core::playout::Playlist;
@@ -12,6 +12,7 @@ use airchain_inputs::playlist;
 use airchain_outputs::hls;
 use airchain_outputs::http::MountMeta;
 use airchain_outputs::icecast;
+use airchain_outputs::recording::RecordingConfig;
 
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::host::HostError;
@@ -128,6 +129,25 @@ fn target(
             target.retain_segments = declared.retain_segments.max(declared.playlist_size + 1);
             (format(&declared.encoding)?, Target::Hls(target))
         }
+        OutputConfig::Recording(declared) => {
+            let target = RecordingConfig {
+                rotate_every_s: u64::from(declared.rotate_minutes) * 60,
+                retention_days: declared.rotation_days,
+                max_total_bytes: (declared.max_size_gb * 1e9) as u64,
+                station: config.station.name.clone(),
+                ..RecordingConfig::new(&declared.path)
+            };
+            (format(&declared.encoding)?, Target::Recording(target))
+        }
+        OutputConfig::Wav(declared) => {
+            let codec = match declared.sample_format {
+                config::SampleFormat::S16 => Codec::PcmS16,
+                config::SampleFormat::S24 => Codec::PcmS24,
+                config::SampleFormat::F32 => Codec::PcmF32,
+            };
+            let format = Format { sample_rate_hz: rate, ..Format::of(codec) };
+            (format, Target::Recording(one_file(&declared.path, &config.station.name)))
+        }
         OutputConfig::Http(declared) => {
             let format = format(&declared.encoding)?;
             let listen = resolve(&declared.listen)?;
@@ -137,6 +157,20 @@ fn target(
         }
         _ => return Ok(None),
     }))
+}
+
+/// A recording that is never cut. The time is added to its name: a station that starts again must not write over
+/// what it recorded before.
+fn one_file(path: &Path, station: &str) -> RecordingConfig {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().replace('%', "%%");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    RecordingConfig {
+        extension: "wav".into(),
+        rotate_every_s: 0,
+        name: format!("{stem}_%Y-%m-%d_%H-%M-%S"),
+        station: station.to_owned(),
+        ..RecordingConfig::new(folder)
+    }
 }
 
 /// The address that `text` names.

@@ -1,6 +1,7 @@
 //! Opening items: what offline rendering and the decode workers share, and the loader that does it at once.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 use airchain_core::item::Item;
@@ -25,8 +26,12 @@ pub(crate) fn open(item: &Item, config: LoadConfig) -> Result<(FileFeed, Loaded)
     let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead };
     let Opened { feed, reader, info, length } =
         FileFeed::open(item, &feed_config).map_err(|error| error.to_string())?;
-    let loaded = Loaded { source: Box::new(reader), metadata: info.metadata, length };
-    Ok((feed, loaded))
+    let mut metadata = info.metadata;
+    if metadata.title.is_none() {
+        // Listeners read something, and a file's name is better than nothing.
+        metadata.title = Path::new(&item.path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    }
+    Ok((feed, Loaded { source: Box::new(reader), metadata, length }))
 }
 
 /// The most audio a fallback may hold: ten minutes of stereo at 48 kHz are 230 MB.

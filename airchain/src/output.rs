@@ -6,6 +6,7 @@ use airchain_codecs::Format;
 use airchain_outputs::hls::{HlsConfig, HlsOutput};
 use airchain_outputs::http::MountMeta;
 use airchain_outputs::icecast::{IcecastConfig, IcecastOutput};
+use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
 use airchain_outputs::sink::Output;
 use airchain_outputs::worker::WorkerOptions;
 
@@ -27,6 +28,8 @@ pub enum Target {
     Icecast(IcecastConfig),
     /// A folder of HLS segments and playlists.
     Hls(HlsConfig),
+    /// A folder of timestamped files.
+    Recording(RecordingConfig),
     /// A mount of a built-in listener.
     Http {
         /// The listener's address.
@@ -53,6 +56,7 @@ impl Target {
         match self {
             Self::Icecast(_) => "icecast",
             Self::Hls(_) => "hls",
+            Self::Recording(_) => "recording",
             Self::Http { .. } => "http",
             Self::Custom { kind, .. } => kind,
         }
@@ -68,6 +72,10 @@ impl Target {
             }
             Self::Hls(config) => {
                 let output = HlsOutput::new(config).map_err(|error| invalid(error.to_string()))?;
+                (Box::new(output), WorkerOptions::archive())
+            }
+            Self::Recording(config) => {
+                let output = RecordingOutput::new(config).map_err(|error| invalid(error.to_string()))?;
                 (Box::new(output), WorkerOptions::archive())
             }
             Self::Http { listen, path, meta } => {

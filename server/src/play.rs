@@ -8,6 +8,7 @@ use airchain::codecs::{Codec, Format};
 use airchain::outputs::hls::{self, HlsConfig};
 use airchain::outputs::http::MountMeta;
 use airchain::outputs::icecast::IcecastConfig;
+use airchain::outputs::recording::RecordingConfig;
 use airchain::{Host, HostConfig, OutputSpec, Station, StationSpec, Target, from_config};
 use clap::Args;
 
@@ -28,9 +29,12 @@ pub(crate) struct PlayArgs {
     /// Icecast mount to feed: icecast://source:PASSWORD@HOST:PORT/MOUNT
     #[arg(long, value_name = "URL")]
     icecast: Vec<String>,
-    /// Folder for HLS
+    /// Folder for HLS: AAC, 128 kbit/s unless --format names an AAC; the listener serves it at /hls/
     #[arg(long, value_name = "DIR")]
     hls: Vec<PathBuf>,
+    /// Folder for recordings
+    #[arg(long, value_name = "DIR")]
+    record: Vec<PathBuf>,
     /// mp3:128k, aac:96k, he-aac:48k, opus:96k, flac and the like; each is a mount of the listener, and the first
     /// that fits is what the other outputs get
     #[arg(long, value_name = "FORMAT", value_parser = Format::parse)]
@@ -57,7 +61,7 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
         return Err(Failed::new("nothing to play: give files, folders or playlists"));
     }
     let signals = Signals::install()?;
-    let mut spec = StationSpec { name: args.name.clone(), ..StationSpec::default() };
+    let mut spec = StationSpec { id: "play".into(), name: args.name.clone(), ..StationSpec::default() };
     args.programme.apply(&mut spec, true)?;
     let events = args.events.as_deref().map(Events::create).transpose()?;
     let host = Host::new(HostConfig::default())?;
@@ -102,8 +106,8 @@ fn watch(
 fn outputs(args: &PlayArgs, host: &Host) -> Result<Vec<OutputSpec>, Failed> {
     let formats = if args.format.is_empty() { vec![Format::parse("mp3:128k")?] } else { args.format.clone() };
     let first = formats.first().copied().unwrap_or_else(|| Format::of(Codec::Mp3));
-    let hls_format = formats.iter().find(|format| hls::carries(format.codec)).copied();
-    let hls_format = hls_format.unwrap_or_else(|| Format::of(Codec::AacLc));
+    let is_aac = |format: &&Format| matches!(format.codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2);
+    let hls_format = formats.iter().find(is_aac).copied().unwrap_or_else(|| Format::of(Codec::AacLc));
     let mut outputs = Vec::new();
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
@@ -136,6 +140,11 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<Vec<OutputSpec>, Failed> {
                 .serve_dir(&prefix, path, Some(hls::INDEX))
                 .map_err(|error| Failed::new(error.to_string()))?;
         }
+    }
+    for (index, path) in args.record.iter().enumerate() {
+        let config = RecordingConfig { station: args.name.clone(), ..RecordingConfig::new(path) };
+        let target = Target::Recording(config);
+        outputs.push(OutputSpec { id: format!("record-{index}"), format: first, target });
     }
     if outputs.is_empty() {
         return Err(Failed::new(problems.join("; ")));

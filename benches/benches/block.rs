@@ -1,0 +1,109 @@
+//! The block path: what one block of a station costs, without its codecs.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use airchain_core::Stereo;
+use airchain_core::chain::{Chain, NodeSpec};
+use airchain_core::control::{Command, Control, Ramp, When};
+use airchain_core::curve::Curve;
+use airchain_core::deck::{ItemId, Prepared};
+use airchain_core::dsp::Format;
+use airchain_core::engine::{Engine, EngineConfig, engine};
+use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::program::Joins;
+use airchain_core::source::{MemorySource, Source};
+use airchain_core::tier::Tier;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+const RATE: u32 = 48_000;
+const BLOCK: usize = 480;
+
+fn station(nodes: &[&str], crossfade: u64) -> (Control, Engine) {
+    let node = |name: &&str| NodeSpec { node: (*name).into(), ..NodeSpec::default() };
+    let specs: Vec<NodeSpec> = nodes.iter().map(node).collect();
+    let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
+    let chain = Chain::build(&specs, format, 480).expect("the chain builds");
+    let ramp = |length| Ramp { length, curve: Curve::EqualPower };
+    let joins = Joins { crossfade: ramp(crossfade), rate: RATE };
+    let ladder = LadderConfig { joins, takeover: [ramp(240); Tier::COUNT], returns: [Return::Next; Tier::COUNT] };
+    engine(&EngineConfig { max_block: BLOCK, ladder }, chain)
+}
+
+fn item(id: u64, source: Box<dyn Source>) -> Box<Prepared> {
+    Box::new(Prepared {
+        id: ItemId(id),
+        source,
+        gain: 0.9,
+        fade_in: None,
+        fade_out: None,
+        curve: None,
+        start_next: None,
+        metadata: Arc::default(),
+    })
+}
+
+fn programme() -> Arc<[Stereo]> {
+    testkit::signal::noise(1, -12.0, RATE as usize * 5).into()
+}
+
+fn load(control: &mut Control, tier: Tier, id: u64, audio: &Arc<[Stereo]>) {
+    let source = Box::new(MemorySource::new(Arc::clone(audio), true));
+    let loaded = control.send(When::Now, Command::Load { tier, item: item(id, source), first: false });
+    assert!(loaded.is_ok());
+}
+
+fn blocks(c: &mut Criterion) {
+    let audio = programme();
+    let mut group = c.benchmark_group("block of 10 ms");
+    group.throughput(Throughput::Elements(BLOCK as u64));
+    for (name, nodes) in [("empty chain", &[][..]), ("limiter", &["limiter"])] {
+        let (mut control, mut engine) = station(nodes, 0);
+        load(&mut control, Tier::Automation, 1, &audio);
+        let mut block = [[0.0; 2]; BLOCK];
+        group.bench_function(name, |b| b.iter(|| engine.render(black_box(&mut block))));
+    }
+    // A fade that never ends: a live source rising over the automation for a thousand hours.
+    let (mut control, mut engine) = station(&[], 0);
+    load(&mut control, Tier::Automation, 1, &audio);
+    load(&mut control, Tier::Automation, 2, &audio);
+    let ramp = Ramp { length: u64::from(RATE) * 3_600_000, curve: Curve::EqualPower };
+    let mut block = [[0.0; 2]; BLOCK];
+    engine.render(&mut block);
+    assert!(control.send(When::Now, Command::Skip { tier: None, ramp: Some(ramp) }).is_ok());
+    group.bench_function("crossfade", |b| b.iter(|| engine.render(black_box(&mut block))));
+    group.finish();
+}
+
+/// From a command's sending to the block that carries it out, rendered.
+fn command_to_sample(c: &mut Criterion) {
+    let audio = programme();
+    let (mut control, mut engine) = station(&["limiter"], 0);
+    load(&mut control, Tier::Automation, 1, &audio);
+    let mut block = [[0.0; 2]; BLOCK];
+    engine.render(&mut block);
+    let mut id = 2;
+    c.bench_function("emergency: command to rendered block", |b| {
+        b.iter_custom(|rounds| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..rounds {
+                id += 1;
+                while control.poll().is_some() {}
+                let source = Box::new(MemorySource::new(Arc::from(&audio[..240]), false));
+                let command = Command::Load { tier: Tier::Emergency, item: item(id, source), first: false };
+                let start = Instant::now();
+                let sent = control.send(When::Now, command);
+                engine.render(black_box(&mut block));
+                spent += start.elapsed();
+                assert!(sent.is_ok());
+                // The emergency ends, and the programme is back, before the next.
+                engine.render(&mut block);
+            }
+            spent
+        });
+    });
+}
+
+criterion_group!(benches, blocks, command_to_sample);
+criterion_main!(benches);
