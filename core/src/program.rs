@@ -73,7 +73,11 @@ impl Program {
     }
 
     /// Gives the item on air other metadata; gives it back when there is no item.
-    pub(crate) fn retitle(&mut self, metadata: Arc<Metadata>, outbox: &mut Outbox) -> Result<(), Arc<Metadata>> {
+    pub(crate) fn retitle(
+        &mut self,
+        metadata: Arc<Metadata>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Arc<Metadata>> {
         let Some(deck) = &mut self.current else { return Err(metadata) };
         outbox.retire(Retired::Metadata(deck.retitle(metadata)));
         Ok(())

@@ -130,7 +130,10 @@ fn ten_busy_minutes_without_the_allocator() {
             }
         }
     }
-    assert!(done > 10_000 && failed > 1_000, "{done} done, {failed} refused: the traffic is not what it should be");
+    assert!(
+        done > 10_000 && failed > 1_000,
+        "{done} done, {failed} refused: the traffic is not what it should be"
+    );
 }
 
 #[test]
@@ -147,6 +150,7 @@ fn ten_thousand_commands_in_one_block_are_bounded_and_free_nothing() {
         assert_no_alloc(|| engine.render(&mut block));
     }
     let answers = std::iter::from_fn(|| control.poll());
-    let answered = answers.filter(|e| matches!(e.kind, EventKind::CommandDone(_) | EventKind::CommandFailed(..)));
+    let answered =
+        answers.filter(|e| matches!(e.kind, EventKind::CommandDone(_) | EventKind::CommandFailed(..)));
     assert_eq!(answered.count(), 10_000 - refused as usize);
 }

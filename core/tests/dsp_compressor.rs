@@ -1,4 +1,5 @@
 //! The compressor against the equations it names.
+#![allow(clippy::unwrap_used)]
 
 use airchain_core::dsp::{Format, Node, find};
 use testkit::contract::run;
@@ -66,7 +67,13 @@ fn below_the_threshold_it_passes_every_bit() {
     }
     let output = run(&mut *node, &programme);
     let touched: Vec<usize> = (0..output.len()).filter(|&n| output[n] != programme[n]).collect();
-    assert!(touched.is_empty(), "touched {} frames, {:?} to {:?}", touched.len(), touched.first(), touched.last());
+    assert!(
+        touched.is_empty(),
+        "touched {} frames, {:?} to {:?}",
+        touched.len(),
+        touched.first(),
+        touched.last()
+    );
     let mut louder = compressor(&[("makeup_gain_db", 2.0)]);
     assert!((level_out(&mut *louder, 997.0, -30.0) + 28.0).abs() < 0.001);
 }

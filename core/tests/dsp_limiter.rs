@@ -1,4 +1,5 @@
 //! The limiter against the standards it names.
+#![allow(clippy::unwrap_used)]
 
 use airchain_core::Stereo;
 use airchain_core::dsp::{Format, Node, find};

@@ -2,7 +2,7 @@
 //! machine.
 
 /// Decibels per factor of two of a power.
-const DB_PER_OCTAVE_OF_POWER: f32 = 3.010_299_9;
+const DB_PER_OCTAVE_OF_POWER: f32 = 3.010_3;
 /// Factors of two of an amplitude per decibel.
 const OCTAVES_PER_DB: f32 = 0.166_096_4;
 

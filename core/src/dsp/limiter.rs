@@ -93,7 +93,7 @@ impl Node for Limiter {
     }
 
     fn status(&self) -> Option<NodeStatus> {
-        Some(NodeStatus::Gain { db: gain_to_db(self.wall.gain) })
+        Some(NodeStatus::Gain { db: self.wall.gain_db() })
     }
 }
 
@@ -185,6 +185,11 @@ impl Wall {
         self.delay.fill([0.0; 2]);
         self.next = 0;
         self.gain = 1.0;
+    }
+
+    /// The gain of the last frame.
+    pub(super) fn gain_db(&self) -> f32 {
+        gain_to_db(self.gain)
     }
 
     pub(super) fn process(&mut self, block: &mut [Stereo]) {

@@ -3,11 +3,16 @@
 //! A new node is one file here and one line in [`NODES`]; station files, documentation, bindings and the shared
 //! contract tests read the table.
 
+pub mod agc;
 pub mod compressor;
 mod decibel;
 mod envelope;
 pub mod gain;
+mod glide;
 pub mod limiter;
+mod loudness;
+pub mod loudness_normalize;
+pub mod silence_detector;
 mod smooth;
 mod true_peak;
 
@@ -196,7 +201,14 @@ pub struct NodeEntry {
 }
 
 /// Every node there is.
-pub const NODES: &[NodeEntry] = &[gain::ENTRY, compressor::ENTRY, limiter::ENTRY];
+pub const NODES: &[NodeEntry] = &[
+    gain::ENTRY,
+    loudness_normalize::ENTRY,
+    agc::ENTRY,
+    compressor::ENTRY,
+    limiter::ENTRY,
+    silence_detector::ENTRY,
+];
 
 /// The node called `name`.
 pub fn find(name: &str) -> Option<&'static NodeEntry> {

@@ -1,0 +1,50 @@
+//! Gains that are decided a few times a second and move in between.
+
+use crate::Stereo;
+
+/// A gain that goes from one decision to the next along a straight line, one step per frame.
+///
+/// Decisions come every `period` frames, counted from the last reset, however the frames are cut into blocks.
+#[derive(Clone, Debug)]
+pub(super) struct Glide {
+    period: usize,
+    at: usize,
+    from: f64,
+    to: f64,
+}
+
+impl Glide {
+    pub(super) fn new(period: usize) -> Self {
+        Self { period: period.max(1), at: 0, from: 1.0, to: 1.0 }
+    }
+
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.period);
+    }
+
+    /// Frames from one decision to the next.
+    pub(super) fn period(&self) -> usize {
+        self.period
+    }
+
+    /// Frames up to the next decision.
+    pub(super) fn remaining(&self) -> usize {
+        self.period - self.at
+    }
+
+    /// The gain for each frame of `block`, at most [`remaining`](Self::remaining) of them. `true` when a decision is due.
+    pub(super) fn apply(&mut self, block: &mut [Stereo], mut shape: impl FnMut(f64) -> f64) -> bool {
+        let step = (self.to - self.from) / self.period as f64;
+        for (n, frame) in block.iter_mut().enumerate() {
+            let gain = shape(self.from + step * (self.at + n + 1) as f64) as f32;
+            *frame = frame.map(|sample| sample * gain);
+        }
+        self.at += block.len();
+        self.at >= self.period
+    }
+
+    /// The decision: the gain at which the next period ends.
+    pub(super) fn decide(&mut self, gain: f64) {
+        (self.at, self.from, self.to) = (0, self.to, gain);
+    }
+}

@@ -1,0 +1,151 @@
+//! Loudness as ITU-R BS.1770-5 measures it, in real time.
+//!
+//! Annex 1: K-weighting (a high shelf for the head, then a high-pass), the mean square over blocks of 400 ms every 100 ms, the
+//! sum over the channels, a gate at -70 LUFS and one 10 LU below what passes the first. The coefficients, given for
+//! 48 kHz, are computed for other rates from the analogue prototypes (De Man 2014, as in libebur128).
+
+use crate::Stereo;
+
+use super::FAINTEST;
+
+/// Below this a block is not programme at all.
+pub(super) const ABSOLUTE_GATE_LUFS: f64 = -70.0;
+/// A block so much below the loudness of the rest does not count.
+const RELATIVE_GATE_LU: f64 = -10.0;
+
+/// Loudness of a K-weighted power, both channels summed.
+pub(super) fn power_to_lufs(power: f64) -> f64 {
+    10.0 * power.max(1e-30).log10() - 0.691
+}
+
+/// Gated loudness of blocks of 400 ms, given as powers; `None` when none passes the gates.
+pub(super) fn gated_lufs(blocks: impl Iterator<Item = f64> + Clone) -> Option<f64> {
+    let above = |gate: f64| {
+        let passing = blocks.clone().filter(|&power| power_to_lufs(power) > gate);
+        let (count, sum) = passing.fold((0_u32, 0.0), |(count, sum), power| (count + 1, sum + power));
+        (count > 0).then(|| power_to_lufs(sum / f64::from(count)))
+    };
+    above(above(ABSOLUTE_GATE_LUFS)? + RELATIVE_GATE_LU)
+}
+
+/// The K-weighting filter.
+pub(super) struct KWeighting {
+    shelf: Biquad,
+    high_pass: Biquad,
+}
+
+impl KWeighting {
+    pub(super) fn new(sample_rate_hz: u32) -> Self {
+        let rate = f64::from(sample_rate_hz);
+        // Its corner may lie above half of a low sample rate; then the shelf is as high as it can be.
+        let warp = |hz: f64| (std::f64::consts::PI * (hz / rate).min(0.45)).tan();
+        let shelf = {
+            let (k, gain_db, q) =
+                (warp(1_681.974_450_955_533), 3.999_843_853_973_347, 0.707_175_236_955_419_6);
+            let high = 10.0_f64.powf(gain_db / 20.0);
+            let band = high.powf(0.499_666_774_154_541_6);
+            let norm = 1.0 + k / q + k * k;
+            let b = [high + band * k / q + k * k, 2.0 * (k * k - high), high - band * k / q + k * k];
+            Biquad::new(b.map(|b| b / norm), [2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm])
+        };
+        let high_pass = {
+            let (k, q) = (warp(38.135_470_876_024_44), 0.500_327_037_323_877_3);
+            let norm = 1.0 + k / q + k * k;
+            Biquad::new([1.0, -2.0, 1.0], [2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm])
+        };
+        Self { shelf, high_pass }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.shelf.state = [[0.0; 2]; 2];
+        self.high_pass.state = [[0.0; 2]; 2];
+    }
+
+    /// The power of the weighted frame, both channels summed.
+    #[inline]
+    pub(super) fn power(&mut self, frame: Stereo) -> f64 {
+        let [left, right] = self.high_pass.next(self.shelf.next(frame.map(f64::from)));
+        left * left + right * right
+    }
+}
+
+/// A second-order filter of both channels (transposed direct form II).
+struct Biquad {
+    b: [f64; 3],
+    a: [f64; 2],
+    state: [[f64; 2]; 2],
+}
+
+impl Biquad {
+    fn new(b: [f64; 3], a: [f64; 2]) -> Self {
+        Self { b, a, state: [[0.0; 2]; 2] }
+    }
+
+    #[inline]
+    fn next(&mut self, input: [f64; 2]) -> [f64; 2] {
+        let mut output = [0.0; 2];
+        for c in 0..2 {
+            let x = input[c];
+            let y = self.b[0] * x + self.state[0][c];
+            let first = self.b[1] * x - self.a[0] * y + self.state[1][c];
+            let second = self.b[2] * x - self.a[1] * y;
+            self.state[0][c] = if first.abs() < f64::from(FAINTEST) { 0.0 } else { first };
+            self.state[1][c] = if second.abs() < f64::from(FAINTEST) { 0.0 } else { second };
+            output[c] = y;
+        }
+        output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Level in dB of a sine of `hz` after the weighting.
+    fn response(rate: u32, hz: f64) -> f64 {
+        let mut filter = KWeighting::new(rate);
+        let step = std::f64::consts::TAU * hz / f64::from(rate);
+        let power: Vec<f64> =
+            (0..rate).map(|n| filter.power([(step * f64::from(n)).sin() as f32, 0.0])).collect();
+        let settled = &power[rate as usize / 2..];
+        10.0 * (2.0 * settled.iter().sum::<f64>() / settled.len() as f64).log10()
+    }
+
+    #[test]
+    fn the_coefficients_are_those_of_the_standard() {
+        let filter = KWeighting::new(48_000);
+        let shelf = [1.535_124_859_586_97, -2.691_696_189_406_38, 1.198_392_810_852_85];
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-10;
+        assert!(filter.shelf.b.iter().zip(shelf).all(|(&a, b)| near(a, b)), "{:?}", filter.shelf.b);
+        assert!(
+            near(filter.shelf.a[0], -1.690_659_293_182_41) && near(filter.shelf.a[1], 0.732_480_774_215_85)
+        );
+        let high_pass = filter.high_pass.a;
+        assert!(near(high_pass[0], -1.990_047_454_833_98) && near(high_pass[1], 0.990_072_250_366_21));
+    }
+
+    #[test]
+    fn the_response_is_the_same_at_every_rate() {
+        for hz in [30.0, 100.0, 1_000.0, 3_000.0, 10_000.0] {
+            let expected = response(48_000, hz);
+            for rate in [44_100, 96_000, 192_000] {
+                assert!(
+                    (response(rate, hz) - expected).abs() < 0.2,
+                    "{hz} Hz at {rate}: {}",
+                    response(rate, hz)
+                );
+            }
+        }
+        // A sine of 997 Hz and amplitude 1 in one channel reads -3.01 LKFS (Annex 1, note to table 3).
+        assert!((response(48_000, 997.0) - 3.01 - 0.691 + 3.01).abs() < 0.01, "{}", response(48_000, 997.0));
+    }
+
+    #[test]
+    fn the_gates_are_those_of_the_standard() {
+        let power = |lufs: f64| 10.0_f64.powf((lufs + 0.691) / 10.0);
+        // EBU Tech 3341, case 3: -36 LUFS around -23 LUFS reads -23.
+        let blocks = [power(-36.0), power(-23.0), power(-23.0), power(-36.0), power(-80.0)];
+        assert!((gated_lufs(blocks.into_iter()).unwrap() + 23.0).abs() < 1e-9);
+        assert_eq!(gated_lufs([power(-71.0)].into_iter()), None);
+    }
+}
