@@ -16,7 +16,8 @@ use crossbeam_channel::{Receiver, Sender};
 use serde_json::{Value, json};
 
 use crate::air::AirStation;
-use crate::host::{Engines, HostError};
+use crate::error::Error;
+use crate::host::Engines;
 use crate::output::{OutputSpec, Target};
 use crate::rendition::{Door, Rendition, Waiting};
 use crate::station::{OnAir, Order, OutputEntry, Shared, TimedReport, lock};
@@ -162,10 +163,10 @@ impl DeskStation {
     // ---- Outputs ----
 
     /// Starts an output, on the encoder that already makes its format if there is one.
-    pub(crate) fn add_output(&mut self, spec: OutputSpec) -> Result<(), HostError> {
+    pub(crate) fn add_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
         let OutputSpec { id, format, target } = spec;
         if lock(&self.shared.outputs).iter().any(|entry| entry.id == id) {
-            return Err(HostError::Output(format!("there is already an output called {id}")));
+            return Err(Error::Output(format!("there is already an output called {id}")));
         }
         let kind = target.kind();
         if let Target::Http { listen, .. } = &target {
@@ -189,7 +190,7 @@ impl DeskStation {
     }
 
     /// The door of the rendition that makes `format`, started if it is not running.
-    fn rendition(&mut self, format: Format, output: &str) -> Result<Arc<Door>, HostError> {
+    fn rendition(&mut self, format: Format, output: &str) -> Result<Arc<Door>, Error> {
         if let Some(running) = self.renditions.iter_mut().find(|running| running.format == format) {
             running.outputs.push(output.to_owned());
             return Ok(Arc::clone(&running.door));
@@ -208,11 +209,11 @@ impl DeskStation {
         Ok(door)
     }
 
-    fn remove_output(&mut self, id: &str) -> Result<(), HostError> {
+    fn remove_output(&mut self, id: &str) -> Result<(), Error> {
         let mut outputs = lock(&self.shared.outputs);
         let index = outputs.iter().position(|entry| entry.id == id);
-        let entry = outputs
-            .remove(index.ok_or_else(|| HostError::Output(format!("there is no output called {id}")))?);
+        let entry =
+            outputs.remove(index.ok_or_else(|| Error::Output(format!("there is no output called {id}")))?);
         drop(outputs);
         if let Some(handle) = entry.handle {
             handle.stop(true);

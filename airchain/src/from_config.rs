@@ -15,7 +15,7 @@ use airchain_outputs::icecast;
 use airchain_outputs::recording::RecordingConfig;
 
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
-use crate::host::HostError;
+use crate::error::Error;
 use crate::output::{OutputSpec, Target};
 use crate::spec::StationSpec;
 
@@ -23,7 +23,7 @@ use crate::spec::StationSpec;
 ///
 /// Outputs and nodes that this build does not have are left out with a warning. A playlist that cannot be read is
 /// an error only when it leaves nothing to play and there is no fallback.
-pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>), HostError> {
+pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>), Error> {
     let mut outputs = Vec::new();
     for mount in &config.mounts {
         for (index, output) in mount.outputs.iter().enumerate() {
@@ -38,7 +38,7 @@ pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>),
 }
 
 /// The programme and processing that `config` declares.
-pub fn programme(config: &StationConfig) -> Result<StationSpec, HostError> {
+pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
     let automation = &config.automation;
     let mut items = Vec::new();
     for path in &automation.playlist {
@@ -50,7 +50,7 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, HostError> {
     let fallback = config.failover.fallback_audio_path.clone();
     if items.is_empty() && !automation.playlist.is_empty() && fallback.is_none() {
         let listed = automation.playlist.join(", ");
-        return Err(HostError::Output(format!("automation.playlist: nothing to play in {listed}")));
+        return Err(Error::Output(format!("automation.playlist: nothing to play in {listed}")));
     }
     let order = match automation.order {
         config::Order::Sequential => Order::Sequential,
@@ -66,6 +66,7 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, HostError> {
         curve: automation.curve,
         chain: chain(&config.dsp_graph.nodes),
         fallback,
+        fallback_loop: config.failover.fallback_audio_loop,
         programme: Box::new(Playlist::new(items, order, automation.repeat, seed)),
         ..StationSpec::default()
     })
@@ -98,12 +99,10 @@ fn target(
     config: &StationConfig,
     mount_name: &str,
     output: &OutputConfig,
-) -> Result<Option<(Format, Target)>, HostError> {
+) -> Result<Option<(Format, Target)>, Error> {
     let rate = config.station.sample_rate;
     let format = |encoding: &config::Encoding| {
-        encoding
-            .resolve(rate)
-            .map_err(|error| HostError::Output(format!("{}: {}", error.field, error.problem)))
+        encoding.resolve(rate).map_err(|error| Error::Output(format!("{}: {}", error.field, error.problem)))
     };
     Ok(Some(match output {
         OutputConfig::Icecast(icecast) => {
@@ -174,9 +173,8 @@ fn one_file(path: &Path, station: &str) -> RecordingConfig {
 }
 
 /// The address that `text` names.
-pub fn resolve(text: &str) -> Result<SocketAddr, HostError> {
-    let bad = || {
-        HostError::Output(format!("listen: {text} is not an address, give HOST:PORT such as 127.0.0.1:8000"))
-    };
+pub fn resolve(text: &str) -> Result<SocketAddr, Error> {
+    let bad =
+        || Error::Output(format!("listen: {text} is not an address, give HOST:PORT such as 127.0.0.1:8000"));
     text.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(bad)
 }

@@ -3,21 +3,18 @@
 //! `air-N` renders blocks, `decode-N` opens and decodes items, `encode-N` runs encoders and meters, `io-N` talks to
 //! the network and the disk, and `control` thinks for all stations.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use airchain_codecs::encode::EncodeError;
 use airchain_core::bus::{Tap, TapId};
-use airchain_core::chain::ChainError;
 use airchain_core::control::Command;
 use airchain_core::item::Item;
 use airchain_core::playout::Director;
 use airchain_core::tap::tap;
 use airchain_core::tier::Tier;
-use airchain_outputs::http::{ListenError, Listener, Options};
+use airchain_outputs::http::{Listener, Options};
 use crossbeam_channel::Sender;
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
@@ -26,6 +23,8 @@ use crate::air::{self, AirState, AirStation};
 use crate::decode_pool::DecodePool;
 use crate::desk::{Desk, DeskStation};
 use crate::encode_pool::EncodePool;
+use crate::error::Error;
+use crate::listeners::Listeners;
 use crate::loader::{LoadConfig, open_whole};
 use crate::meter::{LevelBoard, Meter};
 use crate::output::OutputSpec;
@@ -60,60 +59,6 @@ impl Default for HostConfig {
     }
 }
 
-/// Why a host, station or output could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HostError {
-    /// The system gave no thread or runtime.
-    #[error("cannot start a thread: {0}")]
-    Threads(#[from] std::io::Error),
-    /// A listener cannot be bound; the caller picks another address.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The chain cannot be built; the caller corrects it.
-    #[error("chain: {0}")]
-    Chain(#[from] ChainError),
-    /// The fallback cannot be read; the caller gives another.
-    #[error("fallback: {0}")]
-    Fallback(String),
-    /// The encoder cannot do what the output asks; the caller picks another format.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// The output's declaration is wrong.
-    #[error("{0}")]
-    Output(String),
-    /// The station or the host has been stopped.
-    #[error("the station has been stopped")]
-    Stopped,
-}
-
-/// The built-in HTTP listeners of a host, by address.
-pub(crate) struct Listeners {
-    options: Options,
-    runtime: tokio::runtime::Handle,
-    bound: Mutex<HashMap<SocketAddr, Listener>>,
-}
-
-impl Listeners {
-    /// The listener at `address`, bound at the first call.
-    pub(crate) fn get(&self, address: SocketAddr) -> Result<Listener, ListenError> {
-        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(listener) = bound.get(&address) {
-            return Ok(listener.clone());
-        }
-        let listener = Listener::bind(address, self.options.clone())?;
-        self.runtime.spawn(listener.clone().serve());
-        bound.insert(address, listener.clone());
-        Ok(listener)
-    }
-
-    fn shutdown(&self) {
-        for listener in self.bound.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            listener.shutdown();
-        }
-    }
-}
-
 /// What stations need of their host for as long as they live.
 pub(crate) struct Engines {
     pub(crate) listeners: Listeners,
@@ -139,7 +84,7 @@ const METER_TAP: TapId = TapId(0);
 
 impl Host {
     /// Starts the threads.
-    pub fn new(config: HostConfig) -> Result<Self, HostError> {
+    pub fn new(config: HostConfig) -> Result<Self, Error> {
         let number = std::sync::atomic::AtomicUsize::new(0);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.io_threads.max(1))
@@ -148,11 +93,7 @@ impl Host {
             })
             .enable_all()
             .build()?;
-        let listeners = Listeners {
-            options: config.listener,
-            runtime: runtime.handle().clone(),
-            bound: Mutex::default(),
-        };
+        let listeners = Listeners::new(config.listener, runtime.handle().clone());
         let encode = EncodePool::new(config.encode_threads)?;
         let engines = Arc::new(Engines { listeners, encode, runtime: runtime.handle().clone() });
         let (departures_in, departures) =
@@ -174,7 +115,7 @@ impl Host {
 
     /// Puts a station on air. Its outputs start with it; an output whose declaration is wrong is an error, one
     /// that cannot deliver is not: it is down, says so, and tries again.
-    pub fn add_station(&self, spec: StationSpec, outputs: Vec<OutputSpec>) -> Result<Station, HostError> {
+    pub fn add_station(&self, spec: StationSpec, outputs: Vec<OutputSpec>) -> Result<Station, Error> {
         let (control, engine, config) = spec.engine()?;
         let rate = spec.sample_rate_hz;
         let block = spec.block();
@@ -183,13 +124,13 @@ impl Host {
         let mut director = Director::new(config, control, Box::new(self.decode.loader(load)), spec.programme);
         if let Some(path) = &spec.fallback {
             let item = Item::file(path.display().to_string());
-            let source = open_whole(&item, rate).map_err(HostError::Fallback)?;
+            let source = open_whole(&item, rate, spec.fallback_loop).map_err(Error::Fallback)?;
             director.load_source(Tier::Fallback, item, Box::new(source));
         }
         let levels = LevelBoard::default();
         let (writer, reader) = tap((rate * TAP_S) as usize);
         let meter = Meter::new(reader, rate, levels.clone())
-            .map_err(|error| HostError::Output(format!("meter: {error}")))?;
+            .map_err(|error| Error::Output(format!("meter: {error}")))?;
         director.send(Command::AddTap(Tap { id: METER_TAP, writer }));
         self.engines.encode.add(Box::new(meter));
 
@@ -208,16 +149,16 @@ impl Host {
             AirStation { engine, block: vec![[0.0; 2]; block], period, due: Instant::now(), state: air };
         shared.begin(Timestamp::now());
         // First the desk, so that the first item is already being opened when the first block is rendered.
-        self.desk.send(desk_station).map_err(|_| HostError::Stopped)?;
+        self.desk.send(desk_station).map_err(|_| Error::Stopped)?;
         let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
-        let thread = self.air.get(stations.len() % self.air.len().max(1)).ok_or(HostError::Stopped)?;
-        thread.send(Box::new(air_station)).map_err(|_| HostError::Stopped)?;
+        let thread = self.air.get(stations.len() % self.air.len().max(1)).ok_or(Error::Stopped)?;
+        thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
         stations.push(station.clone());
         Ok(station)
     }
 
     /// The built-in listener at `address`, bound if it is not yet.
-    pub fn listener(&self, address: SocketAddr) -> Result<Listener, HostError> {
+    pub fn listener(&self, address: SocketAddr) -> Result<Listener, Error> {
         Ok(self.engines.listeners.get(address)?)
     }
 

@@ -37,8 +37,8 @@ pub(crate) fn open(item: &Item, config: LoadConfig) -> Result<(FileFeed, Loaded)
 /// The most audio a fallback may hold: ten minutes of stereo at 48 kHz are 230 MB.
 const LONGEST_FALLBACK_S: usize = 600;
 
-/// Decodes a whole file into memory, to be played over and over.
-pub(crate) fn open_whole(item: &Item, rate_hz: u32) -> Result<MemorySource, String> {
+/// Decodes a whole file into memory, to be played once or over and over.
+pub(crate) fn open_whole(item: &Item, rate_hz: u32, looped: bool) -> Result<MemorySource, String> {
     use airchain_core::source::Fill;
     let (mut feed, mut loaded) = open(item, LoadConfig { rate_hz, lookahead: Frames::from(rate_hz) })?;
     let mut audio: Vec<Stereo> = Vec::new();
@@ -63,7 +63,7 @@ pub(crate) fn open_whole(item: &Item, rate_hz: u32) -> Result<MemorySource, Stri
     if audio.is_empty() {
         return Err(format!("{}: holds no audio", item.path));
     }
-    Ok(MemorySource::new(Arc::from(audio), true))
+    Ok(MemorySource::new(Arc::from(audio), looped))
 }
 
 /// A loader that opens at once and keeps every feed full: for rendering as fast as the processor goes. What it

@@ -58,7 +58,8 @@ impl Render {
         let fallback = spec.fallback.as_ref().map(|path| Item::file(path.display().to_string()));
         let mut director = Director::new(config, control, Box::new(InlineLoader::new(load)), spec.programme);
         if let Some(item) = fallback {
-            let source = open_whole(&item, spec.sample_rate_hz).map_err(RenderError::Fallback)?;
+            let source =
+                open_whole(&item, spec.sample_rate_hz, spec.fallback_loop).map_err(RenderError::Fallback)?;
             director.load_source(Tier::Fallback, item, Box::new(source));
         }
         for (frame, request) in script {

@@ -10,7 +10,8 @@ use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
 use airchain_outputs::sink::Output;
 use airchain_outputs::worker::WorkerOptions;
 
-use crate::host::{HostError, Listeners};
+use crate::error::Error;
+use crate::listeners::Listeners;
 
 /// An output of a station.
 pub struct OutputSpec {
@@ -63,8 +64,8 @@ impl Target {
     }
 
     /// Makes the output and says how its worker is to treat it.
-    pub(crate) fn open(self, listeners: &Listeners) -> Result<(Box<dyn Output>, WorkerOptions), HostError> {
-        let invalid = |error: String| HostError::Output(error);
+    pub(crate) fn open(self, listeners: &Listeners) -> Result<(Box<dyn Output>, WorkerOptions), Error> {
+        let invalid = |error: String| Error::Output(error);
         Ok(match self {
             Self::Icecast(config) => {
                 let output = IcecastOutput::new(config).map_err(|error| invalid(error.to_string()))?;

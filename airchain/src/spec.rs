@@ -36,8 +36,10 @@ pub struct StationSpec {
     pub chain: Vec<NodeSpec>,
     /// Look-ahead reserved for chains in milliseconds, where more than the first chain's is wanted.
     pub latency_ms: f64,
-    /// Audio for when every other tier is dry, played over and over.
+    /// Audio for when every other tier is dry; held in memory.
     pub fallback: Option<PathBuf>,
+    /// Whether the fallback is played over and over.
+    pub fallback_loop: bool,
     /// Where the automation's items come from.
     pub programme: Box<dyn NextTrack>,
 }
@@ -56,6 +58,7 @@ impl Default for StationSpec {
             chain: Vec::new(),
             latency_ms: 5.0,
             fallback: None,
+            fallback_loop: true,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),
         }
     }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::air::AirState;
-use crate::host::HostError;
+use crate::error::Error;
 use crate::meter::{LevelBoard, Levels};
 use crate::output::OutputSpec;
 use crate::spec::seconds;
@@ -27,8 +27,8 @@ use crate::spec::seconds;
 /// What the desk is asked to do for a station.
 pub(crate) enum Order {
     Request(When, Box<Request>),
-    AddOutput(Box<OutputSpec>, Sender<Result<(), HostError>>),
-    RemoveOutput(String, Sender<Result<(), HostError>>),
+    AddOutput(Box<OutputSpec>, Sender<Result<(), Error>>),
+    RemoveOutput(String, Sender<Result<(), Error>>),
     Stop,
 }
 
@@ -215,24 +215,24 @@ impl Station {
     }
 
     /// Asks for something; the answer comes as a `command_done` or `command_failed` report.
-    pub fn request(&self, when: When, request: Request) -> Result<(), HostError> {
-        self.order(Order::Request(when, Box::new(request))).then_some(()).ok_or(HostError::Stopped)
+    pub fn request(&self, when: When, request: Request) -> Result<(), Error> {
+        self.order(Order::Request(when, Box::new(request))).then_some(()).ok_or(Error::Stopped)
     }
 
     /// Adds an output. The other outputs notice nothing.
-    pub fn add_output(&self, output: OutputSpec) -> Result<(), HostError> {
+    pub fn add_output(&self, output: OutputSpec) -> Result<(), Error> {
         self.ask(|reply| Order::AddOutput(Box::new(output), reply))
     }
 
     /// Closes an output and takes it off. The other outputs notice nothing.
-    pub fn remove_output(&self, id: &str) -> Result<(), HostError> {
+    pub fn remove_output(&self, id: &str) -> Result<(), Error> {
         self.ask(|reply| Order::RemoveOutput(id.to_owned(), reply))
     }
 
-    fn ask(&self, order: impl FnOnce(Sender<Result<(), HostError>>) -> Order) -> Result<(), HostError> {
+    fn ask(&self, order: impl FnOnce(Sender<Result<(), Error>>) -> Order) -> Result<(), Error> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         self.order(order(reply));
-        answer.recv().unwrap_or(Err(HostError::Stopped))
+        answer.recv().unwrap_or(Err(Error::Stopped))
     }
 
     pub(crate) fn order(&self, order: Order) -> bool {

@@ -1,0 +1,32 @@
+//! What can go wrong before audio starts.
+
+use airchain_codecs::encode::EncodeError;
+use airchain_core::chain::ChainError;
+use airchain_outputs::http::ListenError;
+
+/// Why a host, station or output could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system gave no thread or runtime.
+    #[error("cannot start a thread: {0}")]
+    Threads(#[from] std::io::Error),
+    /// A listener cannot be bound; the caller picks another address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The chain cannot be built; the caller corrects it.
+    #[error("chain: {0}")]
+    Chain(#[from] ChainError),
+    /// The fallback cannot be read; the caller gives another.
+    #[error("fallback: {0}")]
+    Fallback(String),
+    /// The encoder cannot do what the output asks; the caller picks another format.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The output's declaration is wrong.
+    #[error("{0}")]
+    Output(String),
+    /// The station or the host has been stopped.
+    #[error("the station has been stopped")]
+    Stopped,
+}
