@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::Failure;
 use crate::curve::{Curve, Fade};
-use crate::dsp::{self, Format, Node, ParamInfo, ParamKind};
+use crate::dsp::{self, Format, Node, NodeStatus, ParamInfo, ParamKind, SilenceAction};
 use crate::{Frames, Stereo};
 
 /// A node of a chain and the parameters that are not at their defaults, as in a station file.
@@ -136,6 +136,14 @@ impl Chain {
         false
     }
 
+    /// What the chain's silence detector hears: whether it has been silent for long enough, and what is to be done.
+    pub fn silence(&self) -> Option<(bool, SilenceAction)> {
+        self.nodes.iter().find_map(|node| match node.status() {
+            Some(NodeStatus::Silence { silent, action, .. }) => Some((silent, action)),
+            _ => None,
+        })
+    }
+
     /// Ramps a parameter to `value`.
     pub fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
         let node = self.nodes.get_mut(node).ok_or(Failure::NoSuchParam)?;
@@ -231,6 +239,11 @@ impl Processor {
     pub(crate) fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
         let newest = self.incoming.as_mut().map_or(&mut self.on_air, |(chain, _)| chain);
         newest.set(node, param, value)
+    }
+
+    /// What the silence detector on air hears.
+    pub(crate) fn silence(&self) -> Option<(bool, SilenceAction)> {
+        self.on_air.silence()
     }
 
     /// Frames until a crossfade ends; a segment must not run over that.

@@ -208,6 +208,10 @@ pub enum EventKind {
         /// Frames missing.
         frames: Frames,
     },
+    /// The silence detector has heard nothing for its set time.
+    SilenceDetected,
+    /// It hears something again.
+    SilenceEnded,
     /// A node produced a value that is not a number; the chain was reset.
     ChainReset,
     /// A command was carried out.

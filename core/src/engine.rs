@@ -5,6 +5,7 @@ use crate::chain::{Chain, Processor};
 use crate::control::{
     Command, CommandId, Control, EventKind, Failure, Inbox, Order, Outbox, Retired, When, rings,
 };
+use crate::dsp::SilenceAction;
 use crate::ladder::{Ladder, LadderConfig};
 use crate::{Frames, Stereo};
 
@@ -35,6 +36,7 @@ pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
         ladder: Ladder::new(config.ladder, config.max_block.max(1)),
         bus: Bus::new(chain.latency() as Frames),
         processor: Processor::new(chain, rate, config.max_block.max(1)),
+        silent: false,
     };
     (control, engine)
 }
@@ -52,6 +54,8 @@ pub struct Engine {
     ladder: Ladder,
     processor: Processor,
     bus: Bus,
+    /// What the silence detector last said.
+    silent: bool,
 }
 
 impl Engine {
@@ -91,6 +95,21 @@ impl Engine {
         }
         self.bus.mark(self.outbox.drain_marks());
         self.position += segment.len() as Frames;
+        self.heed_silence();
+    }
+
+    /// Reports a silence and its end, and puts the fallback on air if the detector is set to.
+    fn heed_silence(&mut self) {
+        let Some((silent, action)) = self.processor.silence() else { return };
+        if silent == self.silent {
+            return;
+        }
+        self.silent = silent;
+        let kind = if silent { EventKind::SilenceDetected } else { EventKind::SilenceEnded };
+        self.outbox.event(self.position, kind);
+        if silent && action == SilenceAction::FailoverToFallback {
+            self.ladder.bypass_silent_tier();
+        }
     }
 
     /// Frames until a command falls due or a chain has taken over; at least one.

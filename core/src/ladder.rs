@@ -44,7 +44,24 @@ struct Rung {
     trim: Fade,
     /// Length of the fade by which it was stopped, for the tier below to rise with.
     handover: Frames,
+    /// It was silent while it had the air, and does not get it back before it is heard again. The frames of sound
+    /// counted so far.
+    bypassed: Option<Frames>,
 }
+
+impl Rung {
+    /// Whether it can have the air.
+    fn is_candidate(&self) -> bool {
+        self.bypassed.is_none() && self.program.has_audio()
+    }
+
+    fn is_silenced(&self, now: Frames) -> bool {
+        self.level.target() == 0.0 && self.level.is_settled(now)
+    }
+}
+
+/// A sample above -40 dBFS is sound.
+const SOUND: f32 = 0.01;
 
 pub(crate) struct Ladder {
     config: LadderConfig,
@@ -62,6 +79,7 @@ impl Ladder {
             level: Fade::constant(0.0),
             trim: Fade::constant(1.0),
             handover: 0,
+            bypassed: None,
         });
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
         Self { config, rungs, on_air: None, master: Fade::constant(1.0), scratch }
@@ -127,6 +145,18 @@ impl Ladder {
         Ok(())
     }
 
+    /// The tier on air has been silent for too long: the tiers below get the air until it is heard again. An
+    /// emergency keeps it, and so does a tier below which there is nothing.
+    pub(crate) fn bypass_silent_tier(&mut self) {
+        let Some(tier) = self.on_air.filter(|tier| *tier != Tier::Emergency) else { return };
+        let below = Tier::ALL.into_iter().filter(|other| *other > tier);
+        if below.into_iter().any(|other| self.rung(other).is_candidate()) {
+            let rung = self.rung(tier);
+            rung.bypassed = Some(0);
+            rung.program.set_unheard(true);
+        }
+    }
+
     /// Fills `out`, the first of whose frames is frame `at`.
     pub(crate) fn render(&mut self, at: Frames, out: &mut [Stereo], outbox: &mut Outbox) {
         out.fill(crate::units::SILENCE);
@@ -141,7 +171,11 @@ impl Ladder {
             };
             let on_air = self.on_air;
             for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
-                self.mix(tier, true, now, &mut rest[..mixed], outbox);
+                if self.rung(tier).bypassed.is_some() && self.rung(tier).is_silenced(now) {
+                    self.listen(tier, now, mixed, outbox);
+                } else {
+                    self.mix(tier, true, now, &mut rest[..mixed], outbox);
+                }
             }
             done += mixed;
         }
@@ -151,7 +185,7 @@ impl Ladder {
     /// Gives the air to the highest tier that has audio.
     fn decide(&mut self, now: Frames, outbox: &mut Outbox) {
         self.silence_interrupted(now, outbox);
-        let winner = Tier::ALL.into_iter().find(|tier| self.rung(*tier).program.has_audio());
+        let winner = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate());
         if winner == self.on_air {
             return;
         }
@@ -198,9 +232,10 @@ impl Ladder {
     fn silence_interrupted(&mut self, now: Frames, outbox: &mut Outbox) {
         for tier in Tier::ALL {
             let policy = self.config.returns[tier.index()];
-            let off_air = Some(tier) != self.on_air;
+            // Only a higher tier interrupts; a bypassed one stands above the tier on air.
+            let below = self.on_air.is_some_and(|on_air| on_air < tier);
             let rung = self.rung(tier);
-            if off_air && rung.level.target() == 0.0 && rung.level.is_settled(now) && policy == Return::Next {
+            if below && rung.is_silenced(now) && policy == Return::Next {
                 rung.program.preempt(now, outbox);
             }
         }
@@ -225,8 +260,7 @@ impl Ladder {
         let Some(rung) = self.rungs.get_mut(tier.index()) else {
             return 0;
         };
-        let silent = rung.level.target() == 0.0 && rung.level.is_settled(now);
-        if leaving && (silent || !(rung.program.is_under_way() || rung.program.has_tail())) {
+        if leaving && (rung.is_silenced(now) || !(rung.program.is_under_way() || rung.program.has_tail())) {
             return 0;
         }
         let Some(scratch) = self.scratch.get_mut(..out.len()) else {
@@ -244,6 +278,18 @@ impl Ladder {
             mixed[1] += frame[1] * gain;
         }
         frames
+    }
+
+    /// Lets a bypassed tier run on unheard, and gives it another chance once a tenth of a second of it was sound.
+    fn listen(&mut self, tier: Tier, now: Frames, frames: usize, outbox: &mut Outbox) {
+        let (rate, Some(scratch)) = (self.config.joins.rate, self.scratch.get_mut(..frames)) else { return };
+        let Some(rung) = self.rungs.get_mut(tier.index()) else { return };
+        scratch.fill(crate::units::SILENCE);
+        rung.program.render(now, scratch, false, outbox);
+        let sound = scratch.iter().filter(|frame| frame.iter().any(|sample| sample.abs() > SOUND)).count();
+        let heard = rung.bypassed.unwrap_or(0) + sound as Frames;
+        rung.bypassed = Some(heard).filter(|heard| *heard < Frames::from(rate) / 10);
+        rung.program.set_unheard(rung.bypassed.is_some());
     }
 
     fn rung(&mut self, tier: Tier) -> &mut Rung {

@@ -39,6 +39,8 @@ pub(crate) struct Program {
     current: Option<Deck>,
     falling: Vec<Falling>,
     waiting: VecDeque<Box<Prepared>>,
+    /// It runs on without being heard, and announces nothing.
+    unheard: bool,
     /// A skip that waits for a deck to come free or for an item to skip to.
     skip: Option<Ramp>,
     scratch: Box<[Stereo]>,
@@ -52,6 +54,7 @@ impl Program {
             current: None,
             falling: Vec::with_capacity(FALLING + 1),
             waiting: VecDeque::with_capacity(WAITING),
+            unheard: false,
             skip: None,
             scratch: vec![[0.0; 2]; max_block].into_boxed_slice(),
         }
@@ -65,6 +68,11 @@ impl Program {
     /// Tells it apart from a programme that would start a new item: an item of it has been heard in part.
     pub(crate) fn is_under_way(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// While unheard, items that start are not announced.
+    pub(crate) fn set_unheard(&mut self, unheard: bool) {
+        self.unheard = unheard;
     }
 
     /// Whether something of it is still fading out.
@@ -304,7 +312,12 @@ impl Program {
         let fade_in = fade_in.min(item.source.remaining().map_or(Frames::MAX, |length| length / 2));
         let curve = item.curve.unwrap_or(curve);
         self.current = Some(Deck::start(item, now, fade_in, curve, self.joins.rate));
-        outbox.event(now, EventKind::NowPlaying { tier, item: id, metadata, started: true });
+        if self.unheard {
+            // The item holds the metadata too, so this frees nothing.
+            drop(metadata);
+        } else {
+            outbox.event(now, EventKind::NowPlaying { tier, item: id, metadata, started: true });
+        }
     }
 
     fn let_fall(&mut self, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {

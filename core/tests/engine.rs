@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use airchain_core::chain::{Chain, NodeSpec};
+use airchain_core::chain::{Chain, NodeSpec, ParamValue};
 use airchain_core::control::{Command, Control, Ending, Event, EventKind, Ramp, When};
 use airchain_core::curve::Curve;
 use airchain_core::deck::{ItemId, Prepared};
@@ -14,6 +14,7 @@ use airchain_core::feed::feed;
 use airchain_core::item::Metadata;
 use airchain_core::ladder::{LadderConfig, Return};
 use airchain_core::program::Joins;
+use airchain_core::source::MemorySource;
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 
@@ -315,4 +316,42 @@ fn a_starved_deck_is_reported_with_what_was_missing() {
         })
         .collect();
     assert_eq!(missing, [(700, 260)]);
+}
+
+#[test]
+fn a_silent_programme_gives_way_to_the_fallback_and_comes_back_when_it_is_heard() {
+    let detector = NodeSpec {
+        node: "silence_detector".into(),
+        config: [
+            ("threshold_db".to_owned(), ParamValue::Number(-40.0)),
+            ("duration_sec".to_owned(), ParamValue::Number(0.5)),
+            ("action".to_owned(), ParamValue::Word("failover_to_fallback".into())),
+        ]
+        .into(),
+    };
+    let (mut control, mut engine) = engine(&config(0), chain(&[detector], 0));
+    let tone = |hz: f64, frames: usize| testkit::signal::sine(RATE, hz, -6.0, frames);
+    let programme = [tone(440.0, 48_000), testkit::signal::silence(96_000), tone(440.0, 96_000)].concat();
+    let play = |id, audio: Vec<Stereo>| {
+        let mut prepared = item(id, 0.0, 1);
+        prepared.source = Box::new(MemorySource::new(audio.into(), false));
+        prepared
+    };
+    load(&mut control, Tier::Fallback, play(7, tone(1000.0, 480_000)));
+    load(&mut control, Tier::Automation, play(1, programme));
+    let out = testkit::measure::channel(&render(&mut engine, 240_000), 0);
+    let heard = |range: std::ops::Range<usize>, hz| {
+        testkit::measure::tone(&out[range], RATE, hz).residual_db() < -60.0
+    };
+    assert!(heard(1_000..47_000, 440.0), "the programme is not on air");
+    assert!(heard(85_000..143_000, 1000.0), "the fallback is not on air during the silence");
+    assert!(heard(160_000..239_000, 440.0), "the programme did not come back");
+    let events = events(&mut control);
+    let has = |wanted: fn(&EventKind) -> bool| events.iter().any(|event| wanted(&event.kind));
+    assert!(
+        has(|kind| matches!(kind, EventKind::SilenceDetected))
+            && has(|kind| matches!(kind, EventKind::SilenceEnded))
+    );
+    // The silence did not cost the item its place: it was not preempted.
+    assert!(endings(&events).iter().all(|(_, id, _)| *id != 1));
 }

@@ -493,6 +493,8 @@ impl Director {
             EventKind::Underrun { tier, frames, .. } => {
                 self.report(frame, StationEvent::Dropout { tier, frames });
             }
+            EventKind::SilenceDetected => self.report(frame, StationEvent::SilenceDetected),
+            EventKind::SilenceEnded => self.report(frame, StationEvent::SilenceEnded),
             EventKind::ChainReset => {}
             EventKind::CommandDone(id) => {
                 let Some(issued) = self.issued.remove(&id) else { return };
