@@ -7,7 +7,7 @@
 //! sine of amplitude 1 is 0 dB.
 
 use super::decibel::{db_to_gain, power_to_db};
-use super::envelope::Envelope;
+use super::envelope::{CHUNK, Envelope};
 use super::smooth::Smoothed;
 use super::{Format, Node, NodeEntry, NodeInfo, NodeStatus, ParamId, ParamInfo, clean_frame, one_pole};
 use crate::Stereo;
@@ -136,24 +136,23 @@ impl Node for Compressor {
     }
 
     fn process(&mut self, block: &mut [Stereo], sidechain: Option<&[Stereo]>) {
-        for (n, frame) in block.iter_mut().enumerate() {
-            *frame = clean_frame(*frame);
-            let key = sidechain.and_then(|key| key.get(n)).map_or(*frame, |key| clean_frame(*key));
-            if !(self.threshold.is_settled() && self.slope.is_settled() && self.knee.is_settled()) {
-                self.curve = Curve::new(self.threshold.next(), self.slope.next(), self.knee.next());
+        for (n, chunk) in block.chunks_mut(CHUNK).enumerate() {
+            for frame in chunk.iter_mut() {
+                *frame = clean_frame(*frame);
             }
-            let wanted = self.curve.reduction_db(self.envelope.power(key));
-            let (attack, release) = (self.attack.next() as f32, self.release.next() as f32);
-            let share = if wanted > self.reduction_db { attack } else { release };
-            self.reduction_db += share * (wanted - self.reduction_db);
-            let makeup = self.makeup.next() as f32;
-            let gain = if self.reduction_db > NEGLIGIBLE_DB {
-                makeup * db_to_gain(-self.reduction_db)
+            let mut powers = [0.0; CHUNK];
+            let key = sidechain.and_then(|key| key.get(n * CHUNK..n * CHUNK + chunk.len()));
+            if let Some(key) = key {
+                let mut cleaned = [[0.0; 2]; CHUNK];
+                cleaned.iter_mut().zip(key).for_each(|(to, from)| *to = clean_frame(*from));
+                self.envelope.measure(&cleaned[..chunk.len()], &mut powers);
             } else {
-                self.reduction_db = 0.0;
-                makeup
-            };
-            *frame = frame.map(|sample| sample * gain);
+                self.envelope.measure(chunk, &mut powers);
+            }
+            let gains = self.gains(&powers, chunk.len());
+            for (frame, gain) in chunk.iter_mut().zip(gains) {
+                *frame = frame.map(|sample| sample * gain);
+            }
         }
     }
 
@@ -170,6 +169,33 @@ impl Node for Compressor {
 }
 
 impl Compressor {
+    /// The gains of the next `count` frames, whose levels are `powers`.
+    fn gains(&mut self, powers: &[f32; CHUNK], count: usize) -> [f32; CHUNK] {
+        let mut wanted = [0.0; CHUNK];
+        if self.threshold.is_settled() && self.slope.is_settled() && self.knee.is_settled() {
+            if powers[..count].iter().any(|&power| power > self.curve.onset) {
+                wanted = powers.map(|power| self.curve.reduction_db(power));
+            }
+        } else {
+            for n in 0..count {
+                self.curve = Curve::new(self.threshold.next(), self.slope.next(), self.knee.next());
+                wanted[n] = self.curve.reduction_db(powers[n]);
+            }
+        }
+        let mut gains = [0.0; CHUNK];
+        for n in 0..count {
+            // Looked up, not branched on: programme crosses from the one to the other too often to be predicted.
+            let shares = [self.release.next() as f32, self.attack.next() as f32];
+            let share = shares[usize::from(wanted[n] > self.reduction_db)];
+            let reduction = self.reduction_db + share * (wanted[n] - self.reduction_db);
+            self.reduction_db = if reduction > NEGLIGIBLE_DB { reduction } else { 0.0 };
+            gains[n] = -self.reduction_db;
+        }
+        gains = gains.map(db_to_gain);
+        gains[..count].iter_mut().for_each(|gain| *gain *= self.makeup.next() as f32);
+        gains
+    }
+
     fn set_times(&mut self) {
         self.attack.set(one_pole(f64::from(self.attack_ms), self.rate));
         self.release.set(one_pole(f64::from(self.release_ms), self.rate));
@@ -187,6 +213,8 @@ struct Curve {
     threshold_db: f32,
     slope: f32,
     knee_db: f32,
+    /// `1 / (2 * knee_db)`, or 0 for a hard knee.
+    bend: f32,
     /// Power at which the knee begins.
     onset: f32,
 }
@@ -194,21 +222,17 @@ struct Curve {
 impl Curve {
     fn new(threshold_db: f64, slope: f64, knee_db: f64) -> Self {
         let (threshold_db, slope, knee_db) = (threshold_db as f32, slope as f32, knee_db as f32);
-        Self { threshold_db, slope, knee_db, onset: db_to_gain(2.0 * (threshold_db - knee_db / 2.0)) }
+        let bend = if knee_db > 1e-3 { 0.5 / knee_db } else { 0.0 };
+        Self { threshold_db, slope, knee_db, bend, onset: db_to_gain(2.0 * (threshold_db - knee_db / 2.0)) }
     }
 
-    /// Reduction of a level given as a power.
+    /// Reduction of a level given as a power: the square within the knee, and beyond it the straight line.
     #[inline]
     fn reduction_db(&self, power: f32) -> f32 {
-        if power <= self.onset {
-            return 0.0;
-        }
         let over = power_to_db(power) - self.threshold_db;
-        let into_knee = over + self.knee_db / 2.0;
-        if into_knee >= self.knee_db {
-            self.slope * over.max(0.0)
-        } else {
-            self.slope * into_knee.max(0.0).powi(2) / (2.0 * self.knee_db)
-        }
+        let within = (over + self.knee_db / 2.0).clamp(0.0, self.knee_db);
+        let beyond = (over - self.knee_db / 2.0).max(0.0);
+        let reduction = self.slope * (within * within * self.bend + beyond);
+        if power > self.onset { reduction } else { 0.0 }
     }
 }

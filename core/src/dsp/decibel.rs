@@ -11,7 +11,7 @@ const OCTAVES_PER_DB: f32 = 0.166_096_4;
 pub(super) fn power_to_db(power: f32) -> f32 {
     let bits = power.max(f32::MIN_POSITIVE).to_bits();
     // The mantissa goes to sqrt(1/2)..sqrt(2), where the series converges fastest.
-    let exponent = ((bits + 0x004A_FB0D) >> 23) as i32 - 127;
+    let exponent = (bits.wrapping_add(0x004A_FB0D) >> 23) as i32 - 127;
     let mantissa = f32::from_bits(bits.wrapping_sub((exponent << 23) as u32));
     // log(m) = 2 artanh((m - 1) / (m + 1)), Abramowitz and Stegun 4.1.27.
     let s = (mantissa - 1.0) / (mantissa + 1.0);
@@ -24,13 +24,15 @@ pub(super) fn power_to_db(power: f32) -> f32 {
 #[inline]
 pub(super) fn db_to_gain(db: f32) -> f32 {
     let octaves = (db * OCTAVES_PER_DB).clamp(-100.0, 100.0);
-    // The sum with 1.5 * 2^23 has no room for a fraction, so it rounds.
+    // The sum with 1.5 * 2^23 has no room for a fraction, so it rounds; and its last bits are the whole number.
     const ROUND: f32 = 12_582_912.0;
-    let whole = (octaves + ROUND) - ROUND;
+    let rounded = octaves + ROUND;
+    let whole = rounded - ROUND;
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
     let x = (octaves - whole) * std::f32::consts::LN_2;
     let series = 1.0
         + x * (1.0 + x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * (1.0 / 24.0 + x * (1.0 / 120.0 + x / 720.0)))));
-    series * f32::from_bits(((whole as i32 + 127) as u32) << 23)
+    series * f32::from_bits(exponent)
 }
 
 #[cfg(test)]

@@ -15,11 +15,14 @@ const QUADRATURE: [f32; 4] = [0.161_758_5, 0.733_028_9, 0.945_349_7, 0.990_599_2
 /// Left and right of the reference chain, left and right of the quadrature chain.
 type Lanes = [f32; 4];
 
+/// The most frames per call of [`Envelope::measure`].
+pub(super) const CHUNK: usize = 64;
+
 /// Follows the envelope of both channels.
 #[derive(Default)]
 pub(super) struct Envelope {
-    /// Input and output of every filter, a frame ago and two frames ago.
-    past: [[Lanes; 5]; 2],
+    /// The last two values that went into each filter, the older first; and that came out of the last one.
+    past: [[Lanes; 2]; 5],
 }
 
 impl Envelope {
@@ -27,24 +30,40 @@ impl Envelope {
         *self = Self::default();
     }
 
-    /// Takes a frame; the square of the amplitude of the louder channel.
-    #[inline]
-    pub(super) fn power(&mut self, [left, right]: Stereo) -> f32 {
-        // The reference chain is a frame late: that is part of the quarter wave.
-        let reference = [self.past[0][4][0], self.past[0][4][1]];
-        let mut now = [[left, right, left, right]; 5];
+    /// Takes the next frames (at most [`CHUNK`]) and puts into `powers`, for each, the square of the amplitude of the
+    /// louder channel.
+    pub(super) fn measure(&mut self, frames: &[Stereo], powers: &mut [f32; CHUNK]) {
+        let count = frames.len().min(CHUNK);
+        let mut values = [[0.0; 4]; CHUNK];
+        for (value, [left, right]) in values.iter_mut().zip(frames) {
+            *value = [*left, *right, *left, *right];
+        }
+        let reference_before = self.past[4][1];
+        // Filter by filter: each depends on itself two frames ago only, so the processor overlaps the frames.
         for stage in 0..4 {
             let coefficient = [REFERENCE[stage], REFERENCE[stage], QUADRATURE[stage], QUADRATURE[stage]];
-            for lane in 0..4 {
-                let output = coefficient[lane] * (now[stage][lane] + self.past[1][stage + 1][lane])
-                    - self.past[1][stage][lane];
-                now[stage + 1][lane] = if output.abs() < FAINTEST { 0.0 } else { output };
+            let ([mut x2, mut x1], [mut y2, mut y1]) = (self.past[stage], self.past[stage + 1]);
+            for value in &mut values[..count] {
+                let mut y = [0.0; 4];
+                for lane in 0..4 {
+                    let output = coefficient[lane] * (value[lane] + y2[lane]) - x2[lane];
+                    y[lane] = if output.abs() < FAINTEST { 0.0 } else { output };
+                }
+                (x2, x1, y2, y1) = (x1, *value, y1, y);
+                *value = y;
+            }
+            self.past[stage] = [x2, x1];
+            if stage == 3 {
+                self.past[4] = [y2, y1];
             }
         }
-        self.past = [now, self.past[0]];
-        let quadrature = [now[4][2], now[4][3]];
-        let power = |channel: usize| reference[channel].powi(2) + quadrature[channel].powi(2);
-        power(0).max(power(1))
+        // The reference chain is a frame late: that is part of the quarter wave.
+        let mut reference = reference_before;
+        for (power, value) in powers.iter_mut().zip(&values[..count]) {
+            let square = |channel: usize| reference[channel].powi(2) + value[channel + 2].powi(2);
+            *power = square(0).max(square(1));
+            reference = *value;
+        }
     }
 }
 
@@ -56,10 +75,14 @@ mod tests {
     fn a_sine_has_a_constant_envelope() {
         for cycles_per_frame in [0.001, 0.002, 0.01, 0.1, 0.25, 0.4, 0.49] {
             let mut envelope = Envelope::default();
-            for n in 0..20_000 {
-                let sample = 0.5 * (std::f64::consts::TAU * cycles_per_frame * f64::from(n)).sin() as f32;
-                let level = 10.0 * (envelope.power([sample, 0.0]) / 0.25).log10();
-                assert!(n < 10_000 || level.abs() < 0.11, "{cycles_per_frame}: {level} dB");
+            for start in (0..20_032).step_by(CHUNK) {
+                let sine = |n: usize| (std::f64::consts::TAU * cycles_per_frame * (start + n) as f64).sin();
+                let chunk: [Stereo; CHUNK] = std::array::from_fn(|n| [0.5 * sine(n) as f32, 0.0]);
+                let mut powers = [0.0; CHUNK];
+                envelope.measure(&chunk, &mut powers);
+                for level in powers.map(|power| 10.0 * (power / 0.25).log10()) {
+                    assert!(start < 10_000 || level.abs() < 0.11, "{cycles_per_frame}: {level} dB");
+                }
             }
         }
     }
