@@ -24,11 +24,11 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates ffmpeg flac frozen-bubble-dat
 PACKAGES ?= yes
 packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 
-.PHONY: help build play test check bench deps docs demo clean
+.PHONY: help build play test check bench figures deps docs demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | bench | deps | docs | demo | clean    see README.md"
+	@echo "make check | bench | figures | deps | docs | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -53,6 +53,11 @@ check:
 bench:
 	@$(call packages,$(BUILD_PACKAGES))
 	$(CARGO) bench --locked --workspace
+
+# What a station costs, beside ffmpeg doing the same job in the same run: a table for docs/figures.md.
+figures: build
+	@$(call packages,ffmpeg)
+	$(CARGO) run --quiet --release --locked -p airchain-benches --bin figures -- target/release/airchain
 
 deps:
 	@$(call packages,$(TEST_PACKAGES))

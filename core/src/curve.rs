@@ -10,6 +10,7 @@ use crate::Frames;
 pub enum Curve {
     /// Constant summed power of two uncorrelated programmes; the default of a crossfade.
     #[default]
+    #[serde(alias = "equal-power")]
     EqualPower,
     /// Constant summed amplitude; a straight line.
     Linear,
@@ -18,6 +19,7 @@ pub enum Curve {
     /// Slow at first: the mirror image of logarithmic.
     Exponential,
     /// A raised cosine: constant summed amplitude with no corner at either end.
+    #[serde(alias = "s-curve", alias = "scurve")]
     SCurve,
 }
 
@@ -30,6 +32,12 @@ impl Curve {
         ("exponential", Self::Exponential),
         ("s_curve", Self::SCurve),
     ];
+
+    /// The curve called `name`, also with hyphens.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let plain = |name: &str| name.replace(['_', '-'], "");
+        Self::ALL.into_iter().find(|(known, _)| plain(known) == plain(name)).map(|(_, curve)| curve)
+    }
 
     /// Gain of a fade-in at `progress` in `0..=1`; exactly 0 at 0 and 1 at 1. A fade-out is `rise(1 - progress)`.
     pub fn rise(self, progress: f64) -> f64 {

@@ -1,5 +1,8 @@
 //! What `airchain play` shows in a terminal, redrawn in place.
 
+use std::io::Write;
+use std::sync::OnceLock;
+
 use airchain::Station;
 use airchain::core::playout::report::Health;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -9,6 +12,25 @@ const METER: usize = 36;
 /// Level at the left end of the meters.
 const FLOOR_DBFS: f32 = -48.0;
 
+/// The lines that are on the screen, if any.
+static ON_SCREEN: OnceLock<MultiProgress> = OnceLock::new();
+
+/// Standard error for the log: written above the display while there is one. An error is dropped rather than fatal.
+pub(crate) struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        match ON_SCREEN.get() {
+            Some(lines) => lines.suspend(|| std::io::stderr().write(line)),
+            None => std::io::stderr().write(line),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// The lines on the screen.
 pub(crate) struct Display {
     lines: MultiProgress,
@@ -17,7 +39,10 @@ pub(crate) struct Display {
 
 impl Display {
     pub(crate) fn new() -> Self {
-        Self { lines: MultiProgress::new(), shown: Vec::new() }
+        let lines = MultiProgress::new();
+        // The log goes above the display from now on; a second display would have to share it.
+        let _ = ON_SCREEN.set(lines.clone());
+        Self { lines, shown: Vec::new() }
     }
 
     /// Draws the station as it is now.
@@ -25,7 +50,7 @@ impl Display {
         let texts = describe(station);
         while self.shown.len() < texts.len() {
             let style =
-                ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+                ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
             self.shown.push(self.lines.add(ProgressBar::no_length().with_style(style)));
         }
         for (line, text) in self.shown.iter().zip(texts) {
@@ -71,8 +96,13 @@ fn describe(station: &Station) -> Vec<String> {
             Health::Degraded => "degraded",
             Health::Down => "down    ",
         };
-        let reason = error.map(|error| format!("  {error}")).unwrap_or_default();
-        lines.push(format!("{mark}  {:9} {}{reason}", output.kind, output.target));
+        // Most reasons begin by naming the target.
+        let text = match error {
+            Some(error) if error.starts_with(&output.target) => error,
+            Some(error) => format!("{}: {error}", output.target),
+            None => output.target.clone(),
+        };
+        lines.push(format!("{mark}  {:9} {text}", output.kind));
     }
     lines
 }

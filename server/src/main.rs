@@ -12,6 +12,7 @@ mod render;
 mod run;
 mod signals;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -88,7 +89,8 @@ fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("AIRCHAIN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Errors in writing the log are dropped: a daemon whose standard error is gone goes on.
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| display::LogWriter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(layer).init();

@@ -109,9 +109,8 @@ fn read_chain(chain: &str) -> Result<Vec<NodeSpec>, Failed> {
 }
 
 fn curve(text: &str) -> Result<Curve, String> {
-    let found = Curve::ALL.into_iter().find(|(name, _)| *name == text);
     let names: Vec<&str> = Curve::ALL.iter().map(|(name, _)| *name).collect();
-    found.map(|(_, curve)| curve).ok_or_else(|| format!("give one of {}", names.join(", ")))
+    Curve::from_name(text).ok_or_else(|| format!("give one of {}", names.join(", ")))
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
