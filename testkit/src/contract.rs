@@ -134,7 +134,11 @@ fn stays_finite_and_falls_silent(entry: &NodeEntry, rate: u32) {
         let silence = signal::silence(node.latency() + 2 * rate as usize);
         let tail = run(&mut *node, &silence);
         let end = &tail[tail.len() - frames..];
-        assert!(measure::peak(end) < 1e-7, "{name} at {rate} Hz: not silent 2 s after the last sound");
+        let left = measure::peak(end);
+        assert!(
+            left < 1e-7,
+            "{name} at {rate} Hz, setting {setting}: still {left:e} two seconds after the last sound"
+        );
     }
 }
 
@@ -226,7 +230,13 @@ fn is_as_late_as_it_says(entry: &NodeEntry) {
             noise.iter().zip(&output[lag..]).map(|(a, b)| f64::from(a[0] * b[0])).sum::<f64>().abs()
         };
         let measured = (0..declared + 512).max_by(|&a, &b| likeness(a).total_cmp(&likeness(b)));
-        assert_eq!(measured, Some(declared), "{} at {rate} Hz: declared latency", entry.info.name);
+        // A filter near the top of the band turns the phase by up to a frame; that is not lateness.
+        let measured = measured.unwrap_or(usize::MAX);
+        assert!(
+            measured.abs_diff(declared) <= 1,
+            "{} at {rate} Hz: {measured} late, not {declared}",
+            entry.info.name
+        );
         assert_eq!(node.latency(), declared, "{}: the latency changed", entry.info.name);
     }
 }

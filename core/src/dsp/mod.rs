@@ -5,15 +5,20 @@
 
 pub mod agc;
 pub mod compressor;
+pub mod dc_blocker;
 mod decibel;
 mod envelope;
+pub mod equalizer;
 pub mod gain;
 mod glide;
 pub mod limiter;
 mod loudness;
 pub mod loudness_normalize;
+pub mod pass_filter;
 pub mod silence_detector;
 mod smooth;
+pub mod stereo;
+mod svf;
 mod true_peak;
 
 /// The rate and block size that a node is prepared for; fixed for a station's life.
@@ -203,6 +208,11 @@ pub struct NodeEntry {
 /// Every node there is.
 pub const NODES: &[NodeEntry] = &[
     gain::ENTRY,
+    dc_blocker::ENTRY,
+    pass_filter::HIGH_PASS,
+    pass_filter::LOW_PASS,
+    equalizer::ENTRY,
+    stereo::ENTRY,
     loudness_normalize::ENTRY,
     agc::ENTRY,
     compressor::ENTRY,
