@@ -34,7 +34,8 @@ fn gain_db(node: &dyn Node) -> f32 {
 
 #[test]
 fn a_tone_comes_to_the_target_loudness() {
-    // EBU Tech 3341, case 1: a sine of 1 kHz in both channels at -23 dBFS is -23 LUFS. So the level is the loudness.
+    // EBU Tech 3341, case 1: a sine of 1 kHz in both channels at -23 dBFS is -23 LUFS. So the level is the
+    // loudness.
     for rate in [44_100, 48_000, 96_000] {
         for (from, target) in [(-23.0, -16.0), (-10.0, -16.0), (-33.0, -23.0)] {
             let mut node = node("loudness_normalize", rate, &[("target_lufs", target)]);

@@ -32,8 +32,8 @@ fn count(allocated: u64, freed: u64) {
     });
 }
 
-// SAFETY: every call goes unchanged to the system's allocator, which keeps the trait's promises; counting touches a
-// thread-local cell that needs no allocation and has no destructor.
+// SAFETY: every call goes unchanged to the system's allocator, which keeps the trait's promises; counting
+// touches a thread-local cell that needs no allocation and has no destructor.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, 0);

@@ -27,7 +27,8 @@ pub fn rms(frames: &[Stereo]) -> f64 {
     (samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / samples.len().max(1) as f64).sqrt()
 }
 
-/// The greatest difference of successive samples; a sine of amplitude `a` and `hz` has at most `TAU * hz / rate * a`.
+/// The greatest difference of successive samples; a sine of amplitude `a` and `hz` has at most `TAU * hz / rate
+/// * a`.
 pub fn max_step(samples: &[f64]) -> f64 {
     samples.windows(2).fold(0.0, |step, pair| f64::max(step, (pair[1] - pair[0]).abs()))
 }
@@ -124,8 +125,8 @@ fn solve(mut matrix: Vec<Vec<f64>>) -> Vec<f64> {
 /// Samples on either side of a point that [`true_peak`] looks at.
 const REACH: i64 = 96;
 
-/// The highest magnitude of the waveform through the samples of either channel: 32 points per sample interval, each
-/// interpolated by a sinc over 192 samples under a Kaiser window (flat to 0.49 of the sample rate).
+/// The highest magnitude of the waveform through the samples of either channel: 32 points per sample interval,
+/// each interpolated by a sinc over 192 samples under a Kaiser window (flat to 0.49 of the sample rate).
 ///
 /// Against ITU-R BS.1770-5, Annex 2, which asks for 4 points, it under-reads by less than 0.011 dB.
 pub fn true_peak(frames: &[Stereo]) -> f64 {
@@ -183,7 +184,8 @@ fn bessel_i0(x: f64) -> f64 {
     terms.iter().sum()
 }
 
-/// How loud clicks are: the highest sample left above 0.3 of the sample rate, in dB against the highest sample of all.
+/// How loud clicks are: the highest sample left above 0.3 of the sample rate, in dB against the highest sample
+/// of all.
 ///
 /// A programme that lies below a quarter of the sample rate leaves nothing there but its corners and steps.
 pub fn click_db(samples: &[f64], rate: u32) -> f64 {
@@ -206,8 +208,8 @@ pub fn click_db(samples: &[f64], rate: u32) -> f64 {
     db((click / highest.max(1e-30)).max(1e-12))
 }
 
-/// Spectral splatter: the highest line of the spectrum of `samples` (under a Nuttall window) further than `guard_hz` from each
-/// of `tones_hz`, in dB against the highest line of all.
+/// Spectral splatter: the highest line of the spectrum of `samples` (under a Nuttall window) further than
+/// `guard_hz` from each of `tones_hz`, in dB against the highest line of all.
 pub fn splatter_db(samples: &[f64], rate: u32, tones_hz: &[f64], guard_hz: f64) -> f64 {
     let size = samples.len().next_power_of_two();
     let last = (samples.len().max(2) - 1) as f64;
@@ -257,9 +259,9 @@ fn fft(values: &mut [(f64, f64)]) {
     }
 }
 
-/// The frame at which a tone of `before_hz` gives way to one of `after_hz`, for a programme that is one and then, at once,
-/// the other: where the two halves, each fitted by its own tone, leave least over. Exact to the frame for clean
-/// tones.
+/// The frame at which a tone of `before_hz` gives way to one of `after_hz`, for a programme that is one and
+/// then, at once, the other: where the two halves, each fitted by its own tone, leave least over. Exact to the
+/// frame for clean tones.
 pub fn boundary(samples: &[f64], rate: u32, before_hz: f64, after_hz: f64) -> Option<usize> {
     let window = (rate / 50) as usize;
     if samples.len() < 4 * window {

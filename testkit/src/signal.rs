@@ -20,8 +20,8 @@ pub fn sine_at(rate: u32, hz: f64, level_db: f64, phase: f64, frames: usize) -> 
     mono(frames, |n| amplitude * (step * n as f64 + phase).sin())
 }
 
-/// A quarter of the sample rate, 45 degrees off: every sample lies 3.01 dB under the true peak `level_db` (BS.1770-5,
-/// Annex 2, and EBU Tech 3341 use it).
+/// A quarter of the sample rate, 45 degrees off: every sample lies 3.01 dB under the true peak `level_db`
+/// (BS.1770-5, Annex 2, and EBU Tech 3341 use it).
 pub fn quarter_rate_sine(level_db: f64, frames: usize) -> Vec<Stereo> {
     let amplitude = amplitude(level_db);
     mono(frames, |n| amplitude * (FRAC_PI_2 * n as f64 + PI / 4.0).sin())
@@ -61,8 +61,9 @@ pub fn impulse(level_db: f64, at: usize, frames: usize) -> Vec<Stereo> {
     mono(frames, |n| if n == at { amplitude(level_db) } else { 0.0 })
 }
 
-/// The worst inter-sample peaks there are: bursts of `2 * half` samples of full `level_db`, each with the sign that the
-/// interpolating sinc has there, so that all add up half way between the middle two; a burst every `period` frames.
+/// The worst inter-sample peaks there are: bursts of `2 * half` samples of full `level_db`, each with the sign
+/// that the interpolating sinc has there, so that all add up half way between the middle two; a burst every
+/// `period` frames.
 pub fn sinc_signs(level_db: f64, half: usize, period: usize, frames: usize) -> Vec<Stereo> {
     let amplitude = amplitude(level_db);
     mono(frames, |n| {

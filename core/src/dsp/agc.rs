@@ -1,9 +1,11 @@
-//! `agc`: automatic gain control, which rides the fader: quiet programme up, loud programme down, pauses left alone.
+//! `agc`: automatic gain control, which rides the fader: quiet programme up, loud programme down, pauses left
+//! alone.
 //!
-//! The level is the root mean square of the louder channel over about 200 ms, as AES17 reads it (a sine of amplitude 1 is
-//! 0 dB). The gain wanted is what brings it to the target; the gain there is follows in dB, by the attack time
-//! when it falls and by the release time when it rises. In a pause, when the last moment is below the gate, both the
-//! level and the gain stay as they are, so that breath and room noise are not pulled up.
+//! The level is the root mean square of the louder channel over about 200 ms, as AES17 reads it (a sine of
+//! amplitude 1 is 0 dB). The gain wanted is what brings it to the target; the gain there is follows in dB, by
+//! the attack time when it falls and by the release time when it rises. In a pause, when the last moment is
+//! below the gate, both the level and the gain stay as they are, so that breath and room noise are not pulled
+//! up.
 
 use super::decibel::{db_to_gain, power_to_db};
 use super::glide::Glide;

@@ -1,10 +1,10 @@
 //! `compressor`: makes loud passages quieter, by a ratio.
 //!
-//! Feed-forward and in decibels, after Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor Design" (J.
-//! Audio Eng. Soc. 60, 2012): the static curve with its soft knee is their equation 4, the ballistics are their smooth
-//! branching detector (equation 17) on the gain reduction, so the attack and release times are those in which 63 % of
-//! a change in dB is done. The level is that of the [envelope](super::envelope), the louder channel decides for both, and a
-//! sine of amplitude 1 is 0 dB.
+//! Feed-forward and in decibels, after Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor
+//! Design" (J. Audio Eng. Soc. 60, 2012): the static curve with its soft knee is their equation 4, the
+//! ballistics are their smooth branching detector (equation 17) on the gain reduction, so the attack and
+//! release times are those in which 63 % of a change in dB is done. The level is that of the envelope, the
+//! louder channel decides for both, and a sine of amplitude 1 is 0 dB.
 
 use super::decibel::{db_to_gain, power_to_db};
 use super::envelope::{CHUNK, Envelope};

@@ -1,9 +1,9 @@
 //! The envelope of a programme: how loud it is at each frame, without the ripple of a rectifier.
 //!
-//! Two chains of all-pass filters turn each channel into a pair a quarter wave apart (a Hilbert transformer after
-//! Ansari 1987, with the coefficients that O. Niemitalo published). The sum of their squares is the square of the
-//! amplitude: constant for a sine, whatever its phase. It holds within 0.11 dB from 1/1000 of the sample rate up to just below
-//! half of it; under that it ripples as a rectifier does.
+//! Two chains of all-pass filters turn each channel into a pair a quarter wave apart (a Hilbert transformer
+//! after Ansari 1987, with the coefficients that O. Niemitalo published). The sum of their squares is the
+//! square of the amplitude: constant for a sine, whatever its phase. It holds within 0.11 dB from 1/1000 of the
+//! sample rate up to just below half of it; under that it ripples as a rectifier does.
 
 use super::FAINTEST;
 use crate::Stereo;
@@ -30,8 +30,8 @@ impl Envelope {
         *self = Self::default();
     }
 
-    /// Takes the next frames (at most [`CHUNK`]) and puts into `powers`, for each, the square of the amplitude of the
-    /// louder channel.
+    /// Takes the next frames (at most [`CHUNK`]) and puts into `powers`, for each, the square of the amplitude
+    /// of the louder channel.
     pub(super) fn measure(&mut self, frames: &[Stereo], powers: &mut [f32; CHUNK]) {
         let count = frames.len().min(CHUNK);
         let mut values = [[0.0; 4]; CHUNK];

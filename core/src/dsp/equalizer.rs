@@ -24,7 +24,8 @@ const fn q(name: &'static str) -> ParamInfo {
     ParamInfo::number(name, &[], "", (0.4, 10.0), 1.0, "Quality: the higher, the narrower the bell.")
 }
 
-/// Three parameters for each of [`SHAPES`]: frequency, gain and quality. Shelves have a quality too (0.7 has no bump).
+/// Three parameters for each of [`SHAPES`]: frequency, gain and quality. Shelves have a quality too (0.7 has no
+/// bump).
 const INFO: NodeInfo = NodeInfo {
     name: "equalizer",
     summary: "Low shelf, three parametric bells and high shelf.",

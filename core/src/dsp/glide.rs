@@ -32,7 +32,8 @@ impl Glide {
         self.period - self.at
     }
 
-    /// The gain for each frame of `block`, at most [`remaining`](Self::remaining) of them. `true` when a decision is due.
+    /// The gain for each frame of `block`, at most [`remaining`](Self::remaining) of them. `true` when a
+    /// decision is due.
     pub(super) fn apply(&mut self, block: &mut [Stereo], mut shape: impl FnMut(f64) -> f64) -> bool {
         let step = (self.to - self.from) / self.period as f64;
         for (n, frame) in block.iter_mut().enumerate() {

@@ -1,11 +1,12 @@
 //! `limiter`: a look-ahead brick wall that holds true peaks below a ceiling.
 //!
-//! For every sample interval the true peak gives the gain that it can bear. The least of these over the look-ahead and a
-//! hold time, released slowly, is smoothed by three moving averages in a row that together are as long as the look-ahead: so
-//! the gain comes down along a curve without corners and has arrived when the peak does. Both channels get the same
-//! gain. The averages are sums of integers: they are exact, so a programme that stays below the ceiling passes with every
-//! bit unchanged, only later. The hold is longer than a half wave of 40 Hz, so a bass note is turned down steadily instead
-//! of being bent at each of its crests, however short the release.
+//! For every sample interval the true peak gives the gain that it can bear. The least of these over the
+//! look-ahead and a hold time, released slowly, is smoothed by three moving averages in a row that together are
+//! as long as the look-ahead: so the gain comes down along a curve without corners and has arrived when the
+//! peak does. Both channels get the same gain. The averages are sums of integers: they are exact, so a
+//! programme that stays below the ceiling passes with every bit unchanged, only later. The hold is longer than
+//! a half wave of 40 Hz, so a bass note is turned down steadily instead of being bent at each of its crests,
+//! however short the release.
 
 use super::smooth::Smoothed;
 use super::true_peak::{CHUNK, TruePeak};
@@ -267,8 +268,8 @@ impl MovingSum {
     }
 }
 
-/// The least of the last values: a queue of those that no later one undercuts (Lemire 2006, "Streaming maximum-minimum
-/// filter").
+/// The least of the last values: a queue of those that no later one undercuts (Lemire 2006, "Streaming
+/// maximum-minimum filter").
 struct SlidingMinimum {
     /// A ring of (time, value), values rising from `first` on.
     queue: Vec<(u64, u64)>,

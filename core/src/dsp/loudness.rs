@@ -1,8 +1,9 @@
 //! Loudness as ITU-R BS.1770-5 measures it, in real time.
 //!
-//! Annex 1: K-weighting (a high shelf for the head, then a high-pass), the mean square over blocks of 400 ms every 100 ms, the
-//! sum over the channels, a gate at -70 LUFS and one 10 LU below what passes the first. The coefficients, given for
-//! 48 kHz, are computed for other rates from the analogue prototypes (De Man 2014, as in libebur128).
+//! Annex 1: K-weighting (a high shelf for the head, then a high-pass), the mean square over blocks of 400 ms
+//! every 100 ms, the sum over the channels, a gate at -70 LUFS and one 10 LU below what passes the first. The
+//! coefficients, given for 48 kHz, are computed for other rates from the analogue prototypes (De Man 2014, as
+//! in libebur128).
 
 use crate::Stereo;
 

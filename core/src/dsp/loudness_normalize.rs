@@ -1,9 +1,10 @@
 //! `loudness_normalize`: brings the programme, whatever it is, to a target loudness, slowly.
 //!
-//! Ten times a second the [gated loudness](super::loudness) of the last seconds of programme decides the gain wanted, and the
-//! gain there is goes part of the way, with the length of the window as time constant. At the start the window is
-//! short, so the first item comes to its level within a second or two. A pause is no programme: it neither enters the window nor
-//! moves the gain, so nothing is pulled up in it. True peaks are held by the [limiter](super::limiter)'s own wall.
+//! Ten times a second the gated loudness of the last seconds of programme decides the gain wanted, and the gain
+//! there is goes part of the way, with the length of the window as time constant. At the start the window is
+//! short, so the first item comes to its level within a second or two. A pause is no programme: it neither
+//! enters the window nor moves the gain, so nothing is pulled up in it. True peaks are held by the
+//! [limiter](super::limiter)'s own wall.
 
 use std::iter::repeat_n;
 

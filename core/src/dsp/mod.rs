@@ -142,8 +142,8 @@ pub enum NodeStatus {
     Silence {
         /// Whether the programme has been silent for as long as the node was told to wait.
         silent: bool,
-        /// For how many frames, up to the end of the last block, the programme has been below the threshold; so the
-        /// silence began that many frames before the end of the block.
+        /// For how many frames, up to the end of the last block, the programme has been below the threshold; so
+        /// the silence began that many frames before the end of the block.
         quiet_frames: crate::Frames,
         /// What is to be done about a silence.
         action: SilenceAction,
@@ -246,8 +246,8 @@ fn clean_frame([left, right]: crate::Stereo) -> crate::Stereo {
     [clean(left), clean(right)]
 }
 
-/// Factor by which a one-pole smoother closes in on its target per frame, so that `time_ms` after a step 63 % of it
-/// is done. A time of 0 is a factor of 1.
+/// Factor by which a one-pole smoother closes in on its target per frame, so that `time_ms` after a step 63 %
+/// of it is done. A time of 0 is a factor of 1.
 fn one_pole(time_ms: f64, rate: u32) -> f64 {
     let frames = time_ms * 1e-3 * f64::from(rate);
     if frames > 0.0 { 1.0 - (-1.0 / frames).exp() } else { 1.0 }

@@ -1,8 +1,9 @@
 //! `silence_detector`: passes the programme unchanged and notices when there is none.
 //!
-//! The programme is quiet while the level of both channels, the root mean square over 20 ms without its constant part
-//! as AES17 reads it (a sine of amplitude 1 is 0 dB), is below the threshold. A constant offset is therefore silence, as it is
-//! for a listener. What to do about it is the engine's business, which reads [`Node::status`].
+//! The programme is quiet while the level of both channels, the root mean square over 20 ms without its
+//! constant part as AES17 reads it (a sine of amplitude 1 is 0 dB), is below the threshold. A constant offset
+//! is therefore silence, as it is for a listener. What to do about it is the engine's business, which reads
+//! [`Node::status`].
 
 use super::decibel::power_to_db;
 use super::{

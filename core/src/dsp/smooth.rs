@@ -8,8 +8,8 @@ const STAGE_MS: f64 = 2.5;
 /// A jump this close to its end is over (-160 dB for a gain).
 const ARRIVED: f64 = 1e-8;
 
-/// A value that follows its target through four one-pole stages in a row: it leaves and arrives without a corner, never
-/// overshoots, and may be sent elsewhere at any time. Until [`prepare`](Self::prepare) it jumps.
+/// A value that follows its target through four one-pole stages in a row: it leaves and arrives without a
+/// corner, never overshoots, and may be sent elsewhere at any time. Until [`prepare`](Self::prepare) it jumps.
 #[derive(Clone, Debug)]
 pub(super) struct Smoothed {
     target: f64,
@@ -61,7 +61,8 @@ impl Smoothed {
             return self.target;
         }
         let k = self.rate.unwrap_or(1.0);
-        // Each stage follows the one before it as that was a frame ago, so that all four are computed side by side.
+        // Each stage follows the one before it as that was a frame ago, so that all four are computed side by
+        // side.
         let [a, b, c, d] = self.stages;
         self.stages = [a + k * (self.target - a), b + k * (a - b), c + k * (b - c), d + k * (c - d)];
         if self.stages.iter().all(|stage| (stage - self.target).abs() < ARRIVED) {

@@ -1,8 +1,8 @@
 //! The second-order filter of the equaliser and the pass filters.
 //!
-//! A state-variable filter with trapezoidal integrators (V. Zavalishin, "The Art of VA Filter Design"; the form and the
-//! mixes are A. Simper's, "Linear trapezoidal integrated SVF", 2013). Its magnitude is that of the RBJ cookbook's
-//! biquads, but its coefficients may change at every frame without a transient of their own.
+//! A state-variable filter with trapezoidal integrators (V. Zavalishin, "The Art of VA Filter Design"; the form
+//! and the mixes are A. Simper's, "Linear trapezoidal integrated SVF", 2013). Its magnitude is that of the RBJ
+//! cookbook's biquads, but its coefficients may change at every frame without a transient of their own.
 
 use super::FAINTEST;
 

@@ -1,9 +1,9 @@
 //! True peaks: how high the waveform rises between its samples.
 //!
-//! ITU-R BS.1770-5, Annex 2, asks for at least four times oversampling. Here it is five times, and a parabola through the
-//! highest point and its neighbours finds the crest between the points. The Annex's example filter of 12 taps per
-//! point reads peaks near the top of the band up to a decibel low; this one has 96. As that is much work, a short
-//! filter first picks the intervals that may matter.
+//! ITU-R BS.1770-5, Annex 2, asks for at least four times oversampling. Here it is five times, and a parabola
+//! through the highest point and its neighbours finds the crest between the points. The Annex's example filter
+//! of 12 taps per point reads peaks near the top of the band up to a decibel low; this one has 96. As that is
+//! much work, a short filter first picks the intervals that may matter.
 
 use crate::Stereo;
 
@@ -17,7 +17,8 @@ const LONG: usize = 48;
 /// The most frames per call of [`TruePeak::measure`].
 pub(super) const CHUNK: usize = 64;
 
-/// How much higher a crest may be than the short filter reads it: what it misses lies next to half the sample rate.
+/// How much higher a crest may be than the short filter reads it: what it misses lies next to half the sample
+/// rate.
 const DOUBT: f32 = 1.4;
 /// What the parabola may add to the highest point.
 const PARABOLA: f32 = 1.1;
@@ -173,9 +174,9 @@ impl<const HALF: usize> Interpolator<HALF> {
     }
 }
 
-/// The interpolation kernel `x` samples from its centre: a sinc under a Kaiser window (Kaiser and Schafer 1980) that
-/// reaches `half` samples. The window is a wide one: a narrow transition to half the sample rate matters more here than
-/// ripple, which is below 0.03 dB.
+/// The interpolation kernel `x` samples from its centre: a sinc under a Kaiser window (Kaiser and Schafer 1980)
+/// that reaches `half` samples. The window is a wide one: a narrow transition to half the sample rate matters
+/// more here than ripple, which is below 0.03 dB.
 fn kernel(x: f64, half: usize) -> f64 {
     const BETA: f64 = 3.0;
     let position = x / half as f64;
