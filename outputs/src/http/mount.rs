@@ -260,31 +260,35 @@ impl MountSink {
     }
 
     fn flush(&mut self) {
-        let frames = std::mem::take(&mut self.pending_frames);
         if self.pending.is_empty() {
             return;
         }
+        let frames = std::mem::take(&mut self.pending_frames);
         let data = Bytes::from(std::mem::take(&mut self.pending));
         let joinable = !self.ogg || ogg::begins_packet(&data);
         let (preamble, title) = (self.preamble.clone(), Arc::clone(&self.title));
         self.ring.push(Chunk { data, preamble, joinable, title, frames });
     }
 
-    /// From here on the audio belongs to `metadata`.
+    /// Takes what the muxer wrote. Who joins after the beginning of a logical stream needs the headers of that one.
+    fn take(&mut self, mut out: Vec<u8>) {
+        let begin = if self.ogg { ogg::first_chain(&out) } else { out.len() };
+        let mut head = out.split_off(begin);
+        self.pending.append(&mut out);
+        if !head.is_empty() {
+            self.flush();
+            self.pending = head.split_off(ogg::headers(&head));
+            self.begin_chain(head.into());
+        }
+    }
+
+    /// From here on the audio belongs to `metadata`. Ogg may write its new headers only with a later packet.
     fn retitle(&mut self, metadata: &Metadata) {
         let mut out = Vec::new();
-        let title = Arc::new(Title::new(metadata));
-        if self.muxer.retitle(metadata, &mut out) {
-            let head = out.split_off(ogg::first_chain(&out));
-            self.pending.append(&mut out);
-            self.flush();
-            self.title = title;
-            self.begin_chain(head.into());
-        } else {
-            self.pending.append(&mut out);
-            self.flush();
-            self.title = title;
-        }
+        self.muxer.retitle(metadata, &mut out);
+        self.take(out);
+        self.flush();
+        self.title = Arc::new(Title::new(metadata));
         self.mount.note_title(&self.title);
     }
 }
@@ -299,7 +303,9 @@ impl Sink for MountSink {
         if let Some(metadata) = due {
             self.retitle(&metadata);
         }
-        self.muxer.packet(packet, &mut self.pending);
+        let mut out = Vec::new();
+        self.muxer.packet(packet, &mut out);
+        self.take(out);
         self.pending_frames += u64::from(packet.duration);
         if self.pending_frames >= self.chunk_frames || self.ring.is_empty() {
             self.flush();
@@ -361,8 +367,12 @@ mod tests {
 
     use super::*;
 
-    /// One letter per packet in a page of its own; `-` continues the packet before.
-    struct Letters;
+    /// One letter per packet in a page of its own; `-` continues the packet before. As in real ones, a new title waits
+    /// for the next packet.
+    #[derive(Default)]
+    struct Letters {
+        next: Option<Metadata>,
+    }
 
     impl Muxer for Letters {
         fn mime(&self) -> &'static str {
@@ -376,11 +386,16 @@ mod tests {
             out.extend(ogg::page(0, metadata.one_line().as_bytes()));
         }
         fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
-            out.extend(ogg::page(u8::from(packet.data.starts_with(b"-")), &packet.data));
+            if let Some(metadata) = self.next.take() {
+                self.finish(out);
+                self.start(&metadata, out);
+            }
+            let mut page = ogg::page(u8::from(packet.data.starts_with(b"-")), &packet.data);
+            page[6] = 1; // The granule position: audio.
+            out.extend(page);
         }
-        fn retitle(&mut self, metadata: &Metadata, out: &mut Vec<u8>) -> bool {
-            self.finish(out);
-            self.start(metadata, out);
+        fn retitle(&mut self, metadata: &Metadata, _: &mut Vec<u8>) -> bool {
+            self.next = Some(metadata.clone());
             true
         }
         fn finish(&mut self, out: &mut Vec<u8>) -> Vec<Patch> {
@@ -406,7 +421,7 @@ mod tests {
         let named = |title: &str| Arc::new(Metadata { title: Some(title.into()), ..Metadata::default() });
         let opening =
             Opening { info: Arc::new(info), epoch: Timestamp::UNIX_EPOCH, metadata: Some(named("one")) };
-        let mut sink = MountSink::new(Arc::clone(&mount), Box::new(Letters), &opening);
+        let mut sink = MountSink::new(Arc::clone(&mount), Box::<Letters>::default(), &opening);
         let join = || mount.join(&mount.on_air().unwrap(), true, Arc::default());
         let mut readers = vec![join()];
         // Each letter is a second.
