@@ -56,7 +56,7 @@ impl Default for StationSpec {
             live_fade_s: 1.0,
             after_interruption: Return::Next,
             chain: Vec::new(),
-            latency_ms: 5.0,
+            latency_ms: 10.0,
             fallback: None,
             fallback_loop: true,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),

@@ -96,7 +96,10 @@ fn decode(path: &Path) -> Vec<f64> {
 fn assert_whole(audio: &[f64], what: &str) {
     let wanted = ITEM_S * PROGRAMME.len() as f64 * 48_000.0;
     let over = audio.len() as f64 - wanted;
-    assert!((-1.0..=6_000.0).contains(&over), "{what}: {over} frames more than the programme");
+    // Behind the programme comes silence until the command has noticed that it is over, on a busy machine too.
+    assert!((-1.0..=240_000.0).contains(&over), "{what}: {over} frames more than the programme");
+    let tail = &audio[audio.len().min(wanted as usize + 9_600)..];
+    assert!(tail.iter().all(|sample| sample.abs() < 0.01), "{what}: something is heard after the programme");
     let floor = audio.iter().fold(0.0, |peak: f64, sample| peak.max(sample.abs())) / 100.0;
     let first = audio.iter().position(|sample| sample.abs() > floor).unwrap();
     for (index, (hz, ..)) in PROGRAMME.iter().enumerate() {

@@ -93,7 +93,11 @@ fn dsp_node(out: &mut String, value: &Value) {
         let _ = writeln!(out, "# not in this build; passed over");
         return;
     };
-    let _ = writeln!(out, "config:\n  enabled: {}", value["enabled"]);
+    let _ = writeln!(out, "config:");
+    // Some nodes have a switch of their own by that name.
+    if entry.info.param("enabled").is_none() {
+        let _ = writeln!(out, "  enabled: {}", value["enabled"]);
+    }
     for param in entry.info.params {
         let _ = match &value["config"][param.name] {
             Value::Null => writeln!(out, "  {}: {}  # default", param.name, nodes::default_of(param)),
