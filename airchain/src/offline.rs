@@ -7,7 +7,7 @@ use airchain_core::chain::ChainError;
 use airchain_core::control::When;
 use airchain_core::engine::Engine;
 use airchain_core::item::Item;
-use airchain_core::playout::{Director, Report, Request};
+use airchain_core::playout::{Director, Report, Request, StationEvent};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 
@@ -95,9 +95,9 @@ impl Render {
         }
     }
 
-    /// The next report.
+    /// The next report. Of what would have been heard only after the end of the output, nothing is said.
     pub fn poll(&mut self) -> Option<Report> {
-        self.director.poll()
+        std::iter::from_fn(|| self.director.poll()).find(|report| tells_of_output(report, self.duration))
     }
 
     /// Frames given out so far.
@@ -109,5 +109,17 @@ impl Render {
     fn end(&self) -> Option<Frames> {
         self.duration
             .or_else(|| self.director.is_finished().then(|| self.director.last_end().max(self.given)))
+    }
+}
+
+/// Whether a report is of an output that is cut at `end`: the engine runs on to the end of its block, and of its chain's
+/// latency.
+fn tells_of_output(report: &Report, end: Option<Frames>) -> bool {
+    match (&report.event, end) {
+        (StationEvent::SourceFailed { .. }, _) | (_, None) => true,
+        (StationEvent::NowPlaying { .. } | StationEvent::PriorityChanged { .. }, Some(end)) => {
+            report.frame < end
+        }
+        (_, Some(end)) => report.frame <= end,
     }
 }

@@ -28,7 +28,7 @@ pub fn parse(text: &str, rate_hz: u32) -> Result<Vec<(Frames, Request)>, ScriptE
 }
 
 fn command(line: &str, rate_hz: u32) -> Result<(Frames, Request), String> {
-    let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| in_line(&error))?;
     let frame = match (fields.remove("frame"), fields.remove("at")) {
         (Some(_), Some(_)) => return Err("both frame and at are given, give one".into()),
         (Some(frame), None) => {
@@ -43,7 +43,20 @@ fn command(line: &str, rate_hz: u32) -> Result<(Frames, Request), String> {
     let request: Request =
         serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
     request.validate().map_err(|error| error.to_string())?;
+    if request.item().is_some_and(|(_, item)| item.path.is_empty()) {
+        return Err("item: neither path nor url is given".into());
+    }
     Ok((frame, request))
+}
+
+/// An error without the words about line 1, which each line of a script is to its parser.
+fn in_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match (text.rsplit_once(" at line "), error.column()) {
+        (Some((what, _)), 0) => what.to_owned(),
+        (Some((what, _)), column) => format!("{what} at column {column}"),
+        (None, _) => text,
+    }
 }
 
 #[cfg(test)]
@@ -81,10 +94,13 @@ mod tests {
                 r#"{"at": 1, "command": "queue", "item": {"path": "a", "cue_in_s": 4, "cue_out_s": 2}}"#,
                 "cue_out_s: 2",
             ),
-            ("skip", "expected"),
+            (r#"{"at": 1, "command": "play", "item": {"id": "a"}}"#, "neither path nor url"),
+            ("skip", "expected value at column 1"),
+            ("[1]", "expected a map"),
         ] {
             let error = parse(&format!("\n{line}"), 48_000).unwrap_err().to_string();
             assert!(error.starts_with("line 2:") && error.contains(word), "{error}");
+            assert!(!error.contains("line 1"), "{error}");
         }
     }
 }

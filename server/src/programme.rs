@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use airchain::StationSpec;
+use airchain::codecs::decode;
 use airchain::config;
 use airchain::core::chain::NodeSpec;
 use airchain::core::curve::Curve;
-use airchain::core::item::Item;
+use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::Playlist;
 use airchain::core::playout::playlist::Order;
 use airchain::{from_config, spec};
@@ -65,6 +66,15 @@ impl Programme {
             spec.programme = Box::new(Playlist::new(self.items()?, order, self.repeat, seed));
         }
         Ok(())
+    }
+
+    /// The tags of the one item there is; none for a programme of several.
+    pub(crate) fn tags(&self) -> Metadata {
+        let [path] = self.paths.as_slice() else { return Metadata::default() };
+        let items = from_config::expand(&path.display().to_string()).unwrap_or_default();
+        let [item] = items.as_slice() else { return Metadata::default() };
+        let of_file = decode::open(Path::new(&item.path)).map(|decoder| decoder.info().metadata.clone());
+        item.metadata.clone().or(&of_file.unwrap_or_default())
     }
 
     /// Everything the paths hold, in order. A path that cannot be read is named and left out; only when nothing is

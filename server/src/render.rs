@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use airchain::StationSpec;
 use airchain::codecs::{Codec, Format};
-use airchain::core::item::Metadata;
 use airchain::core::units::{frames_to_seconds, seconds_to_frames};
 use airchain::file::FileWriter;
 use airchain::offline::Render;
@@ -81,7 +80,7 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
     let mut events = args.events.as_deref().map(Events::create).transpose()?;
     let mut render = Render::new(spec, script, duration)?;
     let mut writer = match format(args, rate)? {
-        Some(format) => Some(FileWriter::create(&args.out, &format, rate, &Metadata::default())?),
+        Some(format) => Some(FileWriter::create(&args.out, &format, rate, &args.programme.tags())?),
         None => None,
     };
     let bar = progress(duration.map(|frames| frames_to_seconds(frames, rate)));
