@@ -75,7 +75,7 @@ pub(crate) fn run(arrivals: &Receiver<Box<AirStation>>, departures: &Sender<Box<
         }
         let next = stations.iter().map(|station| station.due).min();
         let now = Instant::now();
-        std::thread::sleep(next.map_or(IDLE, |due| due.saturating_duration_since(now).min(IDLE)));
+        std::thread::sleep(next.map_or(IDLE, |due| due.saturating_duration_since(now)));
     }
 }
 

@@ -23,7 +23,7 @@ use crate::rendition::{Door, Rendition, Waiting};
 use crate::station::{OnAir, Order, OutputEntry, Shared, TimedReport, lock};
 
 /// How often the desk looks at its stations.
-const PERIOD: Duration = Duration::from_millis(5);
+const PERIOD: Duration = Duration::from_millis(10);
 /// How often levels are sent to pages.
 const LEVELS: Duration = Duration::from_millis(100);
 /// How often a page's snapshot is made anew.

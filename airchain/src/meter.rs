@@ -50,17 +50,29 @@ pub(crate) struct Meter {
     board: LevelBoard,
     window: Vec<Stereo>,
     filled: usize,
+    /// Windows measured so far.
+    windows: u64,
 }
+
+/// Short-term and integrated loudness change slowly and cost much: they are worked out every so many windows.
+const SLOW: u64 = 5;
 
 impl Meter {
     pub(crate) fn new(tap: TapReader, rate_hz: u32, board: LevelBoard) -> Result<Self, ebur128::Error> {
         // A histogram keeps the memory of a station that runs for years bounded.
         let loudness = EbuR128::new(2, rate_hz, Mode::M | Mode::S | Mode::I | Mode::HISTOGRAM)?;
-        Ok(Self { tap, loudness, board, window: vec![[0.0; 2]; rate_hz as usize / 10], filled: 0 })
+        Ok(Self {
+            tap,
+            loudness,
+            board,
+            window: vec![[0.0; 2]; rate_hz as usize / 10],
+            filled: 0,
+            windows: 0,
+        })
     }
 
     fn publish(&mut self) {
-        let mut levels = Levels::default();
+        let mut levels = self.board.read();
         for channel in 0..2 {
             let peak = self.window.iter().map(|frame| frame[channel].abs()).fold(0.0, f32::max);
             let power = self.window.iter().map(|frame| f64::from(frame[channel]).powi(2)).sum::<f64>();
@@ -72,9 +84,12 @@ impl Meter {
             let loudness =
                 |value: Result<f64, ebur128::Error>| value.ok().and_then(|lufs| finite(lufs as f32));
             levels.momentary_lufs = loudness(self.loudness.loudness_momentary());
-            levels.short_term_lufs = loudness(self.loudness.loudness_shortterm());
-            levels.integrated_lufs = loudness(self.loudness.loudness_global());
+            if self.windows.is_multiple_of(SLOW) {
+                levels.short_term_lufs = loudness(self.loudness.loudness_shortterm());
+                levels.integrated_lufs = loudness(self.loudness.loudness_global());
+            }
         }
+        self.windows += 1;
         self.board.write(levels);
     }
 }

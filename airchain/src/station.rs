@@ -158,10 +158,9 @@ impl Shared {
 
     /// Tells everyone who listens.
     pub(crate) fn tell(&self, report: &TimedReport) {
-        lock(&self.subscribers).retain(|subscriber| match subscriber.try_send(report.clone()) {
-            Ok(()) => true,
-            Err(error) => !error.is_disconnected(),
-        });
+        // Unbounded channels with a bound of our own: a bounded one would hold the memory for all of it at once.
+        lock(&self.subscribers)
+            .retain(|subscriber| subscriber.len() >= SUBSCRIPTION || subscriber.send(report.clone()).is_ok());
     }
 
     pub(crate) fn set_on_air(&self, now: OnAir) {
@@ -241,7 +240,7 @@ impl Station {
 
     /// Everything that happens from now on.
     pub fn reports(&self) -> Receiver<TimedReport> {
-        let (sender, receiver) = crossbeam_channel::bounded(SUBSCRIPTION);
+        let (sender, receiver) = crossbeam_channel::unbounded();
         lock(&self.shared.subscribers).push(sender);
         receiver
     }

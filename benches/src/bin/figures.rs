@@ -27,19 +27,25 @@ fn main() -> Result<()> {
 }
 
 fn figures(airchain: &str, folder: &Path) -> Result<()> {
-    let [music, ours, theirs] = ["in.mp3", "ours.mp3", "theirs.mp3"].map(|name| folder.join(name).display().to_string());
+    let [music, ours, theirs] =
+        ["in.mp3", "ours.mp3", "theirs.mp3"].map(|name| folder.join(name).display().to_string());
     make_music(&music)?;
     println!("## Offline: MP3 128k in (44.1 kHz), MP3 128k out (LAME q3), {PROGRAMME_S} s\n");
     println!("| job | CPU s per audio hour | wall s | peak MiB |\n|---|---|---|---|");
-    let render = |flags: &str| format!("'{airchain}' render '{music}' --out '{ours}' --format mp3:128k {flags}");
+    let render = |flags: &str| format!("'{airchain}' render '{music}' --out '{ours}' {flags}");
     let ffmpeg = |rate: u32| {
-        format!("ffmpeg -nostdin -v error -y -i '{music}' -ar {rate} -b:a 128k -compression_level 3 '{theirs}'")
+        format!(
+            "ffmpeg -nostdin -v error -y -i '{music}' -ar {rate} -b:a 128k -compression_level 3 '{theirs}'"
+        )
     };
     let jobs = [
-        ("airchain, to 48 kHz, chain none", render("--chain none")),
+        ("airchain, to 48 kHz, chain none", render("--format mp3:128k --chain none")),
         ("ffmpeg, to 48 kHz", ffmpeg(48_000)),
-        ("airchain, to 48 kHz, chain broadcast", render("--chain broadcast")),
-        ("airchain, 44.1 kHz throughout, chain none", render("--chain none --sample-rate 44100 --format mp3:128k@44100")),
+        ("airchain, to 48 kHz, chain broadcast", render("--format mp3:128k --chain broadcast")),
+        (
+            "airchain, 44.1 kHz throughout, chain none",
+            render("--format mp3:128k@44100 --chain none --sample-rate 44100"),
+        ),
         ("ffmpeg, 44.1 kHz throughout", ffmpeg(44_100)),
     ];
     let mut runs: Vec<Vec<Run>> = jobs.iter().map(|_| Vec::new()).collect();
@@ -97,7 +103,7 @@ struct Run {
 fn measure(command: &str) -> Result<Run> {
     let start = Instant::now();
     let mut child = Command::new("sh")
-        .args(["-c", &format!("{command} 2>/dev/null; times")])
+        .args(["-c", &format!("{command} 2>/dev/null && times")])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -111,6 +117,9 @@ fn measure(command: &str) -> Result<Run> {
     let wall_s = start.elapsed().as_secs_f64();
     let mut said = String::new();
     child.stdout.take().ok_or_else(|| Error::other("no output"))?.read_to_string(&mut said)?;
+    if !child.wait()?.success() {
+        return Err(Error::other(format!("failed: {command}")));
+    }
     let cpu_s = said.lines().nth(1).unwrap_or_default().split_whitespace().map(minutes).sum();
     Ok(Run { cpu_s, wall_s, peak_mib })
 }
