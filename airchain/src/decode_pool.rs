@@ -11,7 +11,7 @@ use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::loader::{LoadConfig, open};
+use crate::loader::{Ends, LoadConfig, open};
 
 /// How often feeds are looked at when none is low.
 const LOOK: Duration = Duration::from_millis(20);
@@ -24,15 +24,23 @@ const HEAD_START: usize = 24_000;
 struct Opening {
     ticket: Ticket,
     item: Item,
+    after: Option<Ticket>,
     config: LoadConfig,
     reply: Replies,
 }
 
-/// Where a loader's answers go.
+/// Where a loader's answers go, and what its items left for those that follow.
 #[derive(Clone)]
 struct Replies {
     opened: Sender<(Ticket, Result<Loaded, String>)>,
     damage: Sender<(Ticket, String)>,
+    ends: Arc<Mutex<Ends>>,
+}
+
+impl Replies {
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An item being decoded.
@@ -92,7 +100,7 @@ impl DecodePool {
     pub(crate) fn loader(&self, config: LoadConfig) -> PooledLoader {
         let (opened_in, opened) = crossbeam_channel::unbounded();
         let (damage_in, damage) = crossbeam_channel::unbounded();
-        let reply = Replies { opened: opened_in, damage: damage_in };
+        let reply = Replies { opened: opened_in, damage: damage_in, ends: Arc::default() };
         PooledLoader { shared: Arc::clone(&self.shared), config, reply, opened, damage }
     }
 }
@@ -117,8 +125,9 @@ pub(crate) struct PooledLoader {
 }
 
 impl Loader for PooledLoader {
-    fn open(&mut self, ticket: Ticket, item: &Item) {
-        let opening = Opening { ticket, item: item.clone(), config: self.config, reply: self.reply.clone() };
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>) {
+        let (config, reply) = (self.config, self.reply.clone());
+        let opening = Opening { ticket, item: item.clone(), after, config, reply };
         self.shared.lock().openings.push_back(Box::new(opening));
         self.shared.woken.notify_one();
     }
@@ -168,11 +177,13 @@ fn next_task(shared: &Shared) -> Option<Task> {
 }
 
 fn open_one(opening: Box<Opening>) -> Option<Box<Feeding>> {
-    let Opening { ticket, item, config, reply } = *opening;
-    let opened = catch_unwind(AssertUnwindSafe(|| open(&item, config)))
+    let Opening { ticket, item, after, config, reply } = *opening;
+    let grid = reply.ends().of(after);
+    let opened = catch_unwind(AssertUnwindSafe(|| open(&item, config, grid)))
         .unwrap_or_else(|_| Err(format!("{}: the decoder failed on it", item.path)));
     match opened {
         Ok((feed, loaded)) => {
+            reply.ends().note(ticket, &feed);
             let low = (feed.buffered() + feed.vacant()) / 4 * 3;
             let head_start = low.min(HEAD_START);
             let mut feeding = Some(Box::new(Feeding { ticket, feed, reply: reply.clone(), low: head_start }));
@@ -203,12 +214,87 @@ fn feed_one(mut feeding: Box<Feeding>) -> Option<Box<Feeding>> {
     }
     match pumped {
         Ok(Pump::Worked | Pump::Full) => Some(feeding),
-        Ok(Pump::Done | Pump::Abandoned) => None,
+        Ok(Pump::Done | Pump::Abandoned) => {
+            feeding.reply.ends().note(feeding.ticket, &feeding.feed);
+            None
+        }
         // Dropping the feed closes its ring: what was decoded plays, then the next item starts.
         Err(_) => {
             let words = "the decoder failed; the rest of the item is left out".to_owned();
             let _ = feeding.reply.damage.send((feeding.ticket, words));
             None
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use airchain_codecs::{Codec, Format};
+    use airchain_core::Stereo;
+    use airchain_core::item::Metadata;
+    use airchain_core::source::Fill;
+    use testkit::signal;
+
+    use super::*;
+    use crate::file::FileWriter;
+    use crate::loader::InlineLoader;
+
+    const CONFIG: LoadConfig = LoadConfig { rate_hz: 48_000, lookahead: 4_800 };
+
+    /// Opens `items`, each after the one before, all before any of them is read, and reads them.
+    fn audio(mut loader: impl Loader, items: &[Item]) -> Vec<Stereo> {
+        let mut open = VecDeque::new();
+        for (number, item) in (0..).zip(items) {
+            loader.open(Ticket(number), item, number.checked_sub(1).map(Ticket));
+            open.push_back(loop {
+                match loader.poll() {
+                    Some((ticket, loaded)) => {
+                        assert_eq!(ticket, Ticket(number));
+                        break loaded.unwrap().source;
+                    }
+                    None => std::thread::yield_now(),
+                }
+            });
+        }
+        let (mut audio, mut block) = (Vec::new(), [[0.0; 2]; 480]);
+        while let Some(source) = open.front_mut() {
+            match source.fill(&mut block) {
+                Fill::Full => audio.extend(block),
+                Fill::Short { frames } => {
+                    audio.extend(&block[..frames]);
+                    // Also what keeps the feeds of the inline loader full.
+                    assert!(loader.poll().is_none());
+                    std::thread::yield_now();
+                }
+                Fill::End { frames } => {
+                    audio.extend(&block[..frames]);
+                    open.pop_front();
+                }
+            }
+        }
+        audio
+    }
+
+    #[test]
+    fn items_that_follow_each_other_join_while_the_first_is_still_decoded() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = signal::sine(44_100, 1_000.0, -6.0, 90_001);
+        let cuts = [0, 30_001, 60_074, 90_001];
+        let format = Format { sample_rate_hz: 44_100, ..Format::of(Codec::PcmF32) };
+        let piece = |range: &[usize]| {
+            let path = folder.path().join(format!("{}.wav", range[0]));
+            let mut writer = FileWriter::create(&path, &format, 44_100, &Metadata::default()).unwrap();
+            writer.write(&whole[range[0]..range[1]]).unwrap();
+            writer.finish().unwrap();
+            Item::file(path.display().to_string())
+        };
+        let items: Vec<Item> = cuts.windows(2).map(piece).collect();
+        let pool = DecodePool::new(2).unwrap();
+        let pooled = audio(pool.loader(CONFIG), &items);
+        assert!(pooled == audio(InlineLoader::new(CONFIG), &items));
+        let mono = testkit::measure::channel(&pooled, 0);
+        let tone = testkit::measure::tone(&mono[1_000..mono.len() - 1_000], 48_000, 1_000.0);
+        assert!(tone.residual_db() <= -110.0, "{:.1} dB", tone.residual_db());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
+use airchain_codecs::grid::Grid;
 use airchain_core::item::Item;
 use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_core::source::MemorySource;
@@ -19,11 +20,37 @@ pub(crate) struct LoadConfig {
     pub lookahead: Frames,
 }
 
-/// Opens `item`; its feed must be pumped from then on.
-pub(crate) fn open(item: &Item, config: LoadConfig) -> Result<(FileFeed, Loaded), String> {
+/// Where the latest items ended on their resamplers' grids, for those that follow them.
+#[derive(Default)]
+pub(crate) struct Ends(VecDeque<(Ticket, Grid)>);
+
+impl Ends {
+    /// Items remembered: more than the engine holds.
+    const KEPT: usize = 32;
+
+    /// Takes down what `feed` says, which may be better known than before.
+    pub(crate) fn note(&mut self, ticket: Ticket, feed: &FileFeed) {
+        self.0.retain(|(known, _)| *known != ticket);
+        self.0.extend(feed.grid_after().map(|grid| (ticket, grid)));
+        if self.0.len() > Self::KEPT {
+            self.0.pop_front();
+        }
+    }
+
+    pub(crate) fn of(&self, ticket: Option<Ticket>) -> Option<Grid> {
+        self.0.iter().find(|(known, _)| Some(*known) == ticket).map(|(_, grid)| *grid)
+    }
+}
+
+/// Opens `item`, which goes on where `after` is; its feed must be pumped from then on.
+pub(crate) fn open(
+    item: &Item,
+    config: LoadConfig,
+    after: Option<Grid>,
+) -> Result<(FileFeed, Loaded), String> {
     let own_fade = item.fade_out_s.unwrap_or(0.0) * f64::from(config.rate_hz);
     let lookahead = config.lookahead + own_fade as Frames;
-    let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead };
+    let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead, after };
     let Opened { feed, reader, info, length } =
         FileFeed::open(item, &feed_config).map_err(|error| error.to_string())?;
     let mut metadata = info.metadata;
@@ -40,7 +67,7 @@ const LONGEST_FALLBACK_S: usize = 600;
 /// Decodes a whole file into memory, to be played once or over and over.
 pub(crate) fn open_whole(item: &Item, rate_hz: u32, looped: bool) -> Result<MemorySource, String> {
     use airchain_core::source::Fill;
-    let (mut feed, mut loaded) = open(item, LoadConfig { rate_hz, lookahead: Frames::from(rate_hz) })?;
+    let (mut feed, mut loaded) = open(item, LoadConfig { rate_hz, lookahead: Frames::from(rate_hz) }, None)?;
     let mut audio: Vec<Stereo> = Vec::new();
     let mut block = vec![[0.0; 2]; rate_hz as usize / 10];
     loop {
@@ -71,17 +98,24 @@ pub(crate) fn open_whole(item: &Item, rate_hz: u32, looped: bool) -> Result<Memo
 pub(crate) struct InlineLoader {
     config: LoadConfig,
     feeds: Vec<(Ticket, FileFeed)>,
+    ends: Ends,
     opened: VecDeque<(Ticket, Result<Loaded, String>)>,
     damage: VecDeque<(Ticket, String)>,
 }
 
 impl InlineLoader {
     pub(crate) fn new(config: LoadConfig) -> Self {
-        Self { config, feeds: Vec::new(), opened: VecDeque::new(), damage: VecDeque::new() }
+        Self {
+            config,
+            feeds: Vec::new(),
+            ends: Ends::default(),
+            opened: VecDeque::new(),
+            damage: VecDeque::new(),
+        }
     }
 
     fn pump(&mut self) {
-        let damage = &mut self.damage;
+        let (damage, ends) = (&mut self.damage, &mut self.ends);
         self.feeds.retain_mut(|(ticket, feed)| {
             let over = loop {
                 match feed.pump() {
@@ -91,14 +125,18 @@ impl InlineLoader {
                 }
             };
             damage.extend(feed.take_damage().map(|words| (*ticket, words)));
+            if over {
+                ends.note(*ticket, feed);
+            }
             !over
         });
     }
 }
 
 impl Loader for InlineLoader {
-    fn open(&mut self, ticket: Ticket, item: &Item) {
-        let result = open(item, self.config).map(|(feed, loaded)| {
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>) {
+        let result = open(item, self.config, self.ends.of(after)).map(|(feed, loaded)| {
+            self.ends.note(ticket, &feed);
             self.feeds.push((ticket, feed));
             loaded
         });

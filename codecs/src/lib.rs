@@ -8,6 +8,7 @@ pub mod decode;
 pub mod encode;
 mod extrapolate;
 pub mod format;
+pub mod grid;
 pub mod packet;
 pub mod resample;
 

@@ -1,11 +1,12 @@
 //! Resampling between fixed rates: rubato's FFT resampler with its delay taken off and its length made exact.
 
 use airchain_core::units::SILENCE;
-use airchain_core::{Frames, Stereo, units};
+use airchain_core::{Frames, Stereo};
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
 
 use crate::extrapolate;
+use crate::grid::{Grid, gcd};
 
 /// Shortest block on the slower side, in frames. From 512 on the response is flat to 20.5 kHz at 44.1 kHz.
 const MIN_BLOCK: usize = 512;
@@ -19,15 +20,15 @@ const MAX_SAMPLE: f32 = 1.0e9;
 /// Converts stereo frames from one sample rate to another.
 ///
 /// The first frame out coincides with the first frame in, and after [`finish`](Self::finish) `n` frames in have
-/// become `n * to / from` out, to the nearest frame. Equal rates pass through bit by bit. The result does not
+/// become `n * to / from` out, to the nearest frame. An item that goes on with another's [`Grid`] is the exception: its
+/// frames out lie where they would had both been one. Equal rates pass through bit by bit. The result does not
 /// depend on how the input is cut into calls. Before its first frame and after its last the input is taken to go on
 /// as it most likely would, so that an item cut from a longer one does not ring at its edges.
 ///
 /// Response from 44.1 to 48 kHz and back: flat within 0.01 dB to 20 kHz; aliases, images and noise below -130 dB.
 /// Samples that are not finite count as zero.
 pub struct Resampler {
-    from_hz: u32,
-    to_hz: u32,
+    grid: Grid,
     /// None where the rates are equal.
     stage: Option<Stage>,
     taken: Frames,
@@ -48,6 +49,7 @@ struct Stage {
     input: Vec<Stereo>,
     filled: usize,
     output: Vec<Stereo>,
+    grid: Grid,
     /// Output frames still to be dropped: the filter's delay, and what came before the item.
     skip: usize,
 }
@@ -55,9 +57,18 @@ struct Stage {
 impl Resampler {
     /// A resampler between two rates in Hz (a rate of 0 counts as 1).
     pub fn new(from_hz: u32, to_hz: u32) -> Self {
-        let (from_hz, to_hz) = (from_hz.max(1), to_hz.max(1));
-        let stage = (from_hz != to_hz).then(|| Stage::new(from_hz, to_hz));
-        Self { from_hz, to_hz, stage, taken: 0, given: 0 }
+        Self::on(Grid::new(from_hz, to_hz))
+    }
+
+    /// A resampler for items that begin where `grid` says.
+    pub fn on(grid: Grid) -> Self {
+        let stage = (grid.from_hz() != grid.to_hz()).then(|| Stage::new(grid));
+        Self { grid, stage, taken: 0, given: 0 }
+    }
+
+    /// The grid for an item that follows without a gap after the frames taken so far.
+    pub fn grid_after(&self) -> Grid {
+        self.grid.after(self.taken)
     }
 
     /// Takes frames at the old rate and appends those at the new rate that they complete to `out`.
@@ -73,7 +84,7 @@ impl Resampler {
 
     /// Appends the rest, up to the exact length, and is ready for another item.
     pub fn finish(&mut self, out: &mut Vec<Stereo>) {
-        let total = units::convert_frames(self.taken, self.from_hz, self.to_hz);
+        let total = self.grid.length(self.taken);
         if let Some(stage) = &mut self.stage {
             let end = out.len() + usize::try_from(total.saturating_sub(self.given)).unwrap_or(usize::MAX);
             stage.finish(end, out);
@@ -91,9 +102,9 @@ impl Resampler {
 }
 
 impl Stage {
-    fn new(from_hz: u32, to_hz: u32) -> Self {
-        let (from, to) = (from_hz as usize, to_hz as usize);
-        let gcd = gcd(from, to);
+    fn new(grid: Grid) -> Self {
+        let (from, to) = (grid.from_hz() as usize, grid.to_hz() as usize);
+        let gcd = gcd(grid.from_hz(), grid.to_hz()) as usize;
         // Even blocks on both sides: the delay, half a block, is then a whole number of frames.
         let pairs = MIN_BLOCK.div_ceil(2 * from.min(to) / gcd).max(1);
         let (block_in, block_out) = (2 * pairs * from / gcd, 2 * pairs * to / gcd);
@@ -109,7 +120,8 @@ impl Stage {
             input,
             filled: 0,
             output,
-            skip: block_out,
+            grid,
+            skip: block_out + grid.skipped() as usize,
         }
     }
 
@@ -133,6 +145,8 @@ impl Stage {
 
     /// Puts in half a block from before the item, which makes up a whole block with the filter's delay, and the head.
     fn start(&mut self, out: &mut Vec<Stereo>) {
+        // The filter does not reach further back than that, so what comes before it only has to take up room.
+        self.push(std::iter::repeat_n(SILENCE, self.grid.phase() as usize), out);
         let mut frames = std::mem::take(&mut self.beyond);
         extrapolate::backwards(&self.head, self.input.len() / 2, &mut frames);
         frames.append(&mut self.head);
@@ -190,15 +204,11 @@ impl Stage {
         self.recent.clear();
         self.started = false;
         self.filled = 0;
-        self.skip = self.output.len();
+        self.skip = self.output.len() + self.grid.skipped() as usize;
     }
 }
 
 /// rubato panics on samples that are not finite, or so large that a transform overflows.
 fn tame(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-MAX_SAMPLE, MAX_SAMPLE) } else { 0.0 }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -2,6 +2,7 @@
 
 use std::f64::consts::TAU;
 
+use airchain_codecs::grid::Grid;
 use airchain_codecs::resample::Resampler;
 use airchain_core::Stereo;
 use airchain_core::units::convert_frames;
@@ -131,6 +132,73 @@ fn the_edges_do_not_ring() {
             |(i, frame): (usize, &Stereo)| (f64::from(frame[0]) - 0.89 * (step * i as f64).sin()).abs();
         let worst = db(back.iter().enumerate().map(error).fold(0.0, f64::max) / 0.89);
         assert!(worst <= -110.0, "{hz} Hz: {worst} dB at the edges");
+    }
+}
+
+/// Pieces of one recording, cut at `cuts`, resampled each by itself on the grid that the one before left.
+fn resample_cut(whole: &[Stereo], cuts: &[usize], from: u32, to: u32) -> Vec<Stereo> {
+    let (mut out, mut grid, mut first) = (Vec::new(), Grid::new(from, to), 0);
+    for &cut in cuts.iter().chain([&whole.len()]) {
+        let mut resampler = Resampler::on(grid);
+        let before = out.len();
+        resampler.process(&whole[first..cut], &mut out);
+        assert_eq!(resampler.grid_after(), grid.after((cut - first) as u64));
+        resampler.finish(&mut out);
+        assert_eq!((out.len() - before) as u64, grid.length((cut - first) as u64));
+        (grid, first) = (grid.after((cut - first) as u64), cut);
+    }
+    out
+}
+
+#[test]
+fn a_tone_cut_anywhere_joins_up_again() {
+    for (from, to) in
+        [(44_100, 48_000), (48_000, 44_100), (32_000, 48_000), (22_050, 44_100), (11_025, 48_000)]
+    {
+        let lower = f64::from(from.min(to));
+        for hz in [50.0, 997.0, 0.11 * lower, 0.27 * lower] {
+            let whole = tone(hz, from, 30_011);
+            for cuts in [&[10_001][..], &[9_999, 20_020], &[14_700 + 73], &[5_000, 9_000, 14_001, 21_113]] {
+                let back = resample_cut(&whole, cuts, from, to);
+                assert_eq!(back.len(), resample(&whole, from, to).len());
+                let step = TAU * hz / f64::from(to);
+                let error = |(i, frame): (usize, &Stereo)| {
+                    (f64::from(frame[0]) - 0.89 * (step * i as f64).sin()).abs()
+                };
+                let worst = db(back.iter().enumerate().map(error).fold(0.0, f64::max) / 0.89);
+                assert!(worst <= -110.0, "{from} -> {to}, {hz} Hz cut at {cuts:?}: {worst} dB");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_piece_on_the_grid_is_the_whole_from_there_on() {
+    let whole = tone(997.0, 44_100, 30_000);
+    let reference = resample(&whole, 44_100, 48_000);
+    for phase in [1, 73, 146] {
+        let grid = Grid::new(44_100, 48_000).after(phase);
+        let first = grid.after(0).phase() as usize;
+        let mut reference_part = Vec::new();
+        for chunk in [30_000, 1, 588, 4_096] {
+            let mut out = Vec::new();
+            let mut resampler = Resampler::on(grid);
+            for again in 0..2 {
+                out.clear();
+                whole[first..].chunks(chunk).for_each(|part| resampler.process(part, &mut out));
+                resampler.finish(&mut out);
+                let skipped = reference.len() - out.len();
+                assert_eq!(skipped as u64, convert_frames(phase, 44_100, 48_000), "phase {phase}");
+                // Where the filter no longer reaches the edge the two are alike but for rounding.
+                let pairs = out.iter().zip(&reference[skipped..]).skip(1_000);
+                let worst = pairs.map(|(a, b)| f64::from((a[0] - b[0]).abs())).fold(0.0, f64::max);
+                assert!(db(worst) <= -130.0, "phase {phase}: {} dB", db(worst));
+                if reference_part.is_empty() {
+                    reference_part.clone_from(&out);
+                }
+                assert!(out == reference_part, "phase {phase}, cut into {chunk}, round {again}");
+            }
+        }
     }
 }
 

@@ -7,10 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use airchain_codecs::decode::{self, DecodeError, Decoder, Progress, TrackInfo};
+use airchain_codecs::grid::Grid;
 use airchain_codecs::resample::Resampler;
 use airchain_core::feed::{FeedReader, FeedWriter, feed};
 use airchain_core::item::{InvalidItem, Item};
-use airchain_core::units::{convert_frames, seconds_to_frames};
+use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, Stereo};
 
 /// Packets decoded by one [`FileFeed::pump`] at most: a bound for files that decode to little or nothing.
@@ -23,6 +24,9 @@ pub struct FeedConfig {
     pub rate_hz: u32,
     /// Frames decoded ahead: the capacity of the ring.
     pub lookahead: Frames,
+    /// What [`FileFeed::grid_after`] says of the item that this one follows without a gap, if it does: cut from one
+    /// recording, the two are then resampled as one. Counts for nothing when they differ in rate.
+    pub after: Option<Grid>,
 }
 
 /// An item that is open.
@@ -81,6 +85,8 @@ pub struct FileFeed {
     writer: FeedWriter,
     /// Frames at the file's rate up to the cue-out point.
     left: Frames,
+    /// Where the item ends on its resampler's grid, as far as that is known.
+    grid_after: Option<Grid>,
     /// Frames at the file's rate that one pump decodes.
     batch: usize,
     decoded: Vec<Stereo>,
@@ -95,7 +101,7 @@ impl FileFeed {
     /// Opens an item's file and goes to its cue-in point.
     ///
     /// Cue points are rounded to the nearest frame of the file. What is resampled is the cued part alone: its first
-    /// frame out coincides with its first frame in.
+    /// frame out coincides with its first frame in, unless it goes on with the grid of the item before.
     pub fn open(item: &Item, config: &FeedConfig) -> Result<Opened, InputError> {
         item.validate().map_err(|source| InputError::Item { path: item.path.clone(), source })?;
         let mut decoder = decode::open(&local_path(&item.path)?)?;
@@ -110,13 +116,17 @@ impl FileFeed {
             (Some(frames), Some(cue_out)) => Some(frames.min(cue_out)),
             (frames, cue_out) => frames.or(cue_out),
         };
-        let length = end.map(|end| convert_frames(end.saturating_sub(cue_in), rate, config.rate_hz));
+        let grid = Grid::new(rate, config.rate_hz);
+        let same = |after: &Grid| (after.from_hz(), after.to_hz()) == (grid.from_hz(), grid.to_hz());
+        let grid = config.after.filter(same).unwrap_or(grid);
+        let frames = end.map(|end| end.saturating_sub(cue_in));
         let (writer, reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
         let feed = Self {
             decoder: Some(decoder),
-            resampler: Resampler::new(rate, config.rate_hz),
+            resampler: Resampler::on(grid),
             writer,
             left: cue_out.map_or(Frames::MAX, |cue_out| cue_out.saturating_sub(cue_in)),
+            grid_after: frames.map(|frames| grid.after(frames)),
             batch: (rate / 10) as usize,
             decoded: Vec::new(),
             carry: Vec::new(),
@@ -124,7 +134,13 @@ impl FileFeed {
             closed: false,
             damage: None,
         };
-        Ok(Opened { feed, reader, info, length })
+        Ok(Opened { feed, reader, info, length: frames.map(|frames| grid.length(frames)) })
+    }
+
+    /// Where an item that follows this one without a gap begins: by the length that the file declares, and exactly
+    /// once everything has been decoded. `None` while unknown.
+    pub fn grid_after(&self) -> Option<Grid> {
+        self.grid_after
     }
 
     /// Does one piece of work: moves up to about 100 ms of audio towards the ring.
@@ -198,6 +214,7 @@ impl FileFeed {
         self.left -= self.decoded.len() as Frames;
         self.resampler.process(&self.decoded, &mut self.carry);
         if ended {
+            self.grid_after = Some(self.resampler.grid_after());
             self.resampler.finish(&mut self.carry);
             let noted = catch_unwind(AssertUnwindSafe(|| decoder.take_damage())).ok().flatten();
             let words: Vec<String> = noted.into_iter().chain(failure).collect();

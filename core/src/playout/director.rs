@@ -375,11 +375,22 @@ impl Director {
         }
         match opening.item.validate() {
             Ok(()) => {
-                self.loader.open(ticket, &opening.item);
+                let after =
+                    if opening.tier == Tier::Automation && !opening.now { self.last_in_line() } else { None };
+                self.loader.open(ticket, &opening.item, after);
                 self.opening.insert(ticket, opening);
             }
             Err(invalid) => self.not_opened(opening, invalid.to_string()),
         }
+    }
+
+    /// The item that the next one fed to the automation follows: the last that was fed, or else one that was put in
+    /// front by request, or else the one on air.
+    fn last_in_line(&self) -> Option<Ticket> {
+        let fed = |known: &Known| !known.heard && !matches!(known.origin, Origin::Request(_));
+        let in_line = |known: &Known| known.tier == Tier::Automation && (known.heard || !known.returning);
+        let line = self.known.iter().filter(|(_, known)| in_line(known));
+        line.max_by_key(|(id, known)| (!known.heard, fed(known), **id)).map(|(id, _)| Ticket(id.0))
     }
 
     fn on_opened(&mut self, ticket: Ticket, result: Result<Loaded, String>) {

@@ -20,8 +20,9 @@ pub struct Loaded {
 
 /// Opens items. On air the work is done by decode workers and takes its time; offline it is done at once.
 pub trait Loader: Send {
-    /// Begins to open `item`.
-    fn open(&mut self, ticket: Ticket, item: &Item);
+    /// Begins to open `item`. `after` is the item that it directly follows, and joins without a gap unless something
+    /// comes between; `None` where nothing is known to come before it.
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>);
 
     /// The next opening that is done, one way or the other.
     fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)>;
