@@ -16,9 +16,9 @@ export CARGO_INCREMENTAL := 0
 
 # The bundled codecs are compiled from source: libopus by cmake, FDK-AAC by g++.
 BUILD_PACKAGES := cmake g++ make
-# Peers that the tests run: servers, encoders, decoders, and real music (Ogg Vorbis).
-TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates ffmpeg flac frozen-bubble-data icecast2 lame openssl opus-tools \
-	vorbis-tools
+# Peers that the tests run: servers, a browser, encoders, decoders, and real music (Ogg Vorbis).
+TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates chromium chromium-driver ffmpeg flac frozen-bubble-data icecast2 \
+	lame openssl opus-tools vorbis-tools
 
 # `PACKAGES=no` leaves the system alone.
 PACKAGES ?= yes

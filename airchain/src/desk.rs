@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::host::Engines;
 use crate::output::{OutputSpec, Target};
 use crate::rendition::{Door, Rendition, Waiting};
-use crate::station::{OnAir, Order, OutputEntry, Shared, TimedReport, lock};
+use crate::station::{OnAir, Order, OutputEntry, OutputStatus, Shared, TimedReport, lock};
 
 /// How often the desk looks at its stations.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -260,6 +260,12 @@ impl DeskStation {
         if let Some(item) = value.get_mut("item").and_then(Value::as_object_mut) {
             item.remove("path");
         }
+        if let StationEvent::OutputHealth { output, .. } = &report.report.event
+            && lock(&self.shared.outputs).iter().any(|entry| entry.id == *output && is_on_disk(entry.kind))
+            && let Some(event) = value.as_object_mut()
+        {
+            event.remove("reason");
+        }
         let name = value.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
         for page in pages.iter() {
             page.publish(&name, value.clone());
@@ -291,7 +297,12 @@ impl DeskStation {
     }
 }
 
-/// The state of a station as pages read it.
+/// Whether an output's target and errors speak of files on this machine.
+fn is_on_disk(kind: &str) -> bool {
+    matches!(kind, "hls" | "recording")
+}
+
+/// The state of a station as pages read it: it says nothing of files on this machine.
 fn snapshot(shared: &Shared) -> Value {
     let describe = |on_air: &OnAir| {
         let metadata = &on_air.item.metadata;
@@ -300,12 +311,22 @@ fn snapshot(shared: &Shared) -> Value {
             "started_utc": on_air.started, "duration_s": on_air.duration_s,
         })
     };
+    let output = |output: OutputStatus| {
+        let mut value = serde_json::to_value(&output).unwrap_or_default();
+        if is_on_disk(output.kind)
+            && let Some(fields) = value.as_object_mut()
+        {
+            fields.remove("target");
+            fields.remove("last_error");
+        }
+        value
+    };
     json!({
         "station": { "id": shared.id, "name": shared.name },
         "on_air": shared.on_air().as_ref().map(describe),
         "recent": shared.recent().iter().map(describe).collect::<Vec<_>>(),
         "levels": shared.levels.read(),
-        "outputs": shared.outputs(),
+        "outputs": shared.outputs().into_iter().map(output).collect::<Vec<_>>(),
     })
 }
 

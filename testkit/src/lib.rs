@@ -1,7 +1,9 @@
 //! Signals, measurements and simulated peers for the tests.
 
 pub mod alloc;
+pub mod browser;
 pub mod contract;
+pub mod http;
 pub mod icecast;
 pub mod measure;
 pub mod signal;
