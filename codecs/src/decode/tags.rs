@@ -54,6 +54,11 @@ impl Tags {
             }
             Some(std) => {
                 self.by_ffmpeg |= matches!(std, StandardTag::Encoder(_)) && value.starts_with("Lavf");
+                for (read, meant) in
+                    [("BlÃ¥bÃ¤r", Some("Blåbär")), ("Blåbär", None), ("plain", None), ("å — å", None)]
+                {
+                    assert_eq!(utf8_read_as_latin1(read).as_deref(), meant);
+                }
                 let (name, value) = named(std, value);
                 extra(fresh, name, value);
             }
@@ -89,12 +94,20 @@ fn text(value: &RawValue) -> Option<String> {
         RawValue::StringList(list) => list.join("; "),
         other => other.to_string(),
     };
+    let text = utf8_read_as_latin1(&text).unwrap_or(text);
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     let mut end = text.len().min(MAX_VALUE);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     (end > 0).then(|| text[..end].to_owned())
+}
+
+/// What was meant by UTF-8 in a field that is Latin-1 by its container's rules, as ffmpeg writes it to AIFF and many taggers to
+/// ID3: Latin-1 that happens to be UTF-8 is next to unknown.
+fn utf8_read_as_latin1(text: &str) -> Option<String> {
+    let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(c).ok()).collect::<Option<_>>()?;
+    String::from_utf8(bytes).ok().filter(|meant| meant != text)
 }
 
 /// Name and value of a known tag: the variant's name, and for numbers the number without the "of how many".
@@ -143,6 +156,11 @@ mod tests {
         assert_eq!(decibels("-7.03 dB"), Some(-7.03));
         assert_eq!(decibels("+1.5dB"), Some(1.5));
         assert_eq!(decibels("NaN dB"), None);
+        for (read, meant) in
+            [("BlÃ¥bÃ¤r", Some("Blåbär")), ("Blåbär", None), ("plain", None), ("å — å", None)]
+        {
+            assert_eq!(utf8_read_as_latin1(read).as_deref(), meant);
+        }
         let (name, value) = named(&StandardTag::TrackNumber(3), "3/12".into());
         assert_eq!((name.as_str(), value.as_str()), ("track_number", "3"));
     }
