@@ -237,3 +237,66 @@ fn requests_that_cannot_be_meant_are_refused_by_name() {
         .any(|r| matches!(&r.event, StationEvent::CommandFailed { error, .. } if error.contains("reverb")));
     assert!(failed);
 }
+
+#[test]
+fn a_stopped_automation_stays_stopped_until_it_is_asked_to_play() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = || [440.0, 660.0].map(|hz| Item::file(tone(folder.path(), hz, 96_000))).to_vec();
+    let stop = r#"{"at": 1, "command": "stop", "tier": "automation"}"#;
+    let (audio, reports) = render(spec(items(), 0.0), stop, None);
+    assert_eq!(starts(&reports).len(), 1);
+    // Up to the stop and its 5 ms.
+    assert_eq!(audio.len(), 48_240);
+    let play = serde_json::json!({"at": 3, "command": "play", "item": {"path": tone(folder.path(), 990.0, 48_000)}});
+    let (_, reports) = render(spec(items(), 0.0), &format!("{stop}\n{play}"), None);
+    let heard: Vec<(Frames, String)> = starts(&reports);
+    let frames: Vec<Frames> = heard.iter().map(|start| start.0).collect();
+    assert_eq!(frames[..2], [0, 144_000], "{heard:?}");
+}
+
+#[test]
+fn a_skip_without_anything_behind_it_ends_the_item() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = vec![Item::file(tone(folder.path(), 440.0, 480_000))];
+    let (audio, reports) = render(spec(items, 0.0), r#"{"at": 2, "command": "skip", "fade_s": 0.5}"#, None);
+    assert_eq!(audio.len(), 96_000 + 24_000);
+    assert!(reports.iter().any(|report| matches!(report.event, StationEvent::CommandDone { command: "skip" })));
+}
+
+#[test]
+fn an_item_without_audio_between_its_cues_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let late = Item { cue_in_s: Some(60.0), ..Item::file(tone(folder.path(), 440.0, 48_000)) };
+    let items = vec![late, Item::file(tone(folder.path(), 660.0, 48_000))];
+    let (audio, reports) = render(spec(items, 0.0), "", None);
+    assert_eq!(audio.len(), 48_000);
+    assert_eq!(starts(&reports).len(), 1);
+    assert!(reports.iter().any(|r| matches!(&r.event, StationEvent::SourceFailed { skipped: true, .. })));
+}
+
+#[test]
+fn a_parameter_set_after_a_chain_is_that_chains() {
+    let script = r#"{"at": 1, "command": "set_chain", "nodes": [{"type": "gain"}]}
+        {"at": 1.5, "command": "set_param", "node": "gain", "param": "gain_db", "value": -6}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let items = vec![Item::file(tone(folder.path(), 440.0, 240_000))];
+    let (audio, reports) = render(spec(items, 0.0), script, None);
+    assert!(reports.iter().all(|report| !matches!(report.event, StationEvent::CommandFailed { .. })));
+    let level = measure::tone(&measure::channel(&audio, 0)[150_000..230_000], RATE, 440.0).level_db();
+    assert!((level + 12.0).abs() < 0.01, "{level}");
+}
+
+#[test]
+fn an_early_start_of_the_next_item_leaves_the_fade_where_it_was_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let early = Item {
+        start_next_s: Some(3.0),
+        fade_out_s: Some(2.0),
+        ..Item::file(wav(folder.path(), "dc.wav", &signal::dc(0.25, 384_000)))
+    };
+    let next = Item::file(wav(folder.path(), "silence.wav", &signal::silence(480_000)));
+    let (audio, reports) = render(spec(vec![early, next], 0.0), "", None);
+    assert_eq!(starts(&reports)[1].0, 144_000);
+    assert!((audio[280_000][0] - 0.25).abs() < 1e-4, "it fell before its fade");
+    assert!(audio[380_000][0] < 0.02, "it did not fall");
+}

@@ -71,7 +71,7 @@ fn blocks(c: &mut Criterion) {
     let ramp = Ramp { length: u64::from(RATE) * 3_600_000, curve: Curve::EqualPower };
     let mut block = [[0.0; 2]; BLOCK];
     engine.render(&mut block);
-    assert!(control.send(When::Now, Command::Skip { tier: None, ramp: Some(ramp) }).is_ok());
+    assert!(control.send(When::Now, Command::Skip { tier: None, ramp: Some(ramp), wait: true }).is_ok());
     group.bench_function("crossfade", |b| b.iter(|| engine.render(black_box(&mut block))));
     group.finish();
 }

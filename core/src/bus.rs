@@ -44,12 +44,10 @@ impl Bus {
         Some(self.taps.swap_remove(index))
     }
 
-    /// Announces changes of metadata, placed on the programme's frames.
-    pub(crate) fn mark(&mut self, marks: impl Iterator<Item = Mark>) {
-        for mark in marks {
-            for tap in &mut self.taps {
-                tap.writer.mark(Mark { at: mark.at + self.latency, metadata: mark.metadata.clone() });
-            }
+    /// Announces a change of metadata, placed on the programme's frames.
+    pub(crate) fn mark(&mut self, mark: &Mark) {
+        for tap in &mut self.taps {
+            tap.writer.mark(Mark { at: mark.at + self.latency, metadata: mark.metadata.clone() });
         }
     }
 

@@ -136,10 +136,13 @@ impl Chain {
         false
     }
 
-    /// What the chain's silence detector hears: whether it has been silent for long enough, and what is to be done.
-    pub fn silence(&self) -> Option<(bool, SilenceAction)> {
+    /// What the chain's silence detector hears: whether it has been silent for long enough, for how
+    /// long it has, and what is to be done.
+    pub fn silence(&self) -> Option<(bool, Frames, SilenceAction)> {
         self.nodes.iter().find_map(|node| match node.status() {
-            Some(NodeStatus::Silence { silent, action, .. }) => Some((silent, action)),
+            Some(NodeStatus::Silence { silent, quiet_frames, action }) => {
+                Some((silent, quiet_frames, action))
+            }
             _ => None,
         })
     }
@@ -211,6 +214,8 @@ const SWAP_MS: Frames = 50;
 pub(crate) struct Processor {
     on_air: Box<Chain>,
     incoming: Option<(Box<Chain>, Fade)>,
+    /// The chain that follows the incoming one.
+    next: Option<Box<Chain>>,
     scratch: Box<[Stereo]>,
     rate: u32,
 }
@@ -218,31 +223,37 @@ pub(crate) struct Processor {
 impl Processor {
     pub(crate) fn new(chain: Chain, rate: u32, max_block: usize) -> Self {
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
-        Self { on_air: Box::new(chain), incoming: None, scratch, rate }
+        Self { on_air: Box::new(chain), incoming: None, next: None, scratch, rate }
     }
 
-    /// Begins to take over to `chain`.
-    pub(crate) fn swap(&mut self, chain: Box<Chain>, at: Frames) -> Result<(), (Failure, Box<Chain>)> {
-        if self.incoming.is_some() {
-            return Err((Failure::ChainBusy, chain));
-        }
+    /// Begins to take over to `chain`, or does so once the take-over under way is done. Gives back the chain that is
+    /// superseded before it was heard, or, as an error, one whose latency is not the station's.
+    pub(crate) fn swap(&mut self, chain: Box<Chain>, at: Frames) -> Result<Option<Box<Chain>>, Box<Chain>> {
         if chain.latency() != self.on_air.latency() {
-            return Err((Failure::ChainTooLate, chain));
+            return Err(chain);
         }
+        if self.incoming.is_some() {
+            return Ok(self.next.replace(chain));
+        }
+        self.begin(chain, at);
+        Ok(None)
+    }
+
+    fn begin(&mut self, chain: Box<Chain>, at: Frames) {
         // The new chain runs unheard until its look-ahead is full of real audio.
         let start = at + chain.latency() as Frames;
         let length = SWAP_MS * Frames::from(self.rate) / 1000;
         self.incoming = Some((chain, Fade::new(start, length, 0.0, 1.0, Curve::SCurve, self.rate)));
-        Ok(())
     }
 
     pub(crate) fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
-        let newest = self.incoming.as_mut().map_or(&mut self.on_air, |(chain, _)| chain);
+        let incoming = self.incoming.as_mut().map(|(chain, _)| chain);
+        let newest = self.next.as_mut().or(incoming).unwrap_or(&mut self.on_air);
         newest.set(node, param, value)
     }
 
     /// What the silence detector on air hears.
-    pub(crate) fn silence(&self) -> Option<(bool, SilenceAction)> {
+    pub(crate) fn silence(&self) -> Option<(bool, Frames, SilenceAction)> {
         self.on_air.silence()
     }
 
@@ -259,7 +270,9 @@ impl Processor {
         };
         if fade.is_settled(at) {
             let old = std::mem::replace(&mut self.on_air, incoming);
-            return (Some(old), self.on_air.process(block));
+            let Some(next) = self.next.take() else { return (Some(old), self.on_air.process(block)) };
+            self.begin(next, at);
+            return (Some(old), self.process(at, block).1);
         }
         let mut finite = true;
         if let Some(scratch) = self.scratch.get_mut(..block.len()) {

@@ -56,6 +56,9 @@ pub enum Command {
         tier: Option<Tier>,
         /// The crossfade.
         ramp: Option<Ramp>,
+        /// Whether the automation has something coming that is worth waiting for. Otherwise, and on the other
+        /// tiers, an item with nothing behind it just fades out.
+        wait: bool,
     },
     /// Fades a tier out and takes everything off it.
     Stop {
@@ -119,9 +122,6 @@ pub enum Failure {
     /// Too many commands are waiting for their frame; send it later.
     #[error("too many commands wait for their frame")]
     TooManyScheduled,
-    /// A chain is being crossfaded; send it when that is over (well under a second).
-    #[error("another chain is just being faded in")]
-    ChainBusy,
     /// The chain looks further ahead than the station reserved; raise the station's latency.
     #[error("the chain looks further ahead than the station's latency allows")]
     ChainTooLate,
@@ -146,6 +146,8 @@ pub enum Ending {
     Skipped,
     /// Its tier was stopped.
     Stopped,
+    /// Its decoder delivered nothing for a second, and it was given up.
+    Stalled,
     /// A higher tier took the air, and the tier's policy is to go on with the next item.
     Preempted,
 }
@@ -312,9 +314,10 @@ impl Outbox {
         }
     }
 
-    /// The changes of metadata since last asked.
-    pub(crate) fn drain_marks(&mut self) -> std::vec::Drain<'_, Mark> {
-        self.marks.drain(..)
+    /// The next change of metadata, in no particular order. To be retired, not dropped: by now it may be the last
+    /// to hold the metadata.
+    pub(crate) fn take_mark(&mut self) -> Option<Mark> {
+        self.marks.pop()
     }
 }
 

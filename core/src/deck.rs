@@ -42,13 +42,24 @@ pub(crate) struct Deck {
     played: Frames,
     fade_in: Fade,
     fade_out: Option<Fade>,
+    /// Frames that its source has been short of without a break, and where that began.
+    starved: Frames,
+    starved_at: Frames,
+}
+
+/// A stretch in which a deck's source delivered too little.
+pub(crate) struct Starvation {
+    /// Where it began.
+    pub(crate) at: Frames,
+    /// Frames missing.
+    pub(crate) frames: Frames,
 }
 
 impl Deck {
     /// Puts `item` on a deck at frame `at`, rising over `fade_in` frames.
     pub(crate) fn start(item: Box<Prepared>, at: Frames, fade_in: Frames, curve: Curve, rate: u32) -> Self {
         let fade_in = Fade::new(at, fade_in, 0.0, 1.0, curve, rate);
-        Self { item, rate, started: at, played: 0, fade_in, fade_out: None }
+        Self { item, rate, started: at, played: 0, fade_in, fade_out: None, starved: 0, starved_at: 0 }
     }
 
     pub(crate) fn item(&self) -> &Prepared {
@@ -84,6 +95,11 @@ impl Deck {
         self.item.source.remaining().map(|left| at.saturating_add(left))
     }
 
+    /// Whether it has been told to fall.
+    pub(crate) fn is_falling(&self) -> bool {
+        self.fade_out.is_some()
+    }
+
     /// The frame from which it plays at its full gain.
     pub(crate) fn risen(&self) -> Frames {
         self.fade_in.end()
@@ -112,11 +128,37 @@ impl Deck {
         self.fade_out = Some(Fade::new(at, length.min(left), gain, 0.0, curve, self.rate));
     }
 
-    /// Adds its next frames to `out`, the first of which is frame `at`. Says how many it was short of.
-    pub(crate) fn mix(&mut self, at: Frames, out: &mut [Stereo], scratch: &mut [Stereo]) -> usize {
-        let Some(scratch) = scratch.get_mut(..out.len()) else {
-            return out.len();
-        };
+    /// Whether its source has delivered nothing for a second.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.starved >= Frames::from(self.rate)
+    }
+
+    /// Notes that the frames from `from` on were short by `missing`; the starvation that is over, if one is.
+    fn note_missing(&mut self, from: Frames, missing: usize) -> Option<Starvation> {
+        if missing == 0 {
+            return self.take_starvation();
+        }
+        if self.starved == 0 {
+            self.starved_at = from;
+        }
+        self.starved += missing as Frames;
+        None
+    }
+
+    /// The starvation under way or just over.
+    pub(crate) fn take_starvation(&mut self) -> Option<Starvation> {
+        let frames = std::mem::take(&mut self.starved);
+        (frames > 0).then_some(Starvation { at: self.starved_at, frames })
+    }
+
+    /// Adds its next frames to `out`, the first of which is frame `at`. Says what it was short of, once that is over.
+    pub(crate) fn mix(
+        &mut self,
+        at: Frames,
+        out: &mut [Stereo],
+        scratch: &mut [Stereo],
+    ) -> Option<Starvation> {
+        let scratch = scratch.get_mut(..out.len())?;
         let frames = match self.item.source.fill(scratch) {
             Fill::Full => scratch.len(),
             Fill::Short { frames } | Fill::End { frames } => frames.min(scratch.len()),
@@ -129,7 +171,7 @@ impl Deck {
             mixed[0] += frame[0] * gain;
             mixed[1] += frame[1] * gain;
         }
-        out.len() - frames
+        self.note_missing(at + frames as Frames, out.len() - frames)
     }
 
     fn gain_at(&self, frame: Frames) -> f32 {

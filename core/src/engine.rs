@@ -37,6 +37,7 @@ pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
         bus: Bus::new(chain.latency() as Frames),
         processor: Processor::new(chain, rate, config.max_block.max(1)),
         silent: false,
+        bypass_at: 0,
     };
     (control, engine)
 }
@@ -56,6 +57,8 @@ pub struct Engine {
     bus: Bus,
     /// What the silence detector last said.
     silent: bool,
+    /// When the tier on air is passed over if the silence lasts.
+    bypass_at: Frames,
 }
 
 impl Engine {
@@ -93,21 +96,26 @@ impl Engine {
         if !finite {
             self.outbox.event(at, EventKind::ChainReset);
         }
-        self.bus.mark(self.outbox.drain_marks());
+        while let Some(mark) = self.outbox.take_mark() {
+            self.bus.mark(&mark);
+            self.outbox.retire(Retired::Metadata(mark.metadata));
+        }
         self.position += segment.len() as Frames;
         self.heed_silence();
     }
 
     /// Reports a silence and its end, and puts the fallback on air if the detector is set to.
     fn heed_silence(&mut self) {
-        let Some((silent, action)) = self.processor.silence() else { return };
-        if silent == self.silent {
-            return;
+        let Some((silent, quiet, action)) = self.processor.silence() else { return };
+        if silent != self.silent {
+            self.silent = silent;
+            let kind = if silent { EventKind::SilenceDetected } else { EventKind::SilenceEnded };
+            self.outbox.event(self.position, kind);
+            self.bypass_at = self.position;
         }
-        self.silent = silent;
-        let kind = if silent { EventKind::SilenceDetected } else { EventKind::SilenceEnded };
-        self.outbox.event(self.position, kind);
-        if silent && action == SilenceAction::FailoverToFallback {
+        if silent && action == SilenceAction::FailoverToFallback && self.position >= self.bypass_at {
+            // The tier below has the detector's own time to be heard; if it is silent too, it is passed over next.
+            self.bypass_at = self.position + quiet.max(1);
             self.ladder.bypass_silent_tier();
         }
     }
@@ -168,7 +176,7 @@ impl Engine {
                 })
             }
             Command::Unload { tier, item } => self.ladder.unload(tier, item, at, outbox),
-            Command::Skip { tier, ramp } => self.ladder.skip(tier, ramp),
+            Command::Skip { tier, ramp, wait } => self.ladder.skip(tier, ramp, wait, at, outbox),
             Command::Stop { tier, ramp } => self.ladder.stop(tier, ramp, at, outbox),
             Command::Fade { tier, gain, ramp } => {
                 self.ladder.fade(tier, gain, ramp, at);
@@ -181,10 +189,18 @@ impl Engine {
                 })
             }
             Command::SetParam { node, param, value } => self.processor.set(node, param, value),
-            Command::SetChain(chain) => self.processor.swap(chain, at).map_err(|(failure, chain)| {
-                outbox.retire(Retired::Chain(chain));
-                failure
-            }),
+            Command::SetChain(chain) => match self.processor.swap(chain, at) {
+                Ok(superseded) => {
+                    if let Some(chain) = superseded {
+                        outbox.retire(Retired::Chain(chain));
+                    }
+                    Ok(())
+                }
+                Err(chain) => {
+                    outbox.retire(Retired::Chain(chain));
+                    Err(Failure::ChainTooLate)
+                }
+            },
             Command::AddTap(tap) => self.bus.add(tap, at).map_err(|tap| {
                 outbox.retire(Retired::Tap(tap));
                 Failure::TooManyTaps

@@ -104,9 +104,19 @@ impl Ladder {
         self.rung(tier).program.unload(item, at, outbox)
     }
 
-    pub(crate) fn skip(&mut self, tier: Option<Tier>, ramp: Option<Ramp>) -> Result<(), Failure> {
+    pub(crate) fn skip(
+        &mut self,
+        tier: Option<Tier>,
+        ramp: Option<Ramp>,
+        wait: bool,
+        at: Frames,
+        outbox: &mut Outbox,
+    ) -> Result<(), Failure> {
         let tier = tier.or(self.on_air).ok_or(Failure::Idle)?;
-        self.rung(tier).program.skip(ramp)
+        let rung = self.rung(tier);
+        let wait = wait && tier == Tier::Automation;
+        rung.handover = rung.program.skip(ramp, wait, at, outbox)?;
+        Ok(())
     }
 
     pub(crate) fn stop(
@@ -185,7 +195,8 @@ impl Ladder {
     /// Gives the air to the highest tier that has audio.
     fn decide(&mut self, now: Frames, outbox: &mut Outbox) {
         self.silence_interrupted(now, outbox);
-        let winner = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate());
+        let mut candidates = Tier::ALL.into_iter();
+        let winner = candidates.find(|tier| self.rung(*tier).is_candidate()).or_else(|| self.quiet_one());
         if winner == self.on_air {
             return;
         }
@@ -196,13 +207,27 @@ impl Ladder {
         if let Some(tier) = winner {
             let rung = self.rung(tier);
             rung.level = match rise {
-                Some(ramp) => Fade::new(now, ramp.length, rung.level.gain_at(now), 1.0, ramp.curve, rate),
+                Some(ramp) => {
+                    // A tier that had run dry still stands at full level, with nothing to be heard at it.
+                    let sounding = rung.program.is_under_way() || rung.program.has_tail();
+                    let from = if sounding { rung.level.gain_at(now) } else { 0.0 };
+                    Fade::new(now, ramp.length, from, 1.0, ramp.curve, rate)
+                }
                 None => Fade::constant(1.0),
             };
             if rung.program.is_under_way() {
                 rung.program.announce(now, outbox);
             }
         }
+    }
+
+    /// Where no tier has anything to be heard, a silent one has the air: its sound may come back.
+    fn quiet_one(&mut self) -> Option<Tier> {
+        let tier = Tier::ALL.into_iter().find(|tier| self.rung(*tier).program.has_audio())?;
+        let rung = self.rung(tier);
+        rung.bypassed = None;
+        rung.program.set_unheard(false);
+        Some(tier)
     }
 
     /// Lets the tier that loses the air fall, and says how the one that gets it rises; `None` is at once.

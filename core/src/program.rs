@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::control::{Ending, EventKind, Failure, Outbox, Ramp, Retired};
 use crate::curve::Curve;
-use crate::deck::{Deck, ItemId, Prepared};
+use crate::deck::{Deck, ItemId, Prepared, Starvation};
 use crate::item::Metadata;
 use crate::tier::Tier;
 use crate::{Frames, Stereo};
@@ -118,13 +118,24 @@ impl Program {
         Ok(())
     }
 
-    /// Starts the next waiting item as soon as there is one.
-    pub(crate) fn skip(&mut self, ramp: Option<Ramp>) -> Result<(), Failure> {
-        if self.current.is_none() {
-            return Err(Failure::Idle);
+    /// Starts the next waiting item, as soon as there is one if `wait`. Otherwise an item with nothing behind it
+    /// fades out, over the frames returned.
+    pub(crate) fn skip(
+        &mut self,
+        ramp: Option<Ramp>,
+        wait: bool,
+        at: Frames,
+        outbox: &mut Outbox,
+    ) -> Result<Frames, Failure> {
+        let ramp = ramp.unwrap_or(self.joins.crossfade);
+        if self.current.is_some() && (wait || !self.waiting.is_empty()) {
+            self.skip = Some(ramp);
+            return Ok(0);
         }
-        self.skip = Some(ramp.unwrap_or(self.joins.crossfade));
-        Ok(())
+        let mut deck = self.current.take().ok_or(Failure::Idle)?;
+        deck.fall_from(at, declicked(ramp.length, self.joins.rate), ramp.curve);
+        self.let_fall(deck, Ending::Skipped, at, outbox);
+        Ok(ramp.length)
     }
 
     /// Fades out what is heard and takes the rest off.
@@ -184,12 +195,24 @@ impl Program {
         for falling in &mut self.falling {
             falling.deck.mix(now, out, &mut self.scratch);
         }
-        if let Some(deck) = &mut self.current {
-            let missing = deck.mix(now, out, &mut self.scratch);
-            if missing > 0 {
-                let frame = now + (out.len() - missing) as Frames;
-                let (tier, item) = (self.tier, deck.item().id);
-                outbox.event(frame, EventKind::Underrun { tier, item, frames: missing as Frames });
+        if let Some(deck) = &mut self.current
+            && let Some(starvation) = deck.mix(now, out, &mut self.scratch)
+        {
+            report(self.tier, deck, &starvation, outbox);
+        }
+    }
+
+    /// Lets the tails that were joined before their end was in sight fall, now that it is.
+    fn let_tails_fall(&mut self, now: Frames) {
+        let crossfade = self.joins.crossfade;
+        let unfaded =
+            |falling: &&mut Falling| falling.ending == Ending::Finished && !falling.deck.is_falling();
+        for falling in self.falling.iter_mut().filter(unfaded) {
+            let item = falling.deck.item();
+            let (length, curve) =
+                (item.fade_out.unwrap_or(crossfade.length), item.curve.unwrap_or(crossfade.curve));
+            if let Some(end) = falling.deck.audio_end(now) {
+                falling.deck.fall_before(end, length, curve, now);
             }
         }
     }
@@ -197,6 +220,7 @@ impl Program {
     /// Does everything that is due at frame `now`.
     fn advance(&mut self, now: Frames, leaving: bool, outbox: &mut Outbox) {
         let tier = self.tier;
+        self.let_tails_fall(now);
         for i in (0..self.falling.len()).rev() {
             if self.falling.get(i).is_some_and(|falling| falling.deck.end(now).is_some_and(|end| end <= now))
             {
@@ -214,10 +238,14 @@ impl Program {
         }
         // Items shorter than a block follow one another within this call, so this is a loop.
         loop {
-            if self.current.as_ref().is_some_and(|deck| deck.end(now).is_some_and(|end| end <= now))
-                && let Some(deck) = self.current.take()
-            {
-                end(tier, deck, Ending::Finished, now, outbox);
+            let over = |deck: &mut Deck| deck.is_stalled() || deck.end(now).is_some_and(|end| end <= now);
+            if let Some(mut deck) = self.current.take_if(over) {
+                let ending = if deck.is_stalled() { Ending::Stalled } else { Ending::Finished };
+                if let Some(starvation) = deck.take_starvation() {
+                    report(tier, &deck, &starvation, outbox);
+                }
+                end(tier, deck, ending, now, outbox);
+                self.skip = None;
             }
             let room = self.current.is_none() || self.falling.len() < FALLING;
             if leaving || !room || self.join_at(now).is_none_or(|join| join > now) {
@@ -274,12 +302,8 @@ impl Program {
                     let length = deck.item().fade_out.unwrap_or(overlap);
                     deck.fall_before(end, length, curve, now);
                 }
-                // Its end is out of sight: it asked for the next item early. It falls from here.
-                None if crossfade.length > 0 => {
-                    overlap = crossfade.length;
-                    deck.fall_from(now, overlap, curve);
-                }
-                None => {}
+                // Its end is out of sight: it asked for the next item early. It falls when its end is seen.
+                None => overlap = crossfade.length,
             }
             self.let_fall(deck, Ending::Finished, now, outbox);
         }
@@ -332,6 +356,11 @@ impl Program {
 /// The length of a fade that does not click: at least 5 ms.
 pub(crate) fn declicked(length: Frames, rate: u32) -> Frames {
     length.max(Frames::from(rate) / 200)
+}
+
+fn report(tier: Tier, deck: &Deck, starvation: &Starvation, outbox: &mut Outbox) {
+    let (item, frames) = (deck.item().id, starvation.frames);
+    outbox.event(starvation.at, EventKind::Underrun { tier, item, frames });
 }
 
 fn end(tier: Tier, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {

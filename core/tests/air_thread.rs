@@ -85,7 +85,7 @@ fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
             Command::Load { tier, item: item(id, frames), first: random.below(4) == 0 }
         }
         5 => Command::Unload { tier, item: ItemId(id.saturating_sub(3)) },
-        6 => Command::Skip { tier: None, ramp: Some(ramp) },
+        6 => Command::Skip { tier: None, ramp: Some(ramp), wait: id.is_multiple_of(2) },
         7 => Command::Stop { tier, ramp },
         8 => Command::Fade { tier: id.is_multiple_of(2).then_some(tier), gain: 0.5, ramp },
         9 => Command::SetChain(Box::new(chain(random.below(3)))),

@@ -174,7 +174,7 @@ fn any_partition_gives_the_same_bits() {
         let emergency = item(50, 0.9, 5_000);
         let live = item(51, 0.8, 20_000);
         let commands = [
-            (at(5_003), Command::Skip { tier: None, ramp: None }),
+            (at(5_003), Command::Skip { tier: None, ramp: None, wait: true }),
             (at(11_111), Command::Load { tier: Tier::Emergency, item: emergency, first: false }),
             (at(20_001), Command::Fade { tier: None, gain: 0.5, ramp }),
             (at(25_555), Command::Load { tier: Tier::LiveOverride, item: live, first: false }),
@@ -270,7 +270,11 @@ fn twenty_skips_in_one_block_do_not_click_or_lose_items() {
         load(&mut control, Tier::Automation, item(id, 0.5, 48_000));
     }
     for frame in 0..20 {
-        let skip = Command::Skip { tier: None, ramp: Some(Ramp { length: 2_400, curve: Curve::EqualPower }) };
+        let skip = Command::Skip {
+            tier: None,
+            ramp: Some(Ramp { length: 2_400, curve: Curve::EqualPower }),
+            wait: false,
+        };
         assert!(control.send(When::At(1_000 + frame), skip).is_ok());
     }
     let out = render(&mut engine, 24_000);
@@ -283,7 +287,7 @@ fn what_cannot_be_done_is_answered_and_changes_nothing() {
     let (mut control, mut engine) = start(0);
     let ramp = Ramp { length: 0, curve: Curve::Linear };
     for command in [
-        Command::Skip { tier: Some(Tier::LiveOverride), ramp: None },
+        Command::Skip { tier: Some(Tier::LiveOverride), ramp: None, wait: false },
         Command::Stop { tier: Tier::Emergency, ramp },
         Command::Unload { tier: Tier::Automation, item: ItemId(4) },
         Command::SetParam { node: 0, param: 0, value: 1.0 },
@@ -308,14 +312,22 @@ fn a_starved_deck_is_reported_with_what_was_missing() {
     starved.source = Box::new(reader);
     load(&mut control, Tier::Automation, starved);
     render(&mut engine, 960);
-    let missing: Vec<_> = events(&mut control)
+    writer.push(&[[0.5; 2]; 960]);
+    render(&mut engine, 480);
+    // And now it hangs: it is given up after a second, and the next item starts.
+    load(&mut control, Tier::Automation, item(2, 0.25, 48_000));
+    let out = render(&mut engine, 60_000);
+    assert_eq!(out.last().map(|frame| frame[0]), Some(0.25));
+    let events = events(&mut control);
+    assert!(endings(&events).iter().any(|(_, id, ending)| *id == 1 && *ending == Ending::Stalled));
+    let missing: Vec<_> = events
         .iter()
         .filter_map(|event| match event.kind {
             EventKind::Underrun { frames, .. } => Some((event.frame, frames)),
             _ => None,
         })
         .collect();
-    assert_eq!(missing, [(700, 260)]);
+    assert_eq!(missing, [(700, 260), (1_920, 48_000)]);
 }
 
 #[test]

@@ -30,12 +30,16 @@ pub struct DirectorConfig {
     pub chain: Vec<NodeSpec>,
 }
 
-/// How long before its frame a request is taken up, so that its item is open in time.
+/// How long before its frame a request that brings an item or a chain is taken up, so that it is ready in time.
 const LEAD_S: f64 = 2.0;
+/// The same for other requests: long enough to be with the engine in time.
+const SHORT_LEAD_S: f64 = 0.1;
 /// Automation items are opened ahead until they last this long: items of a few frames need company.
 const AHEAD_S: f64 = 2.0;
 /// Failures in a row after which the programme is asked ever more slowly.
 const PATIENCE: u32 = 16;
+/// An item that is not open after this is left out: its disk hangs.
+const OPENING_S: f64 = 10.0;
 /// The longest pause between two tries then.
 const LONGEST_PAUSE_S: f64 = 10.0;
 
@@ -56,6 +60,8 @@ struct Opening {
     when: When,
     /// Starts in place of what is on air.
     now: bool,
+    /// Position at which it was begun.
+    since: Frames,
 }
 
 /// An item the engine holds.
@@ -74,10 +80,12 @@ struct Known {
 struct Issued {
     /// The request to be answered.
     name: Option<&'static str>,
-    /// The chain that is on air if it is carried out.
+    /// The chain that stays on air if it is not carried out.
     chain: Option<Vec<NodeSpec>>,
-    /// The item that is not, if it is not.
+    /// The item that is not on air if it is not.
     item: Option<ItemId>,
+    /// Whether the automation is held from then on.
+    hold: Option<bool>,
 }
 
 /// The thinking half of a station.
@@ -91,7 +99,8 @@ pub struct Director {
     later: BTreeMap<(Frames, u64), (Frames, Request)>,
     /// Items asked for by request, and programme items that made way for them.
     queue: VecDeque<Item>,
-    returned: VecDeque<Item>,
+    /// With the number of each, by which they go back in their order.
+    returned: VecDeque<(u64, Item)>,
     opening: HashMap<Ticket, Opening>,
     known: BTreeMap<ItemId, Known>,
     issued: HashMap<CommandId, Issued>,
@@ -163,6 +172,7 @@ impl Director {
                     );
                 }
             }
+            self.give_up_openings();
             self.send_unsent();
             if !self.feed() {
                 return;
@@ -183,8 +193,12 @@ impl Director {
             self.fail(request.name(), error.clone());
             return Err(error);
         }
-        // The queue is the director's own and needs no preparation.
-        let lead = if matches!(request, Request::Queue { .. }) { 0 } else { self.frames(LEAD_S) };
+        let lead = self.frames(match request {
+            // The queue is the director's own and needs no preparation.
+            Request::Queue { .. } => 0.0,
+            Request::Play { .. } | Request::InsertEmergency { .. } | Request::SetChain { .. } => LEAD_S,
+            _ => SHORT_LEAD_S,
+        });
         match when {
             When::At(frame) if frame.saturating_sub(lead) > self.position => {
                 let id = self.fresh_id();
@@ -197,7 +211,8 @@ impl Director {
 
     /// Puts a source on a tier for good, such as the fallback that must always be there.
     pub fn load_source(&mut self, tier: Tier, item: Item, source: Box<dyn Source>) {
-        let opening = Opening { item, tier, origin: Origin::Host, when: When::Now, now: false };
+        let opening =
+            Opening { item, tier, origin: Origin::Host, when: When::Now, now: false, since: self.position };
         let loaded = Loaded { source, metadata: Default::default(), length: None };
         let id = self.fresh_id();
         self.load(ItemId(id), opening, loaded);
@@ -211,8 +226,14 @@ impl Director {
     /// Whether the programme and everything asked for is over.
     pub fn is_finished(&self) -> bool {
         let playing = self.known.values().any(|known| known.tier != Tier::Fallback);
-        let waiting = !(self.queue.is_empty() && self.returned.is_empty() && self.opening.is_empty());
-        self.exhausted && !playing && !waiting && self.later.is_empty() && self.unsent.is_empty()
+        let coming = !self.held && self.has_more();
+        !coming && !playing && self.opening.is_empty() && self.later.is_empty() && self.unsent.is_empty()
+    }
+
+    /// Whether the automation has items that are not yet with the engine.
+    fn has_more(&self) -> bool {
+        let opening = self.opening.values().any(|opening| opening.tier == Tier::Automation);
+        !self.exhausted || opening || !(self.queue.is_empty() && self.returned.is_empty())
     }
 
     /// The frame at which the last item that ended did so.
@@ -229,7 +250,7 @@ impl Director {
     pub fn upcoming(&self) -> impl Iterator<Item = &Item> {
         let known =
             self.known.values().filter(|known| known.tier == Tier::Automation).map(|known| &known.item);
-        known.chain(&self.queue).chain(&self.returned)
+        known.chain(&self.queue).chain(self.returned.iter().map(|(_, item)| item))
     }
 
     // ---- Requests ----
@@ -238,13 +259,19 @@ impl Director {
         let name = request.name();
         match request {
             Request::Play { tier, item } => {
-                self.held &= tier != Tier::Automation;
                 let now = tier == Tier::Automation;
-                self.open(Opening { item, tier, origin: Origin::Request(name), when, now });
+                self.open(Opening {
+                    item,
+                    tier,
+                    origin: Origin::Request(name),
+                    when,
+                    now,
+                    since: self.position,
+                });
             }
             Request::InsertEmergency { item } => {
                 let (tier, origin) = (Tier::Emergency, Origin::Request(name));
-                self.open(Opening { item, tier, origin, when, now: false });
+                self.open(Opening { item, tier, origin, when, now: false, since: self.position });
             }
             Request::Queue { item } => {
                 self.held = false;
@@ -254,12 +281,14 @@ impl Director {
             }
             Request::Skip { tier, fade_s, curve } => {
                 let ramp = fade_s.map(|fade_s| self.ramp(fade_s, curve));
-                self.issue_named(when, Command::Skip { tier, ramp }, name);
+                let wait = !self.held && self.has_more();
+                self.issue_named(when, Command::Skip { tier, ramp, wait }, name);
             }
             Request::Stop { tier, fade_s, curve } => {
-                self.held |= tier == Tier::Automation;
                 let ramp = self.ramp(fade_s, curve);
-                self.issue_named(when, Command::Stop { tier, ramp }, name);
+                let hold = (tier == Tier::Automation).then_some(true);
+                let issued = Issued { name: Some(name), hold, ..Issued::default() };
+                self.issue(when, Command::Stop { tier, ramp }, issued);
             }
             Request::Fade { tier, gain_db, duration_s, curve } => {
                 let gain = if gain_db <= -120.0 { 0.0 } else { db_to_gain(gain_db as f32) };
@@ -272,7 +301,9 @@ impl Director {
             Request::SetChain { nodes } => {
                 match Chain::build(&nodes, self.config.format, self.config.latency) {
                     Ok(chain) => {
-                        let issued = Issued { name: Some(name), chain: Some(nodes), item: None };
+                        // Known from now on: parameters set after this one are meant for it.
+                        let before = std::mem::replace(&mut self.config.chain, nodes);
+                        let issued = Issued { name: Some(name), chain: Some(before), ..Issued::default() };
                         self.issue(when, Command::SetChain(Box::new(chain)), issued);
                     }
                     Err(error) => self.fail(name, error.to_string()),
@@ -346,12 +377,19 @@ impl Director {
                 None => return false,
             },
         };
-        self.open(Opening { item, tier: Tier::Automation, origin, when: When::Now, now: false });
+        self.open(Opening {
+            item,
+            tier: Tier::Automation,
+            origin,
+            when: When::Now,
+            now: false,
+            since: self.position,
+        });
         true
     }
 
     fn next_of_programme(&mut self) -> Option<Item> {
-        if let Some(item) = self.returned.pop_front() {
+        if let Some((_, item)) = self.returned.pop_front() {
             return Some(item);
         }
         if self.exhausted {
@@ -363,6 +401,33 @@ impl Director {
             NextItem::End => {
                 self.exhausted = true;
                 None
+            }
+        }
+    }
+
+    /// Puts an item that was not heard back to where it came from.
+    fn take_back(&mut self, id: ItemId, known: Known) {
+        match known.origin {
+            Origin::Programme => self.take_back_later(id.0, known.item),
+            Origin::Queue => self.queue.push_front(known.item),
+            Origin::Request(_) | Origin::Host => {}
+        }
+    }
+
+    fn take_back_later(&mut self, number: u64, item: Item) {
+        let at = self.returned.partition_point(|(other, _)| *other < number);
+        self.returned.insert(at, (number, item));
+    }
+
+    /// Gives up openings that take too long, so that the next item has its turn.
+    fn give_up_openings(&mut self) {
+        let overdue = |opening: &Opening| self.position > opening.since + self.frames(OPENING_S);
+        let tickets: Vec<Ticket> =
+            self.opening.iter().filter(|(_, opening)| overdue(opening)).map(|(ticket, _)| *ticket).collect();
+        for ticket in tickets {
+            if let Some(opening) = self.opening.remove(&ticket) {
+                let error = format!("{}: opening it took longer than {OPENING_S} s", opening.item.path);
+                self.not_opened(opening, error);
             }
         }
     }
@@ -396,9 +461,13 @@ impl Director {
     fn on_opened(&mut self, ticket: Ticket, result: Result<Loaded, String>) {
         let Some(opening) = self.opening.remove(&ticket) else { return };
         match result {
-            Ok(_) if opening.origin == Origin::Programme && !self.queue.is_empty() => {
-                // Something was queued while this was being opened, and comes first.
-                self.returned.push_back(opening.item);
+            // Something was queued while this was being opened, and comes first; or the automation was stopped.
+            Ok(_) if opening.origin == Origin::Programme && (self.held || !self.queue.is_empty()) => {
+                self.take_back_later(ticket.0, opening.item);
+            }
+            Ok(loaded) if loaded.source.remaining() == Some(0) => {
+                let error = format!("{}: holds no audio between its cue points", opening.item.path);
+                self.not_opened(opening, error);
             }
             Ok(loaded) => {
                 self.failures = 0;
@@ -409,7 +478,10 @@ impl Director {
     }
 
     fn not_opened(&mut self, opening: Opening, error: String) {
-        self.failures = self.failures.saturating_add(1);
+        // What was asked for by hand says nothing about the programme.
+        if matches!(opening.origin, Origin::Programme | Origin::Queue) {
+            self.failures = self.failures.saturating_add(1);
+        }
         if self.failures > PATIENCE {
             let pause = 0.1 * 2.0_f64.powi((self.failures - PATIENCE).min(16) as i32);
             self.retry_at = self.position + self.frames(pause.min(LONGEST_PAUSE_S));
@@ -422,7 +494,7 @@ impl Director {
     }
 
     fn load(&mut self, id: ItemId, opening: Opening, loaded: Loaded) {
-        let Opening { mut item, tier, origin, when, now } = opening;
+        let Opening { mut item, tier, origin, when, now, .. } = opening;
         item.metadata = std::mem::take(&mut item.metadata).or(&loaded.metadata);
         let frames = |seconds: Option<f64>| seconds.map(|seconds| self.frames(seconds));
         let cue_in = item.cue_in_s.unwrap_or(0.0);
@@ -440,11 +512,11 @@ impl Director {
         let known = Known { item, tier, origin, length, heard: false, returning: false };
         self.known.insert(id, known);
         let name = if let Origin::Request(name) = origin { Some(name) } else { None };
-        let issued = Issued { name, chain: None, item: Some(id) };
+        let issued = Issued { name, item: Some(id), hold: now.then_some(false), ..Issued::default() };
         self.issue(when, Command::Load { tier, item: Box::new(prepared), first: now }, issued);
         if now {
             // Refused when nothing is on air there, in which case the item has started by itself.
-            self.issue(when, Command::Skip { tier: Some(tier), ramp: None }, Issued::default());
+            self.issue(when, Command::Skip { tier: Some(tier), ramp: None, wait: true }, Issued::default());
         }
     }
 
@@ -493,7 +565,7 @@ impl Director {
             EventKind::ItemUnused { tier, item } => {
                 let Some(known) = self.known.remove(&item) else { return };
                 if known.returning {
-                    self.returned.push_back(known.item);
+                    self.take_back(item, known);
                 } else {
                     self.report(frame, StationEvent::ItemUnused { tier, item: known.item });
                 }
@@ -509,8 +581,8 @@ impl Director {
             EventKind::ChainReset => {}
             EventKind::CommandDone(id) => {
                 let Some(issued) = self.issued.remove(&id) else { return };
-                if let Some(chain) = issued.chain {
-                    self.config.chain = chain;
+                if let Some(hold) = issued.hold {
+                    self.held = hold;
                 }
                 if let Some(command) = issued.name {
                     self.report(frame, StationEvent::CommandDone { command });
@@ -523,9 +595,12 @@ impl Director {
     fn on_failure(&mut self, id: CommandId, frame: Frames, failure: Failure) {
         let Some(issued) = self.issued.remove(&id) else { return };
         if let Some(known) = issued.item.and_then(|item| self.known.remove(&item))
-            && known.origin == Origin::Programme
+            && let Some(item) = issued.item
         {
-            self.returned.push_front(known.item);
+            self.take_back(item, known);
+        }
+        if let Some(before) = issued.chain {
+            self.config.chain = before;
         }
         if let Some(command) = issued.name {
             self.report(frame, StationEvent::CommandFailed { command, error: failure.to_string() });
