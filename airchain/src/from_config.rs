@@ -122,7 +122,11 @@ fn target(
             (format(&icecast.encoding)?, Target::Icecast(target))
         }
         OutputConfig::Hls(declared) => {
-            let mut target = hls::HlsConfig::new(&declared.path);
+            let path = match &declared.store {
+                Some(config::Store::Local { path: Some(path) }) => path,
+                _ => &declared.path,
+            };
+            let mut target = hls::HlsConfig::new(path);
             target.segment_duration_s = declared.segment_duration_sec;
             target.playlist_size = declared.playlist_size;
             target.retain_segments = declared.retain_segments.max(declared.playlist_size + 1);

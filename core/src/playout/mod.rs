@@ -1,6 +1,6 @@
 //! Playout: what is to be heard, and when. The thinking half of a station, off the air thread.
 //!
-//! A [`Director`](director::Director) asks the programme for items, has them opened, hands them to the engine and
+//! A [`Director`] asks the programme for items, has them opened, hands them to the engine and
 //! carries out requests. Like the engine it has no clock: it is told the position.
 
 pub mod director;
