@@ -1,7 +1,7 @@
 //! Writing a programme to one file.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use airchain_codecs::container::{self, ContainerError, Muxer};
@@ -30,9 +30,14 @@ pub enum FileError {
     Encode(#[from] EncodeError),
 }
 
-/// A file being written, readable up to its last packet at any time.
+/// A file being written, under its name with `.part` behind it: readable up to its last packet at any time, and
+/// thrown away unless it is finished. What has the name until then, such as an item of the programme, stays whole.
+///
+/// What is not a regular file (a pipe, a device, anything below `/dev` and `/proc`) is written directly.
 pub struct FileWriter {
     path: PathBuf,
+    /// Where it is until it is finished.
+    part: Option<PathBuf>,
     file: BufWriter<File>,
     encoder: Box<dyn Encoder>,
     muxer: Box<dyn Muxer>,
@@ -41,7 +46,7 @@ pub struct FileWriter {
 }
 
 impl FileWriter {
-    /// Creates (or replaces) `path`; the container goes by its extension. Frames come at `rate_hz`.
+    /// Prepares to create (or replace) `path`; the container goes by its extension. Frames come at `rate_hz`.
     pub fn create(
         path: &Path,
         format: &Format,
@@ -51,11 +56,12 @@ impl FileWriter {
         let encoder = encode::open(format, rate_hz)?;
         let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
         let mut muxer = container::for_file(encoder.info(), &extension.unwrap_or_default())?;
-        let file = File::create(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
+        let failed = |source| FileError::Io { path: path.to_owned(), source };
+        let (path, part, file) = create(path).map_err(failed)?;
         let mut bytes = Vec::new();
         muxer.start(metadata, &mut bytes);
-        let (path, file) = (path.to_owned(), BufWriter::with_capacity(1 << 16, file));
-        let mut writer = Self { path, file, encoder, muxer, packets: Vec::new(), bytes };
+        let file = BufWriter::with_capacity(1 << 16, file);
+        let mut writer = Self { path, part, file, encoder, muxer, packets: Vec::new(), bytes };
         writer.flush_bytes()?;
         Ok(writer)
     }
@@ -66,7 +72,7 @@ impl FileWriter {
         self.mux()
     }
 
-    /// Ends the file: every frame that went in is in it.
+    /// Ends the file: every frame that went in is in it, and it has its name.
     pub fn finish(mut self) -> Result<(), FileError> {
         self.encoder.finish(&mut self.packets)?;
         self.mux()?;
@@ -74,14 +80,22 @@ impl FileWriter {
         self.flush_bytes()?;
         let patch = || {
             self.file.flush()?;
-            for patch in patches {
+            // A pipe cannot be gone back in; its reader has to do with what a header said at first.
+            let seekable = self.file.stream_position().is_ok();
+            for patch in patches.into_iter().filter(|_| seekable) {
                 self.file.seek(SeekFrom::Start(patch.offset))?;
                 self.file.write_all(&patch.data)?;
             }
-            self.file.flush()
+            self.file.flush()?;
+            match &self.part {
+                Some(part) => std::fs::rename(part, &self.path),
+                None => Ok(()),
+            }
         };
-        let patched = patch();
-        patched.map_err(|source| self.failed(source))
+        let finished = patch();
+        finished.map_err(|source| self.failed(source))?;
+        self.part = None;
+        Ok(())
     }
 
     fn mux(&mut self) -> Result<(), FileError> {
@@ -100,4 +114,40 @@ impl FileWriter {
     fn failed(&self, source: std::io::Error) -> FileError {
         FileError::Io { path: self.path.clone(), source }
     }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            let _ = std::fs::remove_file(part);
+        }
+    }
+}
+
+/// The file that `path` means, the name that it is written under, if another, and that file.
+fn create(path: &Path) -> io::Result<(PathBuf, Option<PathBuf>, File)> {
+    let before = match std::fs::metadata(path) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let is_special = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    if is_special || before.as_ref().is_some_and(|before| !before.is_file()) {
+        return Ok((path.to_owned(), None, File::create(path)?));
+    }
+    // A link goes on to point to the file; a file that must not be written to is not replaced either.
+    let path = match before {
+        Some(_) => {
+            File::options().write(true).open(path)?;
+            path.canonicalize()?
+        }
+        None => path.to_owned(),
+    };
+    let mut part = path.clone().into_os_string();
+    part.push(".part");
+    let file = File::create(&part)?;
+    if let Some(before) = before {
+        file.set_permissions(before.permissions())?;
+    }
+    Ok((path, Some(part.into()), file))
 }

@@ -1,71 +1,18 @@
 //! What `airchain play` shows in a terminal, redrawn in place.
 
-use std::io::Write;
-use std::sync::OnceLock;
-
 use airchain::Station;
 use airchain::core::playout::report::Health;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::log;
 
 /// Width of the level meters in characters.
 const METER: usize = 36;
 /// Level at the left end of the meters.
 const FLOOR_DBFS: f32 = -48.0;
 
-/// The lines that are on the screen, if any.
-static ON_SCREEN: OnceLock<MultiProgress> = OnceLock::new();
-
-/// Standard error for the log: written above the display while there is one. An error is dropped rather than fatal.
-pub(crate) struct LogWriter;
-
-impl Write for LogWriter {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        match ON_SCREEN.get() {
-            Some(lines) => lines.suspend(|| std::io::stderr().write(line)),
-            None => std::io::stderr().write(line),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
-    }
-}
-
-/// The lines on the screen.
-pub(crate) struct Display {
-    lines: MultiProgress,
-    shown: Vec<ProgressBar>,
-}
-
-impl Display {
-    pub(crate) fn new() -> Self {
-        let lines = MultiProgress::new();
-        // The log goes above the display from now on; a second display would have to share it.
-        let _ = ON_SCREEN.set(lines.clone());
-        Self { lines, shown: Vec::new() }
-    }
-
-    /// Draws the station as it is now.
-    pub(crate) fn draw(&mut self, station: &Station) {
-        let texts = describe(station);
-        while self.shown.len() < texts.len() {
-            let style =
-                ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-            self.shown.push(self.lines.add(ProgressBar::no_length().with_style(style)));
-        }
-        for (line, text) in self.shown.iter().zip(texts) {
-            line.set_message(text);
-            line.tick();
-        }
-    }
-}
-
-impl Drop for Display {
-    fn drop(&mut self) {
-        for line in &self.shown {
-            line.finish();
-        }
-    }
+/// Draws the station as it is now.
+pub(crate) fn draw(station: &Station) {
+    log::show(describe(station));
 }
 
 fn describe(station: &Station) -> Vec<String> {

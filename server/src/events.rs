@@ -3,7 +3,11 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
+use airchain::Station;
+use airchain::station::TimedReport;
 use serde::Serialize;
 
 use crate::Failed;
@@ -39,4 +43,67 @@ impl Events {
     pub(crate) fn flush(&mut self) -> Result<(), Failed> {
         self.out.flush().map_err(|error| Failed::new(format!("{}: {error}", self.name)))
     }
+}
+
+/// How often reports are looked for.
+const TICK: Duration = Duration::from_millis(50);
+/// How long the last events may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The events of stations on air, written by a thread of its own: neither a full disk nor a pipe that nobody reads
+/// concerns the stations, or keeps the command from ending.
+pub(crate) struct LiveEvents {
+    over: Sender<()>,
+    written: Receiver<()>,
+}
+
+impl LiveEvents {
+    /// Writes what happens on `stations` from now on. With `tagged`, each event says on which.
+    pub(crate) fn start(mut events: Events, stations: &[Station], tagged: bool) -> Result<Self, Failed> {
+        let reports = |station: &Station| (tagged.then(|| station.id().to_owned()), station.reports());
+        let stations: Vec<_> = stations.iter().map(reports).collect();
+        let (over, is_over) = channel();
+        let (done, written) = channel();
+        let mut write = move || {
+            loop {
+                // Looked at before the reports are: what was reported before the end is written.
+                let last = is_over.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout);
+                for (station, reports) in &stations {
+                    let station = station.as_deref();
+                    for report in reports.try_iter() {
+                        events.write(&Tagged { station, report: &report })?;
+                    }
+                }
+                events.flush()?;
+                if last {
+                    return Ok(());
+                }
+            }
+        };
+        let thread = move || {
+            if let Err(Failed(error)) = write() {
+                tracing::error!("events are no longer written: {error}");
+            }
+            let _ = done.send(());
+        };
+        std::thread::Builder::new().name("events".into()).spawn(thread)?;
+        Ok(Self { over, written })
+    }
+
+    /// Writes what was reported until now, and ends.
+    pub(crate) fn finish(self) {
+        let _ = self.over.send(());
+        if self.written.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the last events are lost: nobody reads them");
+        }
+    }
+}
+
+/// A report that may say which station it is of.
+#[derive(Serialize)]
+struct Tagged<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    station: Option<&'a str>,
+    #[serde(flatten)]
+    report: &'a TimedReport,
 }

@@ -5,6 +5,7 @@ mod check;
 mod display;
 mod duration;
 mod events;
+mod log;
 mod output;
 mod play;
 mod programme;
@@ -63,6 +64,7 @@ impl<E: std::error::Error> From<E> for Failed {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let last_words = log::start();
     log_to_stderr();
     let result = match &cli.command {
         Command::Play(args) => play::run(args),
@@ -71,15 +73,16 @@ fn main() -> ExitCode {
         Command::Check(args) => return check::run(args),
         Command::Run(args) => run::run(args),
     };
-    match result {
+    let status = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed(message)) => {
             use std::io::Write;
-            // Not eprintln: it panics when standard error is full or gone.
-            let _ = writeln!(std::io::stderr(), "airchain: {message}");
+            let _ = log::LogWriter.write_all(format!("airchain: {message}\n").as_bytes());
             ExitCode::FAILURE
         }
-    }
+    };
+    drop(last_words);
+    status
 }
 
 fn log_to_stderr() {
@@ -87,11 +90,12 @@ fn log_to_stderr() {
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::try_from_env("AIRCHAIN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // Errors in writing the log are dropped: a daemon whose standard error is gone goes on.
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(|| display::LogWriter)
+        .with_writer(|| log::LogWriter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(layer).init();
+    // A panic is told of like everything else: by default its thread would write to standard error, and may wait there.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
 }

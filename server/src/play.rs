@@ -13,8 +13,8 @@ use airchain::{Host, HostConfig, OutputSpec, Station, StationSpec, Target, from_
 use clap::Args;
 
 use crate::Failed;
-use crate::display::Display;
-use crate::events::Events;
+use crate::display;
+use crate::events::{Events, LiveEvents};
 use crate::programme::Programme;
 use crate::signals::Signals;
 
@@ -65,37 +65,58 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
     args.programme.apply(&mut spec, true)?;
     let events = args.events.as_deref().map(Events::create).transpose()?;
     let host = Host::new(HostConfig::default())?;
-    let outputs = outputs(args, &host)?;
-    let station = host.add_station(spec, outputs)?;
-    let result = watch(&station, args.duration, &signals, events);
+    let (station, events) = match start(args, spec, events, &host) {
+        Ok(started) => started,
+        Err(error) => {
+            host.shutdown(DRAIN);
+            return Err(error);
+        }
+    };
+    let ended = watch(&station, args.duration, &signals);
     host.shutdown(DRAIN);
-    result
+    if let Some(events) = events {
+        events.finish();
+    }
+    if ended == Ended::ByItself && station.on_air().is_none() {
+        return Err(Failed::new("no item could be played; nothing was on air"));
+    }
+    Ok(())
+}
+
+fn start(
+    args: &PlayArgs,
+    spec: StationSpec,
+    events: Option<Events>,
+    host: &Host,
+) -> Result<(Station, Option<LiveEvents>), Failed> {
+    let station = host.add_station(spec, outputs(args, host)?)?;
+    let events =
+        events.map(|events| LiveEvents::start(events, std::slice::from_ref(&station), false)).transpose()?;
+    Ok((station, events))
+}
+
+/// Why a station is no longer watched.
+#[derive(PartialEq)]
+enum Ended {
+    /// The programme or the time is over.
+    ByItself,
+    /// A signal asked for it.
+    Asked,
 }
 
 /// Shows what happens until it is over.
-fn watch(
-    station: &Station,
-    duration: Option<Duration>,
-    signals: &Signals,
-    mut events: Option<Events>,
-) -> Result<(), Failed> {
-    let reports = station.reports();
-    let mut display = std::io::stderr().is_terminal().then(Display::new);
+fn watch(station: &Station, duration: Option<Duration>, signals: &Signals) -> Ended {
+    let display = std::io::stderr().is_terminal();
     let end = duration.map(|duration| Instant::now() + duration);
     loop {
-        let over = end.is_some_and(|end| Instant::now() >= end);
-        let finished = station.is_finished();
-        for report in reports.try_iter() {
-            if let Some(events) = &mut events {
-                events.write(&report)?;
-                events.flush()?;
-            }
+        if signals.is_set() {
+            return Ended::Asked;
         }
-        if over || finished || signals.is_set() {
-            return Ok(());
+        if station.is_finished() || end.is_some_and(|end| Instant::now() >= end) {
+            return Ended::ByItself;
         }
-        if let Some(display) = &mut display {
-            display.draw(station);
+        if display {
+            display::draw(station);
         }
         std::thread::sleep(TICK.min(end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()))));
     }

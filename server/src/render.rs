@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airchain::StationSpec;
+use airchain::codecs::encode::ENCODERS;
 use airchain::codecs::{Codec, Format};
 use airchain::core::units::{frames_to_seconds, seconds_to_frames};
 use airchain::file::FileWriter;
@@ -15,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Failed;
 use crate::events::Events;
+use crate::log;
 use crate::programme::Programme;
 
 /// The flags of `airchain render`.
@@ -57,6 +59,14 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
     let mut spec = match &args.config {
         Some(path) => {
             let config = config::load(path).map_err(|errors| Failed::new(errors.to_string()))?;
+            let automation = &config.automation;
+            let endless =
+                automation.repeat && !automation.playlist.is_empty() && args.programme.paths.is_empty();
+            if endless && args.duration.is_none() {
+                let what = "automation repeats its playlist and never ends";
+                let advice = "give --duration as well, or set automation.loop to false";
+                return Err(Failed::about(path, format!("{what}: {advice}")));
+            }
             from_config::programme(&config).map_err(Failed::from)?
         }
         None => StationSpec::default(),
@@ -77,9 +87,10 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
         }
         None => Vec::new(),
     };
+    let format = format(args, rate)?;
     let mut events = args.events.as_deref().map(Events::create).transpose()?;
     let mut render = Render::new(spec, script, duration)?;
-    let mut writer = match format(args, rate)? {
+    let mut writer = match format {
         Some(format) => Some(FileWriter::create(&args.out, &format, rate, &args.programme.tags())?),
         None => None,
     };
@@ -92,17 +103,18 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
         bar.set_position(frames_to_seconds(render.position(), rate) as u64);
     }
     report(&mut render, events.as_mut(), &bar)?;
-    if let Some(writer) = writer {
-        writer.finish()?;
-    }
+    bar.finish_and_clear();
     if let Some(events) = &mut events {
         events.flush()?;
     }
-    bar.finish_and_clear();
-    let seconds = frames_to_seconds(render.position(), rate);
+    // Before the file is finished: one that was there before stays.
     if render.position() == 0 {
-        return Err(Failed::new("no item could be played; the output is empty"));
+        return Err(Failed::new("no item could be played; nothing is written"));
     }
+    if let Some(writer) = writer {
+        writer.finish()?;
+    }
+    let seconds = frames_to_seconds(render.position(), rate);
     tracing::info!("rendered {seconds:.3} s to {}", args.out.display());
     Ok(())
 }
@@ -118,10 +130,10 @@ fn report(render: &mut Render, events: Option<&mut Events>, bar: &ProgressBar) -
             }
             StationEvent::SourceFailed { item, error, skipped, .. } => {
                 let what = if *skipped { "left out" } else { "damaged" };
-                bar.suspend(|| tracing::warn!(path = %item.path, "{what}: {error}"));
+                tracing::warn!(path = %item.path, "{what}: {error}");
             }
             StationEvent::CommandFailed { command, error } => {
-                bar.suspend(|| tracing::warn!(at = report.at, command, "not done: {error}"));
+                tracing::warn!(at = report.at, command, "not done: {error}");
             }
             _ => {}
         }
@@ -157,8 +169,31 @@ fn format(args: &RenderArgs, rate: u32) -> Result<Option<Format>, Failed> {
             return Err(Failed::new(format!("--out {}: {accepted}", args.out.display())));
         }
     };
-    let sample_rate_hz = if codec == Codec::Opus { 48_000 } else { rate };
-    Ok(Some(Format { sample_rate_hz, ..Format::of(codec) }))
+    Ok(Some(nearest(Format { sample_rate_hz: rate, ..Format::of(codec) })))
+}
+
+/// The format at its own sample rate, or at the nearest that its codec can do.
+fn nearest(format: Format) -> Format {
+    const RATES: [u32; 12] =
+        [192_000, 96_000, 88_200, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000];
+    let at = |sample_rate_hz| Format { sample_rate_hz, ..format };
+    let Some(entry) = ENCODERS.iter().find(|entry| entry.codec == format.codec) else { return format };
+    if (entry.check)(&format).is_ok() {
+        return format;
+    }
+    let possible = RATES.into_iter().filter(|rate| (entry.check)(&at(*rate)).is_ok());
+    match possible.min_by_key(|rate| rate.abs_diff(format.sample_rate_hz)) {
+        Some(rate) => {
+            tracing::info!(
+                "{} does not go at {} Hz: the file is at {rate} Hz",
+                format.codec,
+                format.sample_rate_hz
+            );
+            at(rate)
+        }
+        // Not in this build: the encoder says so.
+        None => format,
+    }
 }
 
 fn progress(seconds: Option<f64>) -> ProgressBar {
@@ -169,8 +204,8 @@ fn progress(seconds: Option<f64>) -> ProgressBar {
         Some(seconds) => (ProgressBar::new(seconds as u64), "{bar:30} {pos}/{len} s  {msg}"),
         None => (ProgressBar::no_length(), "{spinner} {pos} s  {msg}"),
     };
-    match ProgressStyle::with_template(template) {
+    log::add_bar(match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
-    }
+    })
 }

@@ -7,7 +7,7 @@ use airchain::{Host, HostConfig, Station, config, from_config};
 use clap::Args;
 
 use crate::Failed;
-use crate::events::Events;
+use crate::events::{Events, LiveEvents};
 use crate::play::DRAIN;
 use crate::signals::Signals;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         return Err(Failed::new(problems.join("\n")));
     }
     let signals = Signals::install()?;
-    let mut events = args.events.as_deref().map(Events::create).transpose()?;
+    let events = args.events.as_deref().map(Events::create).transpose()?;
     let host = Host::new(HostConfig::default())?;
     let mut stations: Vec<Station> = Vec::new();
     for (path, config) in declared {
@@ -57,34 +57,36 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         }
     }
     if stations.is_empty() {
+        host.shutdown(DRAIN);
         return Err(Failed::new(problems.join("\n")));
     }
     for problem in &problems {
         tracing::error!("{problem}");
     }
-    let reports: Vec<_> =
-        stations.iter().map(|station| (station.id().to_owned(), station.reports())).collect();
+    let result = watch(args, &stations, &signals, events, host);
+    if problems.is_empty() { result } else { Err(Failed::new("not every station could be started")) }
+}
+
+/// Waits until it is over, and takes all stations off.
+fn watch(
+    args: &RunArgs,
+    stations: &[Station],
+    signals: &Signals,
+    events: Option<Events>,
+    host: Host,
+) -> Result<(), Failed> {
+    let events = events.map(|events| LiveEvents::start(events, stations, true)).transpose();
     let started = std::time::Instant::now();
-    while !signals.is_set() && args.duration.is_none_or(|duration| started.elapsed() < duration) {
-        for (id, reports) in &reports {
-            for report in reports.try_iter() {
-                if let Some(events) = &mut events {
-                    events.write(&Tagged { station: id, report: &report })?;
-                    events.flush()?;
-                }
-            }
-        }
+    while events.is_ok()
+        && !signals.is_set()
+        && args.duration.is_none_or(|duration| started.elapsed() < duration)
+    {
         std::thread::sleep(TICK);
     }
     tracing::info!("stopping: closing all outputs");
     host.shutdown(DRAIN);
-    if problems.is_empty() { Ok(()) } else { Err(Failed::new("not every station could be started")) }
-}
-
-/// A report that says which station it is of.
-#[derive(serde::Serialize)]
-struct Tagged<'a> {
-    station: &'a str,
-    #[serde(flatten)]
-    report: &'a airchain::station::TimedReport,
+    if let Some(events) = events? {
+        events.finish();
+    }
+    Ok(())
 }
