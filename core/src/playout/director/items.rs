@@ -10,7 +10,6 @@ use crate::playout::loader::{Loaded, Ticket};
 use crate::playout::playlist::NextItem;
 use crate::playout::report::StationEvent;
 use crate::program::WAITING;
-use crate::source::Source;
 use crate::tier::Tier;
 use crate::units::db_to_gain;
 
