@@ -17,8 +17,22 @@ use crate::loader::{Ends, LoadConfig, open};
 const LOOK: Duration = Duration::from_millis(20);
 /// Pieces of work done on one feed before another has its turn.
 const PUMPS: usize = 16;
-/// Frames decoded of an item before it counts as open: what lets it start while the worker is elsewhere.
-const HEAD_START: usize = 24_000;
+/// The share of a second that a ring may run down before it is filled up again: half of the slack it has beyond
+/// its longest fade, so that the end of an item is in sight before its fade begins.
+const SLACK: (usize, usize) = (3, 4);
+
+/// Frames decoded of an item before it counts as open: what lets it start while the worker is elsewhere. A feed that
+/// has less comes before items that are only to be opened.
+fn head_start(rate_hz: u32) -> usize {
+    rate_hz as usize / 2
+}
+
+/// A ring of `capacity` frames is filled up again once it holds fewer than this.
+fn low_mark(capacity: usize, rate_hz: u32) -> usize {
+    let (of, parts) = SLACK;
+    // Rings without that slack are those of tests and tools.
+    capacity.saturating_sub(rate_hz as usize * of / parts).max(capacity / 2)
+}
 
 /// An item to be opened.
 struct Opening {
@@ -50,11 +64,18 @@ struct Feeding {
     reply: Replies,
     /// It is filled up again once it holds fewer frames than this.
     low: usize,
+    /// It cannot wait once it holds fewer than this.
+    urgent: usize,
 }
 
 impl Feeding {
+    /// Frames it holds for its reader; none when that is gone, so that it is soon let go of.
+    fn level(&self) -> usize {
+        if self.feed.is_abandoned() { 0 } else { self.feed.buffered() }
+    }
+
     fn is_low(&self) -> bool {
-        self.feed.buffered() < self.low
+        self.level() < self.low
     }
 }
 
@@ -64,6 +85,8 @@ impl Feeding {
 struct Work {
     openings: VecDeque<Box<Opening>>,
     feeds: Vec<Box<Feeding>>,
+    /// The last turn was that of a feed, while items waited to be opened.
+    fed: bool,
     closing: bool,
 }
 
@@ -165,11 +188,17 @@ fn next_task(shared: &Shared) -> Option<Task> {
         if work.closing {
             return None;
         }
-        if let Some(opening) = work.openings.pop_front() {
+        let low = work.feeds.iter().enumerate().filter(|(_, feeding)| feeding.is_low());
+        let emptiest = low.min_by_key(|(_, feeding)| feeding.level());
+        let emptiest = emptiest.map(|(index, feeding)| (index, feeding.level() < feeding.urgent));
+        // In turns: files that never yield enough must not keep others from being opened.
+        let open_first = work.fed || emptiest.is_none_or(|(_, urgent)| !urgent);
+        if open_first && let Some(opening) = work.openings.pop_front() {
+            work.fed = false;
             return Some(Task::Open(opening));
         }
-        let emptiest = work.feeds.iter().enumerate().filter(|(_, feeding)| feeding.is_low());
-        if let Some((index, _)) = emptiest.min_by_key(|(_, feeding)| feeding.feed.buffered()) {
+        if let Some((index, _)) = emptiest {
+            work.fed = !work.openings.is_empty();
             return Some(Task::Feed(work.feeds.swap_remove(index)));
         }
         (work, _) = shared.woken.wait_timeout(work, LOOK).unwrap_or_else(PoisonError::into_inner);
@@ -184,9 +213,10 @@ fn open_one(opening: Box<Opening>) -> Option<Box<Feeding>> {
     match opened {
         Ok((feed, loaded)) => {
             reply.ends().note(ticket, &feed);
-            let low = (feed.buffered() + feed.vacant()) / 4 * 3;
-            let head_start = low.min(HEAD_START);
-            let mut feeding = Some(Box::new(Feeding { ticket, feed, reply: reply.clone(), low: head_start }));
+            let low = low_mark(feed.buffered() + feed.vacant(), config.rate_hz);
+            let urgent = low.min(head_start(config.rate_hz));
+            let running = Feeding { ticket, feed, reply: reply.clone(), low: urgent, urgent };
+            let mut feeding = Some(Box::new(running));
             while let Some(running) = feeding.take_if(|feeding| feeding.is_low()) {
                 feeding = feed_one(running);
             }
@@ -239,6 +269,18 @@ mod tests {
     use super::*;
     use crate::file::FileWriter;
     use crate::loader::InlineLoader;
+
+    #[test]
+    fn a_ring_is_filled_up_before_it_hides_the_end_from_a_fade() {
+        for crossfade_s in [0.0, 0.5, 4.5, 10.0, 30.0] {
+            let spec = crate::StationSpec { crossfade_s, ..crate::StationSpec::default() };
+            let low = low_mark(spec.lookahead(None) as usize, 48_000);
+            let fade = (crossfade_s * 48_000.0) as usize;
+            assert!(low >= fade + 24_000, "{crossfade_s} s: filled up at {low}");
+            // One turn suffices to be above the mark again: pieces are of 100 ms.
+            assert!(spec.lookahead(None) as usize - low <= PUMPS * 4_800);
+        }
+    }
 
     const CONFIG: LoadConfig = LoadConfig { rate_hz: 48_000, lookahead: 4_800 };
 

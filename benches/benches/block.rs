@@ -27,7 +27,8 @@ fn station(nodes: &[&str], crossfade: u64) -> (Control, Engine) {
     let chain = Chain::build(&specs, format, 480).expect("the chain builds");
     let ramp = |length| Ramp { length, curve: Curve::EqualPower };
     let joins = Joins { crossfade: ramp(crossfade), rate: RATE };
-    let ladder = LadderConfig { joins, takeover: [ramp(240); Tier::COUNT], returns: [Return::Next; Tier::COUNT] };
+    let ladder =
+        LadderConfig { joins, takeover: [ramp(240); Tier::COUNT], returns: [Return::Next; Tier::COUNT] };
     engine(&EngineConfig { max_block: BLOCK, ladder }, chain)
 }
 

@@ -177,6 +177,11 @@ impl FileFeed {
         self.writer.vacant()
     }
 
+    /// Whether nobody reads any more, so that [`pump`](Self::pump) has nothing left to do.
+    pub fn is_abandoned(&self) -> bool {
+        self.writer.is_abandoned()
+    }
+
     /// What was wrong with the file, once all of it has been decoded; taken once.
     pub fn take_damage(&mut self) -> Option<String> {
         self.damage.take()
