@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
+use airchain_codecs::decode::is_audio_extension;
 use airchain_codecs::{Codec, Format};
 use airchain_core::chain::{NodeSpec, ParamValue};
 use airchain_core::item::Item;
@@ -41,14 +42,20 @@ pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>),
 pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
     let automation = &config.automation;
     let mut items = Vec::new();
+    let mut found_any = false;
     for path in &automation.playlist {
         match expand(path) {
-            Ok(found) => items.extend(found),
+            Ok(found) => {
+                found_any = true;
+                items.extend(found);
+            }
+            // It may be there when its turn comes.
+            Err(_) if is_missing_audio(path) => items.push(Item::file(path.as_str())),
             Err(error) => tracing::warn!("playlist: {error}"),
         }
     }
     let fallback = config.failover.fallback_audio_path.clone();
-    if items.is_empty() && !automation.playlist.is_empty() && fallback.is_none() {
+    if !found_any && !automation.playlist.is_empty() && fallback.is_none() {
         let listed = automation.playlist.join(", ");
         return Err(Error::Output(format!("automation.playlist: nothing to play in {listed}")));
     }
@@ -70,6 +77,12 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
         programme: Box::new(Playlist::new(items, order, automation.repeat, seed)),
         ..StationSpec::default()
     })
+}
+
+fn is_missing_audio(path: &str) -> bool {
+    let path = Path::new(path);
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    is_audio_extension(&extension) && path.try_exists().is_ok_and(|exists| !exists)
 }
 
 /// The chain that `nodes` declare; nodes that are off or not in this build are left out.

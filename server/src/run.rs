@@ -38,6 +38,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
             Err(errors) => problems.push(errors.to_string()),
         }
     }
+    for (index, (path, config)) in declared.iter().enumerate() {
+        let id = &config.station.id;
+        if let Some((first, _)) = declared.iter().take(index).find(|(_, other)| other.station.id == *id) {
+            let taken = format!("station.id: \"{id}\": is that of {} already", first.display());
+            problems.push(format!("{}: {taken}; give each station its own", path.display()));
+        }
+    }
     if !problems.is_empty() {
         return Err(Failed::new(problems.join("\n")));
     }

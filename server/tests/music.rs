@@ -81,12 +81,14 @@ fn correlation(a: &[Stereo], b: &[Stereo]) -> f64 {
     xy / (xx * yy).sqrt()
 }
 
+/// Name, options of ffmpeg, codec, container, sample rate, greatest difference of samples from ffmpeg's own decoder.
+type Case = (&'static str, &'static [&'static str], &'static str, &'static str, u32, f64);
+
 #[test]
 fn every_format_is_heard_as_ffmpeg_hears_it() {
     let folder = tempfile::tempdir().unwrap();
     let source = excerpt(folder.path(), "source.wav", 20.0, 8.0);
-    // Name, options of ffmpeg, codec, container, sample rate, greatest difference of samples from ffmpeg's own decoder.
-    let cases: [(&str, &[&str], &str, &str, u32, f64); 10] = [
+    let cases: [Case; 10] = [
         ("a.wav", &[], "pcm", "wav", 44_100, 0.0),
         ("b.wav", &["-c:a", "pcm_s24le"], "pcm", "wav", 44_100, 0.0),
         ("a.aiff", &[], "pcm", "aiff", 44_100, 0.0),
