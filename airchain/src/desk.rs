@@ -171,7 +171,11 @@ impl DeskStation {
         let kind = target.kind();
         if let Target::Http { listen, .. } = &target {
             let state = self.engines.listeners.get(*listen)?.state();
-            lock(&self.shared.pages).push(state);
+            // Many mounts have one page.
+            let mut pages = lock(&self.shared.pages);
+            if !pages.contains(&state) {
+                pages.push(state);
+            }
         }
         let (output, options) = target.open(&self.engines.listeners)?;
         let target = output.describe();

@@ -140,6 +140,9 @@ const EAR: &str = "
 /// The page shows, and lets hear, that `track` is on air, and meters it.
 fn assert_on_air(browser: &Browser, track: &Track) {
     browser.wait(&shows("title", track.title));
+    // At once, before a whole snapshot might correct it.
+    let before = browser.run("return document.querySelector('#recent li')?.textContent ?? ''");
+    assert!(!before.as_str().unwrap().contains(track.title), "played recently, and on air: {before}");
     assert_eq!(browser.text("#artist"), track.artist);
     browser.wait(&format!("document.title.includes({})", json!(track.title)));
     assert_eq!(browser.run("return document.querySelectorAll('#title *, #artist *, #recent img').length"), 0);
@@ -163,7 +166,14 @@ fn the_page_plays_shows_and_says_when_it_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let (browser, port) = (Browser::start(), Port::free());
     let hls = folder.path().join("hls").display().to_string();
-    let play = || Airchain::play(folder.path(), &port, 8, &["--format", "mp3:128k", "--hls", &hls]);
+    let play = || {
+        Airchain::play(
+            folder.path(),
+            &port,
+            8,
+            &["--format", "mp3:128k", "--format", "opus:96k", "--hls", &hls],
+        )
+    };
     let airchain = play();
     browser.open(&format!("http://{}/", airchain.address));
     browser.wait(&shows("station", STATION));
@@ -178,7 +188,7 @@ fn the_page_plays_shows_and_says_when_it_is_over() {
     assert_eq!(browser.text("#tier"), "On air");
     let before = browser.text("#recent li");
     assert!(before.contains(PROGRAMME[0].title), "{before}");
-    browser.wait("document.querySelectorAll('#outputs .up').length === 2");
+    browser.wait("document.querySelectorAll('#outputs .up').length === 3");
     browser.wait(&shows("listeners", "1 listener"));
 
     // Chromium plays HLS by itself, so the page offers it; of a live playlist it wants three segments.

@@ -47,6 +47,15 @@ struct Inner {
     snapshot: Mutex<Arc<Value>>,
 }
 
+/// Handles are equal when they publish to the same listener.
+impl PartialEq for StateHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for StateHandle {}
+
 impl StateHandle {
     pub(crate) fn new() -> Self {
         let snapshot = Mutex::new(Arc::new(json!({})));
