@@ -247,7 +247,8 @@ fn a_stopped_automation_stays_stopped_until_it_is_asked_to_play() {
     assert_eq!(starts(&reports).len(), 1);
     // Up to the stop and its 5 ms.
     assert_eq!(audio.len(), 48_240);
-    let play = serde_json::json!({"at": 3, "command": "play", "item": {"path": tone(folder.path(), 990.0, 48_000)}});
+    let play =
+        serde_json::json!({"at": 3, "command": "play", "item": {"path": tone(folder.path(), 990.0, 48_000)}});
     let (_, reports) = render(spec(items(), 0.0), &format!("{stop}\n{play}"), None);
     let heard: Vec<(Frames, String)> = starts(&reports);
     let frames: Vec<Frames> = heard.iter().map(|start| start.0).collect();
@@ -260,7 +261,9 @@ fn a_skip_without_anything_behind_it_ends_the_item() {
     let items = vec![Item::file(tone(folder.path(), 440.0, 480_000))];
     let (audio, reports) = render(spec(items, 0.0), r#"{"at": 2, "command": "skip", "fade_s": 0.5}"#, None);
     assert_eq!(audio.len(), 96_000 + 24_000);
-    assert!(reports.iter().any(|report| matches!(report.event, StationEvent::CommandDone { command: "skip" })));
+    assert!(
+        reports.iter().any(|report| matches!(report.event, StationEvent::CommandDone { command: "skip" }))
+    );
 }
 
 #[test]
