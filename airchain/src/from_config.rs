@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
-use airchain_codecs::decode::is_audio_extension;
+use airchain_codecs::decode::{self, is_audio_extension};
 use airchain_codecs::{Codec, Format};
 use airchain_core::chain::{NodeSpec, ParamValue};
 use airchain_core::item::Item;
@@ -54,7 +54,7 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
             Err(error) => tracing::warn!("playlist: {error}"),
         }
     }
-    let fallback = config.failover.fallback_audio_path.clone();
+    let fallback = config.failover.fallback_audio_path.clone().filter(|path| can_be_fallback(path));
     if !found_any && !automation.playlist.is_empty() && fallback.is_none() {
         let listed = automation.playlist.join(", ");
         return Err(Error::Output(format!("automation.playlist: nothing to play in {listed}")));
@@ -83,6 +83,17 @@ fn is_missing_audio(path: &str) -> bool {
     let path = Path::new(path);
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     is_audio_extension(&extension) && path.try_exists().is_ok_and(|exists| !exists)
+}
+
+/// Whether a fallback can be opened. One that cannot is no reason to keep a station off the air.
+fn can_be_fallback(path: &Path) -> bool {
+    match decode::open(path) {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::error!("failover.fallback_audio_path: {error}; going on without a fallback");
+            false
+        }
+    }
 }
 
 /// The chain that `nodes` declare; nodes that are off or not in this build are left out.

@@ -343,3 +343,20 @@ fn a_file_that_comes_later_airs_when_its_turn_comes() {
     air.terminate();
     air.end();
 }
+
+#[test]
+fn a_fallback_that_cannot_be_read_keeps_no_station_off_the_air() {
+    let bench = Bench::new();
+    bench.tone("a", 440.0, 1.0);
+    bench.write("text.wav", "not audio");
+    for (id, fallback) in [("m", "missing.wav"), ("t", "text.wav")] {
+        let text = recorder(id, "a.wav", "") + &format!("failover: {{ fallback_audio_path: {fallback} }}\n");
+        let mut air = bench.run(&[&bench.write("x.yaml", &text)], &["--for", "700ms"]);
+        air.end();
+        let audio = decode(&bench.recording(id));
+        let first = audio.iter().position(|frame| frame[0].abs() > 0.01).unwrap();
+        assert!(is_tone(&audio[first..first + 12_000], RATE, 440.0));
+        let log = air.log();
+        assert!(log.contains("fallback_audio_path") && log.contains(fallback), "{log}");
+    }
+}
