@@ -17,7 +17,7 @@ use airchain_outputs::recording::RecordingConfig;
 
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::error::Error;
-use crate::output::{OutputSpec, Target};
+use crate::output::{OutputSpec, Target, mount_path};
 use crate::spec::StationSpec;
 
 /// The station that `config` declares, with its outputs.
@@ -178,7 +178,7 @@ fn target(
         OutputConfig::Http(declared) => {
             let format = format(&declared.encoding)?;
             let listen = resolve(&declared.listen)?;
-            let path = declared.path.clone().unwrap_or_else(|| format!("/live.{}", format.codec.extension()));
+            let path = declared.path.clone().unwrap_or_else(|| mount_path(format.codec));
             let meta = MountMeta { name: mount_name.to_owned(), ..MountMeta::default() };
             (format, Target::Http { listen, path, meta })
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use airchain_codecs::Format;
+use airchain_codecs::{Codec, Format};
 use airchain_outputs::hls::{HlsConfig, HlsOutput};
 use airchain_outputs::http::MountMeta;
 use airchain_outputs::icecast::{IcecastConfig, IcecastOutput};
@@ -49,6 +49,13 @@ pub enum Target {
         /// How its worker treats it.
         options: WorkerOptions,
     },
+}
+
+/// The path of a listener's mount that is given none: `/live.mp3` and the like. FLAC has its own name there, as
+/// listeners know it, though it is streamed in Ogg.
+pub fn mount_path(codec: Codec) -> String {
+    let extension = if matches!(codec, Codec::Flac | Codec::Flac24) { "flac" } else { codec.extension() };
+    format!("/live.{extension}")
 }
 
 impl Target {

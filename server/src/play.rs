@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use airchain::codecs::{Codec, Format};
+use airchain::output::mount_path;
 use airchain::outputs::hls::{self, HlsConfig};
 use airchain::outputs::http::MountMeta;
 use airchain::outputs::icecast::IcecastConfig;
@@ -181,13 +182,13 @@ fn mounts(formats: &[Format], listen: std::net::SocketAddr, name: &str) -> Vec<O
     let mut taken: Vec<String> = Vec::new();
     let mut specs = Vec::new();
     for format in formats {
-        let extension = format.codec.extension();
-        let mut path = format!("/live.{extension}");
+        let first = mount_path(format.codec);
+        let mut path = first.clone();
         for number in 2.. {
             if !taken.contains(&path) {
                 break;
             }
-            path = format!("/live-{number}.{extension}");
+            path = first.replacen('.', &format!("-{number}."), 1);
         }
         taken.push(path.clone());
         let meta = MountMeta { name: name.to_owned(), ..MountMeta::default() };

@@ -277,7 +277,7 @@ fn ogg_listeners_who_join_midway_read_what_they_hear() {
         status["on_air"]["title"] == PROGRAMME[1].title && elapsed > 3.5
     });
     std::thread::scope(|scope| {
-        for path in ["/live.opus", "/live.oga"] {
+        for path in ["/live.opus", "/live.flac"] {
             let url = format!("http://{}{path}", airchain.address);
             let folder = folder.path().join(&path[1..]);
             scope.spawn(move || {
