@@ -68,7 +68,10 @@ pub(crate) fn run(arrivals: &Receiver<Box<AirStation>>, departures: &Sender<Box<
             }
             if failed || closed || station.state.leave.load(Ordering::Acquire) {
                 // The channel holds as many stations as there can be, so this never waits.
-                let _ = departures.try_send(stations.swap_remove(index));
+                if let Err(refused) = departures.try_send(stations.swap_remove(index)) {
+                    // Nobody takes it; it must not be freed here.
+                    std::mem::forget(refused.into_inner());
+                }
             } else {
                 index += 1;
             }
@@ -87,7 +90,8 @@ impl AirStation {
             let blocks = (now - self.due).as_nanos() / self.period.as_nanos().max(1);
             let frames = blocks as u64 * self.block.len() as u64;
             self.state.missed.fetch_add(frames, Ordering::Release);
-            self.due = now;
+            // On the grid: what remains of a block is made good.
+            self.due += self.period * u32::try_from(blocks).unwrap_or(u32::MAX);
         }
         while self.due <= now {
             let rendered = catch_unwind(AssertUnwindSafe(|| self.engine.render(&mut self.block)));

@@ -6,13 +6,19 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use airchain_codecs::Format;
+use airchain_core::Frames;
 use airchain_core::bus::{Tap, TapId};
-use airchain_core::control::Command;
+use airchain_core::control::{Command, Ending};
+use airchain_core::item::Item;
 use airchain_core::playout::report::StationEvent;
 use airchain_core::playout::{Director, Report};
 use airchain_core::tap::tap;
+use airchain_core::tier::Tier;
 use airchain_outputs::health::HealthEvent;
+use airchain_outputs::sink::Health;
+use airchain_outputs::worker::OutputHandle;
 use crossbeam_channel::{Receiver, Sender};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::air::AirStation;
@@ -28,6 +34,8 @@ const PERIOD: Duration = Duration::from_millis(10);
 const LEVELS: Duration = Duration::from_millis(100);
 /// How often a page's snapshot is made anew.
 const SNAPSHOT: Duration = Duration::from_millis(500);
+/// How often a listener that could not be bound is tried again.
+const REBIND: Duration = Duration::from_secs(5);
 /// Audio a tap can hold: what an encode worker may be late by.
 const TAP_S: u32 = 4;
 
@@ -91,6 +99,14 @@ pub(crate) struct DeskStation {
     levels_due: Instant,
     snapshot_due: Instant,
     leaving: bool,
+    /// Frames in a block.
+    block: Frames,
+    /// Items that have been heard and have not ended, with the frame at which they began.
+    airing: Vec<(Tier, Item, Frames)>,
+    /// Outputs whose listener could not be bound, and when to try again.
+    unbound: Vec<OutputSpec>,
+    retry_due: Instant,
+    next_serial: u64,
 }
 
 impl DeskStation {
@@ -99,6 +115,7 @@ impl DeskStation {
         shared: Arc<Shared>,
         orders: Receiver<Order>,
         engines: Arc<Engines>,
+        block: usize,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -112,6 +129,11 @@ impl DeskStation {
             levels_due: now,
             snapshot_due: now,
             leaving: false,
+            block: block as Frames,
+            airing: Vec::new(),
+            unbound: Vec::new(),
+            retry_due: now,
+            next_serial: 0,
         }
     }
 
@@ -129,22 +151,38 @@ impl DeskStation {
             let HealthEvent { output, health, reason, .. } = event;
             self.tell_now(StationEvent::OutputHealth { output, health, reason });
         }
-        self.shared.finished.store(self.director.is_finished(), Ordering::Release);
+        let heard = self.director.last_end() + self.shared.latency + self.block;
+        self.shared.finished.store(self.director.is_finished() && position >= heard, Ordering::Release);
+        self.let_go();
+        self.bind_again();
         self.publish();
         if self.shared.air.failed.swap(false, Ordering::AcqRel) {
             tracing::error!(station = %self.shared.id, "the engine panicked; the station is off the air");
             self.leaving = true;
         }
-        !self.leaving || !self.off()
+        if self.leaving && Arc::strong_count(&self.shared.air) == 1 {
+            // The air thread has let go of it.
+            self.farewell();
+            self.shared.off.store(true, Ordering::Release);
+            return false;
+        }
+        true
     }
 
-    /// Whether the air thread has let go of the station.
-    fn off(&self) -> bool {
-        let held = Arc::strong_count(&self.shared.air) > 1;
-        if !held {
-            self.shared.off.store(true, Ordering::Release);
+    /// Tells the rest: what the engine said at the last, and that what was on air has ended.
+    fn farewell(&mut self) {
+        let position = self.shared.air.position.load(Ordering::Acquire);
+        self.director.tick(position);
+        while let Some(report) = self.director.poll() {
+            self.tell(report);
         }
-        !held
+        let audible = position.saturating_sub(self.shared.latency);
+        let at = crate::spec::seconds(audible, self.shared.rate);
+        for (tier, item, begun) in std::mem::take(&mut self.airing) {
+            let played_s = crate::spec::seconds(audible.saturating_sub(begun), self.shared.rate);
+            let event = StationEvent::ItemEnded { tier, item, ending: Ending::Stopped, played_s };
+            self.tell(Report { frame: audible, at, event });
+        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -162,34 +200,112 @@ impl DeskStation {
 
     // ---- Outputs ----
 
-    /// Starts an output, on the encoder that already makes its format if there is one.
-    pub(crate) fn add_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
-        let OutputSpec { id, format, target } = spec;
+    /// Starts an output of a station that begins: when the system refuses it a port it is down, and tried again.
+    pub(crate) fn begin_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
+        let Some(error) = self.bind_error(&spec) else { return self.add_output(spec) };
+        self.check_id(&spec.id)?;
+        let (id, kind, failed) = (spec.id.clone(), spec.target.kind(), Some(error.clone()));
+        let target = match &spec.target {
+            Target::Http { listen, path, .. } => format!("http://{listen}{path}"),
+            _ => String::new(),
+        };
+        let serial = self.fresh_serial();
+        lock(&self.shared.outputs).push(OutputEntry {
+            id: id.clone(),
+            serial,
+            kind,
+            target,
+            handle: None,
+            failed,
+        });
+        tracing::warn!(station = %self.shared.id, output = %id, "{error}");
+        let event =
+            HealthEvent { output: id, health: Health::Down, reason: Some(error), at: Timestamp::now() };
+        let _ = self.health.0.send(event);
+        self.unbound.push(spec);
+        self.retry_due = Instant::now() + REBIND;
+        Ok(())
+    }
+
+    /// Tries the outputs again whose listener could not be bound.
+    fn bind_again(&mut self) {
+        if self.unbound.is_empty() || Instant::now() < self.retry_due || self.leaving {
+            return;
+        }
+        self.retry_due = Instant::now() + REBIND;
+        for spec in std::mem::take(&mut self.unbound) {
+            if self.bind_error(&spec).is_some() {
+                self.unbound.push(spec);
+                continue;
+            }
+            let id = spec.id.clone();
+            lock(&self.shared.outputs).retain(|entry| entry.id != id);
+            if let Err(error) = self.add_output(spec) {
+                tracing::error!(station = %self.shared.id, output = %id, "{error}");
+            }
+        }
+    }
+
+    /// Why the listener that an output needs cannot be bound.
+    fn bind_error(&self, spec: &OutputSpec) -> Option<String> {
+        let Target::Http { listen, .. } = &spec.target else { return None };
+        self.engines.listeners.get(*listen).err().map(|error| error.to_string())
+    }
+
+    fn check_id(&self, id: &str) -> Result<(), Error> {
         if lock(&self.shared.outputs).iter().any(|entry| entry.id == id) {
             return Err(Error::Output(format!("there is already an output called {id}")));
         }
-        let kind = target.kind();
-        if let Target::Http { listen, .. } = &target {
-            let state = self.engines.listeners.get(*listen)?.state();
-            // Many mounts have one page.
-            let mut pages = lock(&self.shared.pages);
-            if !pages.contains(&state) {
-                pages.push(state);
+        Ok(())
+    }
+
+    fn fresh_serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    /// Forgets the renditions that are over, so that an output that wants such a format starts a new one.
+    fn let_go(&mut self) {
+        let director = &mut self.director;
+        self.renditions.retain(|running| {
+            let over = running.door.is_closed();
+            if over {
+                director.send(Command::RemoveTap(running.tap));
             }
-        }
+            !over
+        });
+    }
+
+    /// Starts an output, on the encoder that already makes its format if there is one.
+    pub(crate) fn add_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
+        let OutputSpec { id, format, target } = spec;
+        self.check_id(&id)?;
+        self.let_go();
+        let kind = target.kind();
+        let page = match &target {
+            Target::Http { listen, .. } => Some((*listen, self.engines.listeners.get(*listen)?.state())),
+            _ => None,
+        };
         let (output, options) = target.open(&self.engines.listeners)?;
         let target = output.describe();
         let door = self.rendition(format, &id)?;
-        lock(&self.shared.outputs).push(OutputEntry { id: id.clone(), kind, target, handle: None });
+        lock(&self.shared.pages).extend(page);
+        let serial = self.fresh_serial();
+        let entry = OutputEntry { id: id.clone(), serial, kind, target, handle: None, failed: None };
+        lock(&self.shared.outputs).push(entry);
         let (shared, health) = (Arc::clone(&self.shared), self.health.0.clone());
         let options = options.telling(Arc::new(move |event| drop(health.send(event))));
-        let name = id.clone();
-        let started = Box::new(move |handle| {
-            if let Some(entry) = lock(&shared.outputs).iter_mut().find(|entry| entry.id == name) {
-                entry.handle = Some(handle);
+        let started = Box::new(move |handle: OutputHandle| {
+            match lock(&shared.outputs).iter_mut().find(|entry| entry.serial == serial) {
+                Some(entry) => entry.handle = Some(handle),
+                // It was removed before it could start.
+                None => handle.stop(true),
             }
         });
-        door.add(Waiting { id, output, options, started });
+        if !door.add(Waiting { id, output, options, started }) {
+            lock(&self.shared.outputs).retain(|entry| entry.serial != serial);
+            return Err(Error::Output("the encoder has just failed, try again".into()));
+        }
         Ok(())
     }
 
@@ -219,6 +335,7 @@ impl DeskStation {
         let entry =
             outputs.remove(index.ok_or_else(|| Error::Output(format!("there is no output called {id}")))?);
         drop(outputs);
+        self.unbound.retain(|spec| spec.id != id);
         if let Some(handle) = entry.handle {
             handle.stop(true);
         }
@@ -240,6 +357,15 @@ impl DeskStation {
             let (tier, item, duration_s, frame) = (*tier, item.clone(), *duration_s, report.frame);
             self.shared.set_on_air(OnAir { tier, item, duration_s, started: utc, frame });
             self.snapshot_due = Instant::now();
+        }
+        match &report.event {
+            StationEvent::NowPlaying { tier, item, .. } => {
+                if !self.airing.iter().any(|(_, airing, _)| airing.id == item.id) {
+                    self.airing.push((*tier, item.clone(), report.frame));
+                }
+            }
+            StationEvent::ItemEnded { item, .. } => self.airing.retain(|(_, airing, _)| airing.id != item.id),
+            _ => {}
         }
         let over = self.director.is_finished();
         log(&self.shared.id, &report.event, over);
@@ -271,7 +397,7 @@ impl DeskStation {
             event.remove("reason");
         }
         let name = value.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
-        for page in pages.iter() {
+        for page in pages.values() {
             page.publish(&name, value.clone());
         }
     }
@@ -291,12 +417,12 @@ impl DeskStation {
         if now >= self.levels_due {
             self.levels_due = now + LEVELS;
             let levels = serde_json::to_value(self.shared.levels.read()).unwrap_or_default();
-            pages.iter().for_each(|page| page.publish("levels", levels.clone()));
+            pages.values().for_each(|page| page.publish("levels", levels.clone()));
         }
         if now >= self.snapshot_due {
             self.snapshot_due = now + SNAPSHOT;
             let snapshot = snapshot(&self.shared);
-            pages.iter().for_each(|page| page.set_snapshot(snapshot.clone()));
+            pages.values().for_each(|page| page.set_snapshot(snapshot.clone()));
         }
     }
 }

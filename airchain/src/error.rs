@@ -17,9 +17,9 @@ pub enum Error {
     /// The chain cannot be built; the caller corrects it.
     #[error("chain: {0}")]
     Chain(#[from] ChainError),
-    /// The fallback cannot be read; the caller gives another.
-    #[error("fallback: {0}")]
-    Fallback(String),
+    /// There is a station of that id; the caller gives another.
+    #[error("there is already a station called {0}, give each station an id of its own")]
+    Duplicate(String),
     /// The encoder cannot do what the output asks; the caller picks another format.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -18,12 +18,12 @@ use airchain_outputs::recording::RecordingConfig;
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::error::Error;
 use crate::output::{OutputSpec, Target, mount_path};
-use crate::spec::StationSpec;
+use crate::spec::{Fallback, StationSpec};
 
 /// The station that `config` declares, with its outputs.
 ///
 /// Outputs and nodes that this build does not have are left out with a warning. A playlist that cannot be read is
-/// an error only when it leaves nothing to play and there is no fallback.
+/// an error only when it leaves nothing to play and no fallback file is named.
 pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>), Error> {
     let mut outputs = Vec::new();
     for mount in &config.mounts {
@@ -55,7 +55,8 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
         }
     }
     let fallback = config.failover.fallback_audio_path.clone().filter(|path| can_be_fallback(path));
-    if !found_any && !automation.playlist.is_empty() && fallback.is_none() {
+    let fallback = fallback.map_or(Fallback::Tone, Fallback::File);
+    if !found_any && !automation.playlist.is_empty() && fallback == Fallback::Tone {
         let listed = automation.playlist.join(", ");
         return Err(Error::Output(format!("automation.playlist: nothing to play in {listed}")));
     }

@@ -4,13 +4,13 @@
 //! the network and the disk, and `control` thinks for all stations.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use airchain_core::bus::{Tap, TapId};
 use airchain_core::control::Command;
-use airchain_core::item::Item;
 use airchain_core::playout::Director;
 use airchain_core::tap::tap;
 use airchain_core::tier::Tier;
@@ -25,11 +25,11 @@ use crate::desk::{Desk, DeskStation};
 use crate::encode_pool::EncodePool;
 use crate::error::Error;
 use crate::listeners::Listeners;
-use crate::loader::{LoadConfig, open_whole};
+use crate::loader::{LoadConfig, fallback};
 use crate::meter::{LevelBoard, Meter};
 use crate::output::OutputSpec;
 use crate::spec::StationSpec;
-use crate::station::{Order, Shared, Station};
+use crate::station::{OFF, Order, Shared, Station};
 
 /// How many threads of each kind a host has.
 #[derive(Clone, Debug)]
@@ -75,22 +75,26 @@ pub struct Host {
     desk: Sender<DeskStation>,
     threads: Vec<JoinHandle<()>>,
     stations: Mutex<Vec<Station>>,
+    /// Stations dealt to the air threads.
+    dealt: AtomicUsize,
 }
 
 /// Audio a tap can hold before its reader counts as lost: what an encode worker may be late by.
 const TAP_S: u32 = 2;
+/// What a station with a fallback waits for its first item.
+const FIRST_ITEM: Duration = Duration::from_millis(500);
+/// What threads may take to end. One that hangs, in a file on a dead network share perhaps, is left behind.
+const TEARDOWN: Duration = Duration::from_secs(5);
 /// The meter's tap; outputs count from one.
 const METER_TAP: TapId = TapId(0);
 
 impl Host {
     /// Starts the threads.
     pub fn new(config: HostConfig) -> Result<Self, Error> {
-        let number = std::sync::atomic::AtomicUsize::new(0);
+        let number = AtomicUsize::new(0);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.io_threads.max(1))
-            .thread_name_fn(move || {
-                format!("io-{}", number.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-            })
+            .thread_name_fn(move || format!("io-{}", number.fetch_add(1, Ordering::Relaxed)))
             .enable_all()
             .build()?;
         let listeners = Listeners::new(config.listener, runtime.handle().clone());
@@ -110,22 +114,43 @@ impl Host {
         let (desk, mut desk_thread) = Desk::new(departures);
         threads.push(std::thread::Builder::new().name("control".into()).spawn(move || desk_thread.run())?);
         let decode = DecodePool::new(config.decode_threads)?;
-        Ok(Self { engines, decode, runtime, air, desk, threads, stations: Mutex::default() })
+        Ok(Self {
+            engines,
+            decode,
+            runtime,
+            air,
+            desk,
+            threads,
+            stations: Mutex::default(),
+            dealt: AtomicUsize::new(0),
+        })
     }
 
     /// Puts a station on air. Its outputs start with it; an output whose declaration is wrong is an error, one
     /// that cannot deliver is not: it is down, says so, and tries again.
     pub fn add_station(&self, spec: StationSpec, outputs: Vec<OutputSpec>) -> Result<Station, Error> {
+        let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
+        stations.retain(|station| !station.is_off());
+        if stations.iter().any(|station| station.id() == spec.id) {
+            return Err(Error::Duplicate(spec.id));
+        }
         let (control, engine, config) = spec.engine()?;
         let rate = spec.sample_rate_hz;
         let block = spec.block();
         let load = LoadConfig { rate_hz: rate, lookahead: spec.lookahead(None) };
         let latency = config.latency as u64;
         let mut director = Director::new(config, control, Box::new(self.decode.loader(load)), spec.programme);
-        if let Some(path) = &spec.fallback {
-            let item = Item::file(path.display().to_string());
-            let source = open_whole(&item, rate, spec.fallback_loop).map_err(Error::Fallback)?;
+        if let Some((item, source)) = fallback(&spec.fallback, rate, spec.fallback_loop) {
             director.load_source(Tier::Fallback, item, Box::new(source));
+            // A station begins with its programme, not with a moment of its fallback.
+            let deadline = Instant::now() + FIRST_ITEM;
+            while Instant::now() < deadline {
+                director.tick(0);
+                if director.upcoming().next().is_some() || director.is_finished() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         let levels = LevelBoard::default();
         let (writer, reader) = tap((rate * TAP_S) as usize);
@@ -140,9 +165,9 @@ impl Host {
             Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
         let station = Station::new(Arc::clone(&shared), self.runtime.handle().clone());
         let mut desk_station =
-            DeskStation::new(director, Arc::clone(&shared), orders, Arc::clone(&self.engines));
+            DeskStation::new(director, Arc::clone(&shared), orders, Arc::clone(&self.engines), block);
         for output in outputs {
-            desk_station.add_output(output)?;
+            desk_station.begin_output(output)?;
         }
         let period = Duration::from_nanos(block as u64 * 1_000_000_000 / u64::from(rate));
         let air_station =
@@ -150,8 +175,8 @@ impl Host {
         shared.begin(Timestamp::now());
         // First the desk, so that the first item is already being opened when the first block is rendered.
         self.desk.send(desk_station).map_err(|_| Error::Stopped)?;
-        let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
-        let thread = self.air.get(stations.len() % self.air.len().max(1)).ok_or(Error::Stopped)?;
+        let number = self.dealt.fetch_add(1, Ordering::Relaxed);
+        let thread = self.air.get(number % self.air.len().max(1)).ok_or(Error::Stopped)?;
         thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
         stations.push(station.clone());
         Ok(station)
@@ -162,23 +187,30 @@ impl Host {
         Ok(self.engines.listeners.get(address)?)
     }
 
-    /// Takes every station off, closes every output cleanly (within `drain` each) and ends the threads.
+    /// Takes every station off, closes every output cleanly (within `drain` for all) and ends the threads.
     pub fn shutdown(mut self, drain: Duration) {
         let stations = std::mem::take(&mut *self.stations.lock().unwrap_or_else(PoisonError::into_inner));
         for station in &stations {
             station.order(Order::Stop);
         }
+        let (off, closed) = (Instant::now() + OFF, Instant::now() + OFF.max(drain));
         for station in &stations {
-            station.stop(drain);
+            station.wait(off, closed.min(Instant::now() + drain));
         }
         self.engines.listeners.shutdown();
         self.air.clear();
-        drop(self.desk);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        let Self { engines, decode, runtime, desk, threads, .. } = self;
+        drop(desk);
+        let (done_in, done) = crossbeam_channel::bounded::<()>(0);
+        std::thread::spawn(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+            drop((decode, engines, done_in));
+        });
+        if done.recv_timeout(TEARDOWN).is_err_and(|error| error.is_timeout()) {
+            tracing::warn!("a thread did not end in time and was left behind");
         }
-        drop(self.decode);
-        drop(self.engines);
-        self.runtime.shutdown_timeout(Duration::from_secs(3));
+        runtime.shutdown_timeout(Duration::from_secs(3));
     }
 }

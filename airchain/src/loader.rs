@@ -11,6 +11,8 @@ use airchain_core::source::MemorySource;
 use airchain_core::{Frames, Stereo};
 use airchain_inputs::file::{FeedConfig, FileFeed, Opened, Pump};
 
+use crate::spec::Fallback;
+
 /// How a station's items are to be opened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoadConfig {
@@ -61,11 +63,40 @@ pub(crate) fn open(
     Ok((feed, Loaded { source: Box::new(reader), metadata, length }))
 }
 
+/// The fallback that `spec` names, ready to play, and what it is called. A file that cannot be read keeps no station
+/// off the air.
+pub(crate) fn fallback(spec: &Fallback, rate_hz: u32, looped: bool) -> Option<(Item, MemorySource)> {
+    if let Fallback::File(path) = spec {
+        let item = Item::file(path.display().to_string());
+        match open_whole(&item, rate_hz, looped) {
+            Ok(source) => return Some((item, source)),
+            Err(error) => tracing::warn!("fallback: {error}; a tone takes its place"),
+        }
+    }
+    (*spec != Fallback::None).then(|| (Item::file("fallback tone"), tone(rate_hz)))
+}
+
+/// A tone of 440 Hz that swells to -30 dBFS and back to -36 every four seconds: clearly not the programme, clearly
+/// not silence, and nobody's speakers suffer.
+fn tone(rate_hz: u32) -> MemorySource {
+    use std::f64::consts::TAU;
+    const LENGTH_S: u32 = 4;
+    let frames = LENGTH_S * rate_hz;
+    // Whole periods of both in its length, so that it loops without a seam.
+    let frame = |n: u32| {
+        let t = f64::from(n) / f64::from(rate_hz);
+        let swell = 0.75 - 0.25 * (TAU * t / f64::from(LENGTH_S)).cos();
+        let sample = 10.0_f64.powf(-30.0 / 20.0) * swell * (TAU * 440.0 * t).sin();
+        [sample as f32; 2]
+    };
+    MemorySource::new((0..frames).map(frame).collect(), true)
+}
+
 /// The most audio a fallback may hold: ten minutes of stereo at 48 kHz are 230 MB.
 const LONGEST_FALLBACK_S: usize = 600;
 
 /// Decodes a whole file into memory, to be played once or over and over.
-pub(crate) fn open_whole(item: &Item, rate_hz: u32, looped: bool) -> Result<MemorySource, String> {
+fn open_whole(item: &Item, rate_hz: u32, looped: bool) -> Result<MemorySource, String> {
     use airchain_core::source::Fill;
     let (mut feed, mut loaded) = open(item, LoadConfig { rate_hz, lookahead: Frames::from(rate_hz) }, None)?;
     let mut audio: Vec<Stereo> = Vec::new();

@@ -114,7 +114,6 @@ impl Job for Meter {
                 self.filled = 0;
             }
         }
-        self.tap.take_lost();
         (!self.tap.is_finished()).then_some(PAUSE)
     }
 }

@@ -6,12 +6,11 @@
 use airchain_core::chain::ChainError;
 use airchain_core::control::When;
 use airchain_core::engine::Engine;
-use airchain_core::item::Item;
 use airchain_core::playout::{Director, Report, Request, StationEvent};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 
-use crate::loader::{InlineLoader, LoadConfig, open_whole};
+use crate::loader::{InlineLoader, LoadConfig, fallback};
 use crate::spec::StationSpec;
 
 /// Why a station cannot be rendered.
@@ -21,9 +20,6 @@ pub enum RenderError {
     /// The chain cannot be built; the caller corrects it.
     #[error("chain: {0}")]
     Chain(#[from] ChainError),
-    /// The fallback cannot be read; the caller gives another.
-    #[error("fallback: {0}")]
-    Fallback(String),
     /// Not one of many items could be opened.
     #[error("none of the last {0} items could be opened")]
     NothingPlays(u32),
@@ -55,11 +51,9 @@ impl Render {
         let latency = config.latency as Frames;
         let load = LoadConfig { rate_hz: spec.sample_rate_hz, lookahead: spec.lookahead(None) };
         let block = vec![[0.0; 2]; spec.block()];
-        let fallback = spec.fallback.as_ref().map(|path| Item::file(path.display().to_string()));
+        let fallback = fallback(&spec.fallback, spec.sample_rate_hz, spec.fallback_loop);
         let mut director = Director::new(config, control, Box::new(InlineLoader::new(load)), spec.programme);
-        if let Some(item) = fallback {
-            let source =
-                open_whole(&item, spec.sample_rate_hz, spec.fallback_loop).map_err(RenderError::Fallback)?;
+        if let Some((item, source)) = fallback {
             director.load_source(Tier::Fallback, item, Box::new(source));
         }
         for (frame, request) in script {

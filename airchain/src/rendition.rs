@@ -1,6 +1,7 @@
 //! A rendition: one encoder at the end of one tap, and all the outputs that want its format.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use airchain_codecs::Format;
@@ -22,7 +23,7 @@ use crate::station::Shared;
 const PAUSE: Duration = Duration::from_millis(20);
 /// Frames encoded at a time.
 const CHUNK: usize = 4800;
-/// Encoders that may fail in a row before the rendition is given up.
+/// Encoders that may fail in a row, each at its first audio, before the rendition is given up.
 const RESTARTS: u32 = 5;
 
 /// An output waiting to be started with its rendition.
@@ -35,15 +36,24 @@ pub(crate) struct Waiting {
 }
 
 /// What the host and the encode worker share of a rendition.
-#[derive(Default)]
 pub(crate) struct Door {
-    waiting: Mutex<Vec<Waiting>>,
+    /// `None` once the rendition is over.
+    waiting: Mutex<Option<Vec<Waiting>>>,
 }
 
 impl Door {
-    /// Adds an output; it starts within [`PAUSE`].
-    pub(crate) fn add(&self, waiting: Waiting) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Waiting>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an output; it starts within [`PAUSE`]. `false` when the rendition is over.
+    pub(crate) fn add(&self, waiting: Waiting) -> bool {
+        self.lock().as_mut().map(|all| all.push(waiting)).is_some()
+    }
+
+    /// Whether the rendition is over.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_none()
     }
 }
 
@@ -53,6 +63,10 @@ pub(crate) struct Rendition {
     station_rate: u32,
     tap: TapReader,
     encoder: Box<dyn Encoder>,
+    /// Frames of the tap that have been encoded or had to be left out.
+    encoded: Frames,
+    /// Where on the outputs' timeline the present encoder began.
+    origin: i64,
     station: Arc<Shared>,
     /// Wall-clock time of the tap's frame 0, once it is on the bus.
     epoch: Option<Timestamp>,
@@ -75,12 +89,14 @@ impl Rendition {
         runtime: Handle,
     ) -> Result<(Self, Arc<Door>), EncodeError> {
         let encoder = encode::open(&format, station_rate)?;
-        let door = Arc::<Door>::default();
+        let door = Arc::new(Door { waiting: Mutex::new(Some(Vec::new())) });
         let rendition = Self {
             format,
             station_rate,
             tap,
             encoder,
+            encoded: 0,
+            origin: 0,
             station,
             epoch: None,
             runtime,
@@ -99,8 +115,8 @@ impl Rendition {
         let Some(start) = self.tap.start() else { return };
         let station = &self.station;
         let epoch = *self.epoch.get_or_insert_with(|| station.bus_utc_of(start));
-        let waiting = std::mem::take(&mut *self.door.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        for Waiting { id, output, options, started } in waiting {
+        let waiting = self.door.lock().as_mut().map(std::mem::take);
+        for Waiting { id, output, options, started } in waiting.into_iter().flatten() {
             let info: SharedInfo = Arc::clone(self.encoder.info());
             let (sender, handle) = worker::spawn(&self.runtime, id, output, info, epoch, options);
             if let Some(metadata) = &self.metadata {
@@ -111,9 +127,10 @@ impl Rendition {
         }
     }
 
-    /// Encodes everything that the tap holds.
-    fn drain(&mut self) {
-        loop {
+    /// Encodes what the tap holds, a second of it at most. Whether there may be more.
+    fn drain(&mut self) -> bool {
+        let end = self.encoded + Frames::from(self.station_rate);
+        while self.encoded < end && self.failures <= RESTARTS {
             while let Some(mark) = self.tap.next_mark() {
                 let at = self.encoder_position(mark.at);
                 self.metadata = Some(Arc::clone(&mark.metadata));
@@ -121,36 +138,58 @@ impl Rendition {
             }
             let (_, frames) = self.tap.read(&mut self.block);
             if frames == 0 {
-                break;
+                return false;
             }
             self.encode(frames);
         }
-        // The air went on while this worker did not: silence keeps the timeline whole.
-        let mut lost = self.tap.take_lost();
-        while lost > 0 {
-            let frames = lost.min(CHUNK as Frames) as usize;
-            self.block.iter_mut().take(frames).for_each(|frame| *frame = [0.0; 2]);
-            self.encode(frames);
-            lost -= frames as Frames;
-        }
+        true
     }
 
     fn encode(&mut self, frames: usize) {
+        let (encoder, packets) = (&mut self.encoder, &mut self.packets);
         let block = self.block.get(..frames).unwrap_or_default();
-        let result = self.encoder.encode(block, &mut self.packets);
+        let result = catch_unwind(AssertUnwindSafe(|| encoder.encode(block, packets)));
+        self.encoded += frames as Frames;
         self.deliver_packets();
-        match result {
-            Ok(()) => self.failures = 0,
+        let error = match result {
+            Ok(Ok(())) => {
+                self.failures = 0;
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it panicked".to_owned(),
+        };
+        self.failures += 1;
+        tracing::error!(station = %self.station.id, format = %self.format, "the encoder failed: {error}");
+        // After an error an encoder's state is anyone's guess.
+        match encode::open(&self.format, self.station_rate) {
+            Ok(fresh) => {
+                self.encoder = fresh;
+                self.origin = self.encoder_position(self.encoded);
+            }
             Err(error) => {
-                tracing::error!(format = %self.format, %error, "the encoder failed and is left out for this block");
-                self.failures += 1;
+                tracing::error!(station = %self.station.id, format = %self.format, "no new encoder: {error}");
+                self.failures = RESTARTS + 1;
             }
         }
+    }
+
+    /// Ends the encoder and its outputs.
+    fn close(&mut self) {
+        let (encoder, packets) = (&mut self.encoder, &mut self.packets);
+        if self.failures == 0
+            && matches!(catch_unwind(AssertUnwindSafe(|| encoder.finish(packets))), Ok(Ok(())))
+        {
+            self.deliver_packets();
+        }
+        *self.door.lock() = None;
+        self.deliver(&Parcel::End);
     }
 
     fn deliver_packets(&mut self) {
         let mut packets = std::mem::take(&mut self.packets);
-        for packet in packets.drain(..) {
+        for mut packet in packets.drain(..) {
+            packet.pts += self.origin;
             self.deliver(&Parcel::Packet(packet));
         }
         self.packets = packets;
@@ -176,20 +215,24 @@ impl Job for Rendition {
             return Some(PAUSE);
         }
         let finished = self.tap.is_finished();
-        self.drain();
+        let more = self.drain();
+        if self.failures > RESTARTS {
+            tracing::error!(
+                station = %self.station.id, format = %self.format,
+                "the encoder fails again and again; its outputs are closed"
+            );
+        }
         if finished || self.failures > RESTARTS {
-            if self.encoder.finish(&mut self.packets).is_ok() {
-                self.deliver_packets();
-            }
-            self.deliver(&Parcel::End);
+            self.close();
             return None;
         }
         self.senders.retain(|sender| !sender.is_closed());
-        Some(PAUSE)
+        Some(if more { Duration::ZERO } else { PAUSE })
     }
 
     fn panicked(&mut self) {
-        tracing::error!(format = %self.format, "the encoder panicked; its outputs are closed");
+        tracing::error!(station = %self.station.id, format = %self.format, "a panic; the outputs are closed");
+        *self.door.lock() = None;
         self.deliver(&Parcel::End);
     }
 }

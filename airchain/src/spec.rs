@@ -37,11 +37,23 @@ pub struct StationSpec {
     /// Look-ahead reserved for chains in milliseconds, where more than the first chain's is wanted.
     pub latency_ms: f64,
     /// Audio for when every other tier is dry; held in memory.
-    pub fallback: Option<PathBuf>,
-    /// Whether the fallback is played over and over.
+    pub fallback: Fallback,
+    /// Whether a fallback file is played over and over.
     pub fallback_loop: bool,
     /// Where the automation's items come from.
     pub programme: Box<dyn NextTrack>,
+}
+
+/// What is heard when every other tier is dry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// Silence.
+    #[default]
+    None,
+    /// A gentle tone.
+    Tone,
+    /// A file; the tone when it cannot be read.
+    File(PathBuf),
 }
 
 impl Default for StationSpec {
@@ -57,7 +69,7 @@ impl Default for StationSpec {
             after_interruption: Return::Next,
             chain: Vec::new(),
             latency_ms: 10.0,
-            fallback: None,
+            fallback: Fallback::None,
             fallback_loop: true,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),
         }

@@ -1,6 +1,7 @@
 //! A station on air, as a program holds it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use airchain_core::playout::{Report, Request};
 use airchain_core::tier::Tier;
 use airchain_outputs::health::Stats;
 use airchain_outputs::http::StateHandle;
+use airchain_outputs::sink::Health;
 use airchain_outputs::worker::OutputHandle;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
@@ -78,9 +80,13 @@ const SUBSCRIPTION: usize = 65_536;
 
 pub(crate) struct OutputEntry {
     pub(crate) id: String,
+    /// Tells it from another that had the same id before.
+    pub(crate) serial: u64,
     pub(crate) kind: &'static str,
     pub(crate) target: String,
     pub(crate) handle: Option<OutputHandle>,
+    /// Why it could not begin.
+    pub(crate) failed: Option<String>,
 }
 
 /// What a station's handle, the desk and the workers share.
@@ -89,7 +95,7 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) rate: u32,
     /// Frames by which the bus lags behind the programme.
-    latency: Frames,
+    pub(crate) latency: Frames,
     pub(crate) air: Arc<AirState>,
     pub(crate) levels: LevelBoard,
     orders: Sender<Order>,
@@ -98,7 +104,8 @@ pub(crate) struct Shared {
     pub(crate) outputs: Mutex<Vec<OutputEntry>>,
     on_air: Mutex<Option<OnAir>>,
     recent: Mutex<VecDeque<OnAir>>,
-    pub(crate) pages: Mutex<Vec<StateHandle>>,
+    /// The pages it is shown on, by the address of their listener.
+    pub(crate) pages: Mutex<BTreeMap<SocketAddr, StateHandle>>,
     /// The programme and everything asked for is over.
     pub(crate) finished: AtomicBool,
     /// The engine is off the air thread.
@@ -185,9 +192,26 @@ impl Shared {
             id: entry.id.clone(),
             kind: entry.kind,
             target: entry.target.clone(),
-            stats: entry.handle.as_ref().map(OutputHandle::stats),
+            stats: entry
+                .handle
+                .as_ref()
+                .map(OutputHandle::stats)
+                .or_else(|| entry.failed.as_deref().map(down)),
         };
         lock(&self.outputs).iter().map(status).collect()
+    }
+}
+
+/// The figures of an output that could not begin.
+fn down(reason: &str) -> Stats {
+    Stats {
+        health: Health::Down,
+        bytes: 0,
+        packets: 0,
+        dropped_frames: 0,
+        reconnects: 0,
+        queued_s: 0.0,
+        last_error: Some(reason.to_owned()),
     }
 }
 
@@ -286,19 +310,37 @@ impl Station {
         self.shared.finished.load(Ordering::Acquire)
     }
 
-    /// Takes the station off the air and closes its outputs cleanly, waiting at most `drain` for each.
+    /// Takes the station off the air and closes its outputs cleanly, waiting at most `drain` for all of them.
     pub fn stop(&self, drain: Duration) {
         self.order(Order::Stop);
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while !self.shared.off.load(Ordering::Acquire) && Instant::now() < deadline {
+        self.wait(Instant::now() + OFF, Instant::now() + drain);
+    }
+
+    /// Whether it has been taken off the air.
+    pub(crate) fn is_off(&self) -> bool {
+        self.shared.off.load(Ordering::Acquire)
+    }
+
+    /// Waits until the station, told to stop, is off, and its outputs are closed.
+    pub(crate) fn wait(&self, off: Instant, closed: Instant) {
+        while !self.is_off() && Instant::now() < off {
             std::thread::sleep(Duration::from_millis(2));
         }
         let handles: Vec<_> =
             lock(&self.shared.outputs).iter_mut().filter_map(|entry| entry.handle.take()).collect();
         for handle in handles {
-            if !self.runtime.block_on(handle.ended_within(drain)) {
+            let bound = closed.saturating_duration_since(Instant::now());
+            let ended = async {
+                tokio::time::timeout(bound + ABANDONED, handle.ended_within(bound)).await.unwrap_or(false)
+            };
+            if !self.runtime.block_on(ended) {
                 tracing::warn!(station = %self.shared.id, "an output did not close in time and was abandoned");
             }
         }
     }
 }
+
+/// What the air thread may take to let go of a station.
+pub(crate) const OFF: Duration = Duration::from_secs(2);
+/// What an output may take to end once it has been abandoned.
+const ABANDONED: Duration = Duration::from_secs(1);

@@ -14,6 +14,7 @@ use airchain::core::{Frames, Stereo};
 use airchain::file::FileWriter;
 use airchain::offline::Render;
 use airchain::script;
+use airchain::spec::Fallback;
 use testkit::{measure, signal};
 
 const RATE: u32 = 48_000;
@@ -189,7 +190,7 @@ fn a_programme_without_one_good_item_ends_with_nothing() {
 fn the_fallback_fills_in_to_the_frame() {
     let folder = tempfile::tempdir().unwrap();
     let mut spec = spec(vec![Item::file(tone(folder.path(), 440.0, 50_001))], 0.0);
-    spec.fallback = Some(tone(folder.path(), 2000.0, 24_000).into());
+    spec.fallback = Fallback::File(tone(folder.path(), 2000.0, 24_000).into());
     let (audio, reports) = render(spec, "", Some(200_000));
     let changes: Vec<(Frames, Option<Tier>)> = reports
         .iter()

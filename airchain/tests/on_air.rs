@@ -6,14 +6,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use airchain::codecs::{Codec, Format};
-use airchain::core::control::When;
+use airchain::core::control::{Ending, When};
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Playlist, Request, StationEvent};
 use airchain::file::FileWriter;
+use airchain::offline::Render;
+use airchain::output::{OutputSpec, Target};
+use airchain::outputs::http::MountMeta;
+use airchain::outputs::recording::RecordingConfig;
+use airchain::outputs::sink::Health;
+use airchain::spec::Fallback;
 use airchain::station::TimedReport;
 use airchain::{Host, HostConfig, StationSpec};
-use testkit::signal;
+use testkit::{measure, signal};
 
 const RATE: u32 = 48_000;
 /// Far longer than anything here takes: what has not happened by then never will.
@@ -74,5 +80,58 @@ fn skipped_items_are_let_go_of() {
         assert!(Instant::now() < deadline, "{} files are still open", open_files(folder.path()));
         std::thread::yield_now();
     }
+    host.shutdown(Duration::from_secs(1));
+}
+
+#[test]
+fn a_missing_fallback_is_a_gentle_tone() {
+    let nowhere = Fallback::File("/nowhere/fallback.mp3".into());
+    for fallback in [Fallback::Tone, nowhere] {
+        let spec = StationSpec { fallback, ..spec(Vec::new(), false) };
+        let mut render = Render::new(spec, [], Some(u64::from(RATE) * 10)).unwrap();
+        let mut audio = Vec::new();
+        while let Some(block) = render.next_block().unwrap() {
+            audio.extend_from_slice(block);
+        }
+        let mono = measure::channel(&audio, 0);
+        let peak = mono.iter().fold(0.0_f64, |peak, sample| peak.max(sample.abs()));
+        assert!((20.0 * peak.log10() + 30.0).abs() < 0.1, "{peak}");
+        let hz = measure::tone(&mono[48_000..57_600], RATE, 440.0);
+        assert!(hz.residual_db() < -15.0, "{}", hz.residual_db());
+    }
+}
+
+#[test]
+fn a_port_in_use_costs_one_output_and_an_id_in_use_the_station() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let format = Format::of(Codec::PcmS16);
+    let http = OutputSpec {
+        id: "page".into(),
+        format,
+        target: Target::Http {
+            listen: taken.local_addr().unwrap(),
+            path: "/live".into(),
+            meta: MountMeta::default(),
+        },
+    };
+    let mut recording = RecordingConfig::new(folder.path().join("recordings"));
+    recording.extension = "wav".into();
+    let file = OutputSpec { id: "file".into(), format, target: Target::Recording(recording) };
+    let host = Host::new(HostConfig::default()).unwrap();
+    let items = vec![tone(folder.path(), 440.0, 60)];
+    let station = host.add_station(spec(items.clone(), true), vec![http, file]).unwrap();
+    let reports = station.reports();
+    assert!(host.add_station(spec(items.clone(), true), Vec::new()).is_err());
+    let page = station.outputs().into_iter().find(|output| output.id == "page").unwrap();
+    assert!(page.stats.unwrap().last_error.unwrap().contains("in use"));
+    let up = |event: &StationEvent| matches!(event, StationEvent::OutputHealth { output, health: Health::Up, .. } if output == "file");
+    wait_for(&reports, up);
+    station.stop(Duration::from_secs(5));
+    let ended =
+        |event: &StationEvent| matches!(event, StationEvent::ItemEnded { ending: Ending::Stopped, .. });
+    wait_for(&reports, ended);
+    // Its id is free again.
+    host.add_station(spec(items, true), Vec::new()).unwrap();
     host.shutdown(Duration::from_secs(1));
 }

@@ -18,8 +18,18 @@ pub struct Mark {
     pub metadata: Arc<Metadata>,
 }
 
+/// Frames that found no room in a tap.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    /// Where in the tap they are missing.
+    at: Frames,
+    frames: Frames,
+}
+
 /// Title changes that may be under way in one tap at once.
 const MARKS: usize = 64;
+/// Losses that may be under way in one tap at once; what comes while there are more is lost too.
+const GAPS: usize = 64;
 /// The start of a tap that is not yet on a bus.
 const NOT_BEGUN: u64 = u64::MAX;
 
@@ -27,17 +37,25 @@ const NOT_BEGUN: u64 = u64::MAX;
 struct Shared {
     /// Position on the bus of the tap's frame 0.
     start: AtomicU64,
-    /// Frames that found no room.
-    lost: AtomicU64,
 }
 
 /// Makes a tap whose ring holds `capacity` frames.
 pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
     let (frames_in, frames_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
     let (marks_in, marks_out) = HeapRb::<Mark>::new(MARKS).split();
-    let shared = Arc::new(Shared { start: AtomicU64::new(NOT_BEGUN), lost: AtomicU64::new(0) });
-    let writer = TapWriter { frames: frames_in, marks: marks_in, shared: Arc::clone(&shared), start: 0 };
-    let reader = TapReader { frames: frames_out, marks: marks_out, shared, position: 0, lost_seen: 0 };
+    let (gaps_in, gaps_out) = HeapRb::<Gap>::new(GAPS).split();
+    let shared = Arc::new(Shared { start: AtomicU64::new(NOT_BEGUN) });
+    let writer = TapWriter {
+        frames: frames_in,
+        marks: marks_in,
+        gaps: gaps_in,
+        shared: Arc::clone(&shared),
+        start: 0,
+        written: 0,
+        lost: 0,
+    };
+    let reader =
+        TapReader { frames: frames_out, marks: marks_out, gaps: gaps_out, shared, position: 0, silenced: 0 };
     (writer, reader)
 }
 
@@ -45,8 +63,13 @@ pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
 pub struct TapWriter {
     frames: HeapProd<Stereo>,
     marks: HeapProd<Mark>,
+    gaps: HeapProd<Gap>,
     shared: Arc<Shared>,
     start: Frames,
+    /// Frames handed on, those of the gaps told of included.
+    written: Frames,
+    /// Frames that have found no room since, of which the reader has not been told.
+    lost: Frames,
 }
 
 impl TapWriter {
@@ -56,12 +79,21 @@ impl TapWriter {
         self.shared.start.store(start, Ordering::Release);
     }
 
-    /// Hands on a block. A reader that has fallen a whole ring behind loses what does not fit; how much is counted.
+    /// Hands on a block. A reader that has fallen a whole ring behind loses what does not fit, and reads silence in
+    /// its place.
     pub fn push(&mut self, block: &[Stereo]) {
-        let pushed = self.frames.push_slice(block);
-        if pushed < block.len() {
-            self.shared.lost.fetch_add((block.len() - pushed) as u64, Ordering::Release);
+        if self.lost > 0 {
+            // The reader must know of the gap before it sees what comes after it.
+            let gap = Gap { at: self.written, frames: self.lost };
+            if self.frames.is_full() || self.gaps.try_push(gap).is_err() {
+                self.lost += block.len() as Frames;
+                return;
+            }
+            self.written += self.lost;
         }
+        let pushed = self.frames.push_slice(block);
+        self.written += pushed as Frames;
+        self.lost = (block.len() - pushed) as Frames;
     }
 
     /// Hands on a change of metadata at a frame of the bus, before the block that holds that frame. `false` when
@@ -88,9 +120,11 @@ impl TapWriter {
 pub struct TapReader {
     frames: HeapCons<Stereo>,
     marks: HeapCons<Mark>,
+    gaps: HeapCons<Gap>,
     shared: Arc<Shared>,
     position: Frames,
-    lost_seen: u64,
+    /// Frames of the first gap that have been read as silence.
+    silenced: Frames,
 }
 
 impl TapReader {
@@ -102,12 +136,32 @@ impl TapReader {
     /// Reads up to `out.len()` frames; says how many, and where in the tap they begin.
     ///
     /// A read stops short of the next pending [`Mark`], so a caller that takes [`next_mark`](Self::next_mark)
-    /// before each read sees every title change at its frame.
+    /// before each read sees every title change at its frame. Frames that were lost to a full ring are read as
+    /// silence, so that the timeline stays whole.
     pub fn read(&mut self, out: &mut [Stereo]) -> (Frames, usize) {
-        let until_mark = self.marks.first().map_or(Frames::MAX, |mark| mark.at.saturating_sub(self.position));
-        let wanted = out.len().min(usize::try_from(until_mark).unwrap_or(usize::MAX));
+        // Looked at before the marks and gaps: of every frame that is there, they are all known then.
+        let there = self.frames.occupied_len();
         let start = self.position;
-        let frames = self.frames.pop_slice(&mut out[..wanted]);
+        let until = |at: Frames| usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
+        let wanted = self.marks.first().map_or(out.len(), |mark| until(mark.at).min(out.len()));
+        let gap = self.gaps.first().copied();
+        let frames = match gap.filter(|gap| gap.at + self.silenced <= start) {
+            Some(gap) => {
+                let left = usize::try_from(gap.frames - self.silenced).unwrap_or(usize::MAX);
+                let frames = wanted.min(left);
+                out[..frames].fill([0.0; 2]);
+                self.silenced += frames as Frames;
+                if self.silenced == gap.frames {
+                    self.gaps.try_pop();
+                    self.silenced = 0;
+                }
+                frames
+            }
+            None => {
+                let wanted = gap.map_or(wanted, |gap| until(gap.at).min(wanted)).min(there);
+                self.frames.pop_slice(&mut out[..wanted])
+            }
+        };
         self.position += frames as Frames;
         (start, frames)
     }
@@ -126,19 +180,9 @@ impl TapReader {
         self.frames.occupied_len()
     }
 
-    /// Frames lost to a full ring since last asked. The reader that hears of a loss puts silence in its place, so
-    /// that the timeline stays whole.
-    pub fn take_lost(&mut self) -> Frames {
-        let lost = self.shared.lost.load(Ordering::Acquire);
-        let fresh = lost - self.lost_seen;
-        self.lost_seen = lost;
-        self.position += fresh;
-        fresh
-    }
-
     /// Whether the writer is gone and everything has been read.
     pub fn is_finished(&self) -> bool {
-        !self.frames.write_is_held() && self.frames.is_empty()
+        !self.frames.write_is_held() && self.frames.is_empty() && self.gaps.is_empty()
     }
 }
 
@@ -160,14 +204,29 @@ mod tests {
     }
 
     #[test]
-    fn overflow_is_counted_and_the_timeline_stays_whole() {
+    fn what_was_lost_is_silence_and_the_timeline_stays_whole() {
         let (mut writer, mut reader) = tap(4);
         writer.push(&[[1.0; 2]; 6]);
-        let mut out = [[0.0; 2]; 16];
-        assert_eq!(reader.read(&mut out), (0, 4));
-        assert_eq!(reader.take_lost(), 2);
-        writer.push(&[[1.0; 2]; 1]);
-        assert_eq!(reader.read(&mut out), (6, 1));
+        writer.push(&[[1.0; 2]; 3]);
+        let mut out = [[0.5; 2]; 16];
+        assert_eq!(reader.read(&mut out[..2]), (0, 2));
+        // What comes next has its place behind the loss, also when it is there before the rest is read.
+        assert!(writer.mark(Mark { at: 10, metadata: Arc::default() }));
+        writer.push(&[[0.25; 2]; 2]);
+        writer.push(&[[0.25; 2]; 1]);
+        assert_eq!(reader.read(&mut out), (2, 2));
+        assert_eq!(out[..2], [[1.0; 2]; 2]);
+        assert_eq!(reader.read(&mut out[..3]), (4, 3));
+        assert_eq!(out[..3], [[0.0; 2]; 3]);
+        assert_eq!(reader.read(&mut out), (7, 2));
+        assert_eq!(out[..2], [[0.0; 2]; 2]);
+        assert_eq!(reader.read(&mut out), (9, 1));
+        assert_eq!(reader.next_mark().map(|mark| mark.at), Some(10));
+        assert_eq!(reader.read(&mut out), (10, 1));
+        assert_eq!(out[0], [0.25; 2]);
+        writer.push(&[[0.5; 2]; 1]);
+        assert_eq!(reader.read(&mut out), (11, 1));
+        assert_eq!(reader.read(&mut out), (12, 1));
         drop(writer);
         assert!(reader.is_finished());
     }
