@@ -359,10 +359,10 @@ impl DeskStation {
             self.snapshot_due = Instant::now();
         }
         match &report.event {
-            StationEvent::NowPlaying { tier, item, .. } => {
-                if !self.airing.iter().any(|(_, airing, _)| airing.id == item.id) {
-                    self.airing.push((*tier, item.clone(), report.frame));
-                }
+            StationEvent::NowPlaying { tier, item, .. }
+                if !self.airing.iter().any(|(_, airing, _)| airing.id == item.id) =>
+            {
+                self.airing.push((*tier, item.clone(), report.frame));
             }
             StationEvent::ItemEnded { item, .. } => self.airing.retain(|(_, airing, _)| airing.id != item.id),
             _ => {}
