@@ -77,6 +77,8 @@ pub struct OutputStatus {
 const RECENT: usize = 20;
 /// Reports that may wait for a subscriber; one that does not read loses the newest.
 const SUBSCRIPTION: usize = 65_536;
+/// Reports kept for the first subscriber, who cannot be there before the station is.
+const EARLY: usize = 256;
 
 pub(crate) struct OutputEntry {
     pub(crate) id: String,
@@ -101,6 +103,8 @@ pub(crate) struct Shared {
     orders: Sender<Order>,
     epoch: Mutex<Timestamp>,
     subscribers: Mutex<Vec<Sender<TimedReport>>>,
+    /// What happened before anybody subscribed; `None` from then on.
+    early: Mutex<Option<Vec<TimedReport>>>,
     pub(crate) outputs: Mutex<Vec<OutputEntry>>,
     on_air: Mutex<Option<OnAir>>,
     recent: Mutex<VecDeque<OnAir>>,
@@ -136,6 +140,7 @@ impl Shared {
             orders,
             epoch: Mutex::new(Timestamp::UNIX_EPOCH),
             subscribers: Mutex::default(),
+            early: Mutex::new(Some(Vec::new())),
             outputs: Mutex::default(),
             on_air: Mutex::default(),
             recent: Mutex::default(),
@@ -165,6 +170,10 @@ impl Shared {
 
     /// Tells everyone who listens.
     pub(crate) fn tell(&self, report: &TimedReport) {
+        let mut early = lock(&self.early);
+        if let Some(early) = early.as_mut().filter(|early| early.len() < EARLY) {
+            early.push(report.clone());
+        }
         // Unbounded channels with a bound of our own: a bounded one would hold the memory for all of it at once.
         lock(&self.subscribers)
             .retain(|subscriber| subscriber.len() >= SUBSCRIPTION || subscriber.send(report.clone()).is_ok());
@@ -262,9 +271,15 @@ impl Station {
         self.shared.orders.send(order).is_ok()
     }
 
-    /// Everything that happens from now on.
+    /// Everything that happens from now on; for the first who asks, also what has happened since the start.
     pub fn reports(&self) -> Receiver<TimedReport> {
         let (sender, receiver) = crossbeam_channel::unbounded();
+        // Held until the subscription stands, so that no report falls between the two.
+        let mut early = lock(&self.shared.early);
+        for report in early.take().into_iter().flatten() {
+            // The receiver is right here.
+            let _ = sender.send(report);
+        }
         lock(&self.shared.subscribers).push(sender);
         receiver
     }
