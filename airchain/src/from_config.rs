@@ -91,7 +91,7 @@ fn can_be_fallback(path: &Path) -> bool {
     match decode::open(path) {
         Ok(_) => true,
         Err(error) => {
-            tracing::error!("failover.fallback_audio_path: {error}; going on without a fallback");
+            tracing::error!("failover.fallback_audio_path: {error}; a gentle tone stands in");
             false
         }
     }

@@ -285,7 +285,6 @@ pub(crate) struct Outbox {
     retired: HeapProd<Retired>,
     /// Changes of metadata in the segment being rendered, for the bus.
     marks: Vec<Mark>,
-    lost_events: u64,
 }
 
 /// Changes of metadata one rendered segment can hold; items shorter than a frame or two need no more.
@@ -300,7 +299,6 @@ impl Outbox {
             self.marks.push(Mark { at: frame, metadata: Arc::clone(metadata) });
         }
         if let Err(event) = self.events.try_push(Event { frame, kind }) {
-            self.lost_events += 1;
             // Dropping could free the last handle to the metadata.
             std::mem::forget(event);
         }
@@ -327,7 +325,6 @@ pub(crate) fn rings() -> (Control, Inbox, Outbox) {
     let (events_in, events_out) = HeapRb::new(2 * RING).split();
     let (retired_in, retired_out) = HeapRb::new(2 * RING).split();
     let control = Control { orders: orders_in, events: events_out, retired: retired_out, next_id: 0 };
-    let outbox =
-        Outbox { events: events_in, retired: retired_in, marks: Vec::with_capacity(MARKS), lost_events: 0 };
+    let outbox = Outbox { events: events_in, retired: retired_in, marks: Vec::with_capacity(MARKS) };
     (control, Inbox { orders: orders_out }, outbox)
 }

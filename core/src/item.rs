@@ -124,7 +124,7 @@ impl Item {
 /// A week: longer than any item, short enough that frame counts stay far from overflow.
 const MAX_TIME_S: f64 = 604_800.0;
 
-/// A field of an [`Item`] that cannot be meant. The caller corrects it and sends the item again.
+/// A field of an [`Item`], or of a request, that cannot be meant. The caller corrects it and sends the item again.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{field}: {value} is not accepted, give {accepted}")]
 pub struct InvalidItem {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{NodeSpec, ParamValue};
 use crate::curve::Curve;
-use crate::item::{Item, Metadata};
+use crate::item::{InvalidItem, Item, Metadata};
 use crate::tier::Tier;
 
 /// What a station is asked to do. The field names are those of scripts and of every binding.
@@ -92,18 +92,6 @@ fn automation() -> Tier {
     Tier::Automation
 }
 
-/// A field of a request that cannot be meant.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{field}: {value} is not accepted, give {accepted}")]
-pub struct InvalidRequest {
-    /// The field's name.
-    pub field: &'static str,
-    /// What it held.
-    pub value: f64,
-    /// What would be accepted.
-    pub accepted: &'static str,
-}
-
 impl Request {
     /// The name it has everywhere.
     pub fn name(&self) -> &'static str {
@@ -131,24 +119,20 @@ impl Request {
     }
 
     /// Refuses numbers that cannot be meant.
-    pub fn validate(&self) -> Result<(), InvalidRequest> {
+    pub fn validate(&self) -> Result<(), InvalidItem> {
         if let Some((_, item)) = self.item() {
-            item.validate().map_err(|e| InvalidRequest {
-                field: e.field,
-                value: e.value,
-                accepted: e.accepted,
-            })?;
+            item.validate()?;
         }
         let seconds = |field, value: f64| match value {
             v if (0.0..=3600.0).contains(&v) => Ok(()),
-            value => Err(InvalidRequest { field, value, accepted: "seconds from 0 to 3600" }),
+            value => Err(InvalidItem { field, value, accepted: "seconds from 0 to 3600" }),
         };
         match self {
             Self::Skip { fade_s: Some(fade_s), .. } | Self::Stop { fade_s, .. } => seconds("fade_s", *fade_s),
             Self::Fade { gain_db, duration_s, .. } => {
                 if gain_db.is_nan() || *gain_db > 40.0 {
                     let accepted = "dB up to 40";
-                    return Err(InvalidRequest { field: "gain_db", value: *gain_db, accepted });
+                    return Err(InvalidItem { field: "gain_db", value: *gain_db, accepted });
                 }
                 seconds("duration_s", *duration_s)
             }
