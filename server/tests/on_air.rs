@@ -140,7 +140,7 @@ fn twenty_seconds_reach_icecast_hls_and_recording_whole() {
     let folder = tempfile::tempdir().unwrap();
     let server = Icecast::start(2);
     let mut airchain = Airchain::play(&server.url("/utf8.mp3"), folder.path());
-    wait_for("the mount", || server.status().contains("/utf8.mp3"));
+    wait_for("the mount", || server.is_on_air("/utf8.mp3"));
     let listener = server.listen("/utf8.mp3", true);
     let heard = std::thread::spawn(move || listener.rest());
     airchain.wait();
@@ -167,14 +167,14 @@ fn icecast_killed_and_restarted_costs_hls_and_the_recording_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Icecast::start(2);
     let mut airchain = Airchain::play(&server.url("/live.mp3"), folder.path());
-    wait_for("the mount", || server.status().contains("/live.mp3"));
+    wait_for("the mount", || server.is_on_air("/live.mp3"));
     server.kill();
     let is_down = |event: &Value| {
         event["event"] == "output_health" && event["output"] == "icecast-0" && event["health"] == "down"
     };
     wait_for("word of the failure", || airchain.events().iter().any(is_down));
     assert!(server.restart());
-    wait_for("the mount again", || server.status().contains("/live.mp3"));
+    wait_for("the mount again", || server.is_on_air("/live.mp3"));
     // A listener after the restart hears audio, and reads the title that is true now.
     let mut listener = server.listen("/live.mp3", true);
     assert!(listener.next_title().contains("StreamTitle='"));

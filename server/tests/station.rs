@@ -168,8 +168,8 @@ fn a_station_goes_on_air_and_leaves_it_cleanly() {
         .replace("segment_duration_sec: 4", "segment_duration_sec: 1")
         + "automation: { playlist: [\"a.mp3\", \"b.mp3\"] }\n";
     let mut air = bench.run(&[&bench.write("wgmr.yaml", &text)], &[]);
-    air.wait_for("the mount", || server.status().contains("/stream"));
-    assert!(server.status().contains("Main 128k MP3"), "{}", server.status());
+    air.wait_for("the mount", || server.is_on_air("/stream"));
+    air.wait_for("its name", || server.status().contains("Main 128k MP3"));
     let listener = server.listen("/stream", false);
 
     let playlist = bench.path("hls/live.m3u8");

@@ -137,6 +137,15 @@ impl Icecast {
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
+    /// Whether a source feeds `mount` and listeners are admitted. Its name is in the status a moment before that, when
+    /// what the source says of itself is not yet, and whoever listens gets a 404.
+    pub fn is_on_air(&self, mount: &str) -> bool {
+        let status = self.status();
+        let source = status.split_once(&format!("{mount}\"")).map(|(_, rest)| rest);
+        // The fields of a source stand in the order of the alphabet: this one comes behind its URL.
+        source.and_then(|rest| rest.split('}').next()).is_some_and(|own| own.contains("\"stream_start\""))
+    }
+
     /// Listens to a mount. `icy` asks for titles in band.
     pub fn listen(&self, mount: &str, icy: bool) -> Listener {
         let mut stream = TcpStream::connect(self.address()).expect("icecast listens");
