@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use airchain_core::Stereo;
 use airchain_core::chain::{Chain, NodeSpec};
-use airchain_core::control::{Command, Control, Ramp, When};
+use airchain_core::control::{Command, Control, Place, Ramp, When};
 use airchain_core::curve::Curve;
 use airchain_core::deck::{ItemId, Prepared};
 use airchain_core::dsp::Format;
@@ -51,7 +51,7 @@ fn programme() -> Arc<[Stereo]> {
 
 fn load(control: &mut Control, tier: Tier, id: u64, audio: &Arc<[Stereo]>) {
     let source = Box::new(MemorySource::new(Arc::clone(audio), true));
-    let loaded = control.send(When::Now, Command::Load { tier, item: item(id, source), first: false });
+    let loaded = control.send(When::Now, Command::Load { tier, item: item(id, source), place: Place::Back });
     assert!(loaded.is_ok());
 }
 
@@ -92,7 +92,8 @@ fn command_to_sample(c: &mut Criterion) {
                 id += 1;
                 while control.poll().is_some() {}
                 let source = Box::new(MemorySource::new(Arc::from(&audio[..240]), false));
-                let command = Command::Load { tier: Tier::Emergency, item: item(id, source), first: false };
+                let command =
+                    Command::Load { tier: Tier::Emergency, item: item(id, source), place: Place::Back };
                 let start = Instant::now();
                 let sent = control.send(When::Now, command);
                 engine.render(black_box(&mut block));

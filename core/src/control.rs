@@ -32,16 +32,29 @@ pub struct Ramp {
     pub curve: Curve,
 }
 
+/// Where an item goes among those waiting on its tier.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Place {
+    /// Behind them all.
+    Back,
+    /// Before them all.
+    Front,
+    /// Before this one; before them all if it has started meanwhile.
+    Before(ItemId),
+    /// Before them all, and it starts at once, crossfaded over the item on air; by the station's crossfade when `None`.
+    Now(Option<Ramp>),
+}
+
 /// What the air thread is asked to do.
 pub enum Command {
-    /// Puts a prepared item behind those waiting on a tier; a dry tier starts it at once.
+    /// Puts a prepared item among those waiting on a tier; a dry tier starts it at once.
     Load {
         /// The tier.
         tier: Tier,
         /// The item.
         item: Box<Prepared>,
-        /// Puts it before those waiting.
-        first: bool,
+        /// Where among those waiting.
+        place: Place,
     },
     /// Takes a waiting item back, if it has not started.
     Unload {
@@ -49,6 +62,15 @@ pub enum Command {
         tier: Tier,
         /// The item.
         item: ItemId,
+    },
+    /// Gives a waiting item another place.
+    Move {
+        /// The tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+        /// Where it goes.
+        place: Place,
     },
     /// Starts the tier's next waiting item now, crossfaded; `ramp` is the station's crossfade when `None`.
     Skip {

@@ -169,13 +169,14 @@ impl Engine {
     fn carry_out(&mut self, command: Command) -> Result<(), Failure> {
         let (at, outbox) = (self.position, &mut self.outbox);
         match command {
-            Command::Load { tier, item, first } => {
-                self.ladder.load(tier, item, first).map_err(|(failure, item)| {
+            Command::Load { tier, item, place } => {
+                self.ladder.load(tier, item, place).map_err(|(failure, item)| {
                     outbox.retire(Retired::Item(item));
                     failure
                 })
             }
             Command::Unload { tier, item } => self.ladder.unload(tier, item, at, outbox),
+            Command::Move { tier, item, place } => self.ladder.shift(tier, item, place),
             Command::Skip { tier, ramp, wait } => self.ladder.skip(tier, ramp, wait, at, outbox),
             Command::Stop { tier, ramp } => self.ladder.stop(tier, ramp, at, outbox),
             Command::Fade { tier, gain, ramp } => {
@@ -222,6 +223,7 @@ fn retire(command: Command, outbox: &mut Outbox) {
         Command::AddTap(tap) => outbox.retire(Retired::Tap(tap)),
         Command::SetMetadata(metadata) => outbox.retire(Retired::Metadata(metadata)),
         Command::Unload { .. }
+        | Command::Move { .. }
         | Command::Skip { .. }
         | Command::Stop { .. }
         | Command::Fade { .. }

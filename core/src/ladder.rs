@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::control::{EventKind, Failure, Outbox, Ramp};
+use crate::control::{EventKind, Failure, Outbox, Place, Ramp};
 use crate::curve::{Curve, Fade};
 use crate::deck::{ItemId, Prepared};
 use crate::item::Metadata;
@@ -89,9 +89,13 @@ impl Ladder {
         &mut self,
         tier: Tier,
         item: Box<Prepared>,
-        first: bool,
+        place: Place,
     ) -> Result<(), (Failure, Box<Prepared>)> {
-        self.rung(tier).program.load(item, first)
+        self.rung(tier).program.load(item, place)
+    }
+
+    pub(crate) fn shift(&mut self, tier: Tier, item: ItemId, place: Place) -> Result<(), Failure> {
+        self.rung(tier).program.shift(item, place)
     }
 
     pub(crate) fn unload(

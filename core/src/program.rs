@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::control::{Ending, EventKind, Failure, Outbox, Ramp, Retired};
+use crate::control::{Ending, EventKind, Failure, Outbox, Place, Ramp, Retired};
 use crate::curve::Curve;
 use crate::deck::{Deck, ItemId, Prepared, Starvation};
 use crate::item::Metadata;
@@ -98,23 +98,43 @@ impl Program {
         outbox.event(at, EventKind::NowPlaying { tier, item, metadata, started: false });
     }
 
-    pub(crate) fn load(&mut self, item: Box<Prepared>, first: bool) -> Result<(), (Failure, Box<Prepared>)> {
+    pub(crate) fn load(&mut self, item: Box<Prepared>, place: Place) -> Result<(), (Failure, Box<Prepared>)> {
         if self.waiting.len() >= WAITING {
             return Err((Failure::TierFull, item));
         }
-        if first {
-            self.waiting.push_front(item);
-        } else {
-            self.waiting.push_back(item);
-        }
+        self.put(item, place);
         Ok(())
     }
 
-    pub(crate) fn unload(&mut self, id: ItemId, at: Frames, outbox: &mut Outbox) -> Result<(), Failure> {
-        let index = self.waiting.iter().position(|item| item.id == id).ok_or(Failure::NotWaiting)?;
-        if let Some(item) = self.waiting.remove(index) {
-            discard(self.tier, item, at, outbox);
+    /// Gives a waiting item another place.
+    pub(crate) fn shift(&mut self, id: ItemId, place: Place) -> Result<(), Failure> {
+        let item = self.index_of(id).and_then(|index| self.waiting.remove(index));
+        self.put(item.ok_or(Failure::NotWaiting)?, place);
+        Ok(())
+    }
+
+    /// Puts an item among those waiting; there is room for it.
+    fn put(&mut self, item: Box<Prepared>, place: Place) {
+        let index = match place {
+            Place::Back => self.waiting.len(),
+            Place::Front | Place::Now(_) => 0,
+            Place::Before(id) => self.index_of(id).unwrap_or(0),
+        };
+        self.waiting.insert(index, item);
+        if let Place::Now(ramp) = place
+            && self.current.is_some()
+        {
+            self.skip = Some(ramp.unwrap_or(self.joins.crossfade));
         }
+    }
+
+    fn index_of(&self, id: ItemId) -> Option<usize> {
+        self.waiting.iter().position(|item| item.id == id)
+    }
+
+    pub(crate) fn unload(&mut self, id: ItemId, at: Frames, outbox: &mut Outbox) -> Result<(), Failure> {
+        let item = self.index_of(id).and_then(|index| self.waiting.remove(index));
+        discard(self.tier, item.ok_or(Failure::NotWaiting)?, at, outbox);
         Ok(())
     }
 

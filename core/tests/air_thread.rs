@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use airchain_core::bus::{Tap, TapId};
 use airchain_core::chain::{Chain, NodeSpec};
-use airchain_core::control::{Command, Control, EventKind, Ramp, When};
+use airchain_core::control::{Command, Control, EventKind, Place, Ramp, When};
 use airchain_core::curve::Curve;
 use airchain_core::deck::{ItemId, Prepared};
 use airchain_core::dsp::Format;
@@ -76,13 +76,22 @@ impl Random {
     }
 }
 
+fn place(random: &mut Random, id: u64, ramp: Ramp) -> Place {
+    match random.below(5) {
+        0 => Place::Front,
+        1 => Place::Now(Some(ramp)),
+        2 => Place::Before(ItemId(id.saturating_sub(2))),
+        _ => Place::Back,
+    }
+}
+
 fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
     let ramp = Ramp { length: random.below(5_000), curve: Curve::ALL[random.below(5) as usize].1 };
     let tier = Tier::ALL[random.below(5) as usize];
-    match random.below(14) {
+    match random.below(15) {
         0..5 => {
             let frames = random.below(30_000) as usize;
-            Command::Load { tier, item: item(id, frames), first: random.below(4) == 0 }
+            Command::Load { tier, item: item(id, frames), place: place(random, id, ramp) }
         }
         5 => Command::Unload { tier, item: ItemId(id.saturating_sub(3)) },
         6 => Command::Skip { tier: None, ramp: Some(ramp), wait: id.is_multiple_of(2) },
@@ -97,6 +106,7 @@ fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
             Command::AddTap(Tap { id: TapId(random.below(40)), writer })
         }
         12 => Command::RemoveTap(TapId(random.below(40))),
+        13 => Command::Move { tier, item: ItemId(id.saturating_sub(2)), place: place(random, id, ramp) },
         _ => Command::SetMetadata(Arc::new(Metadata { title: Some(format!("{id}")), ..Metadata::default() })),
     }
 }
@@ -141,7 +151,7 @@ fn ten_thousand_commands_in_one_block_are_bounded_and_free_nothing() {
     let (mut control, mut engine) = station();
     let mut refused = 0;
     for id in 1..=10_000 {
-        let load = Command::Load { tier: Tier::Automation, item: item(id * 2, 100), first: false };
+        let load = Command::Load { tier: Tier::Automation, item: item(id * 2, 100), place: Place::Back };
         refused += u32::from(control.send(When::Now, load).is_err());
     }
     assert!(refused > 0, "the ring has no bound");

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use airchain_core::chain::{Chain, NodeSpec, ParamValue};
-use airchain_core::control::{Command, Control, Ending, Event, EventKind, Ramp, When};
+use airchain_core::control::{Command, Control, Ending, Event, EventKind, Place, Ramp, When};
 use airchain_core::curve::Curve;
 use airchain_core::deck::{ItemId, Prepared};
 use airchain_core::dsp::Format;
@@ -61,7 +61,7 @@ fn item(id: u64, level: f32, length: usize) -> Box<Prepared> {
 }
 
 fn load(control: &mut Control, tier: Tier, item: Box<Prepared>) {
-    assert!(control.send(When::Now, Command::Load { tier, item, first: false }).is_ok());
+    assert!(control.send(When::Now, Command::Load { tier, item, place: Place::Back }).is_ok());
 }
 
 fn render(engine: &mut Engine, frames: usize) -> Vec<Stereo> {
@@ -175,9 +175,9 @@ fn any_partition_gives_the_same_bits() {
         let live = item(51, 0.8, 20_000);
         let commands = [
             (at(5_003), Command::Skip { tier: None, ramp: None, wait: true }),
-            (at(11_111), Command::Load { tier: Tier::Emergency, item: emergency, first: false }),
+            (at(11_111), Command::Load { tier: Tier::Emergency, item: emergency, place: Place::Back }),
             (at(20_001), Command::Fade { tier: None, gain: 0.5, ramp }),
-            (at(25_555), Command::Load { tier: Tier::LiveOverride, item: live, first: false }),
+            (at(25_555), Command::Load { tier: Tier::LiveOverride, item: live, place: Place::Back }),
             (at(33_333), Command::Stop { tier: Tier::LiveOverride, ramp }),
             (at(40_000), Command::SetChain(Box::new(chain(&[], 0)))),
         ];
@@ -201,7 +201,7 @@ fn an_emergency_cuts_in_without_a_click_and_automation_goes_on_with_its_next_ite
     let (mut control, mut engine) = start(0);
     load(&mut control, Tier::Automation, item(1, 0.5, 96_000));
     load(&mut control, Tier::Automation, item(2, 0.25, 96_000));
-    let emergency = Command::Load { tier: Tier::Emergency, item: item(9, 0.9, 10_000), first: false };
+    let emergency = Command::Load { tier: Tier::Emergency, item: item(9, 0.9, 10_000), place: Place::Back };
     assert!(control.send(When::At(5_000), emergency).is_ok());
     let out = render(&mut engine, 20_000);
     assert_eq!(out[4_999][0], 0.5);
@@ -227,7 +227,7 @@ fn resume_goes_on_where_it_was_interrupted_and_says_so() {
     let mut counting = item(1, 0.0, 1);
     counting.source = Box::new(reader);
     load(&mut control, Tier::Automation, counting);
-    let emergency = Command::Load { tier: Tier::Emergency, item: item(9, 0.0, 4_800), first: false };
+    let emergency = Command::Load { tier: Tier::Emergency, item: item(9, 0.0, 4_800), place: Place::Back };
     assert!(control.send(When::At(10_000), emergency).is_ok());
     let out = render(&mut engine, 20_000);
     // It was heard for 240 more frames while it faded, and takes 240 to come back.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{AHEAD_S, Director, Issued, Known, LONGEST_PAUSE_S, OPENING_S, Opening, Origin, PATIENCE};
-use crate::control::{Command, When};
+use crate::control::{Command, Place, When};
 use crate::deck::{ItemId, Prepared};
 use crate::item::Item;
 use crate::playout::loader::{Loaded, Ticket};
@@ -170,10 +170,7 @@ impl Director {
         self.known.insert(id, known);
         let name = if let Origin::Request(name) = origin { Some(name) } else { None };
         let issued = Issued { name, item: Some(id), hold: now.then_some(false), ..Issued::default() };
-        self.issue(when, Command::Load { tier, item: Box::new(prepared), first: now }, issued);
-        if now {
-            // Refused when nothing is on air there, in which case the item has started by itself.
-            self.issue(when, Command::Skip { tier: Some(tier), ramp: None, wait: true }, Issued::default());
-        }
+        let place = if now { Place::Now(None) } else { Place::Back };
+        self.issue(when, Command::Load { tier, item: Box::new(prepared), place }, issued);
     }
 }
