@@ -3,12 +3,14 @@
 //! A [`Director`] asks the programme for items, has them opened, hands them to the engine and
 //! carries out requests. Like the engine it has no clock: it is told the position.
 
+pub mod clock;
 pub mod director;
 pub mod loader;
 pub mod playlist;
 pub mod report;
 pub mod request;
 
+pub use clock::StationClock;
 pub use director::{Director, DirectorConfig};
 pub use loader::{Loaded, Loader, Ticket};
 pub use playlist::{NextItem, NextTrack, Playlist};
