@@ -16,9 +16,30 @@ pub enum NextItem {
 }
 
 /// A supply of items: a playlist, or a manager that is asked for each.
+///
+/// The director calls all of it between blocks, so no call may wait. Of each item given, it says what became of it:
+/// that it was never heard ([`unused`](Self::unused)) or cannot be played ([`failed`](Self::failed)); of all others
+/// it says nothing here, they air.
 pub trait NextTrack: Send {
     /// The next item. Asked once for each item that is to air.
     fn next_track(&mut self) -> NextItem;
+
+    /// How long before an item is needed it is asked for, in seconds. `None` is as soon as there is room for it.
+    fn lead_s(&self) -> Option<f64> {
+        None
+    }
+
+    /// An item that was given will never air: it was skipped, or the station stops.
+    fn unused(&mut self, _item: &Item) {}
+
+    /// An item that was given cannot be opened, and will never air.
+    fn failed(&mut self, _item: &Item, _error: &str) {}
+
+    /// What went wrong with the supply itself since last asked: the item as it was given, as far as it was, and why it
+    /// cannot be meant.
+    fn poll_failure(&mut self) -> Option<(Item, String)> {
+        None
+    }
 }
 
 /// The order of a playlist.
