@@ -11,6 +11,7 @@ use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
 
+use crate::desk::Waker;
 use crate::loader::{Ends, LoadConfig, open};
 
 /// How often feeds are looked at when none is low.
@@ -49,9 +50,15 @@ struct Replies {
     opened: Sender<(Ticket, Result<Loaded, String>)>,
     damage: Sender<(Ticket, String)>,
     ends: Arc<Mutex<Ends>>,
+    waker: Waker,
 }
 
 impl Replies {
+    fn opened(&self, ticket: Ticket, result: Result<Loaded, String>) {
+        let _ = self.opened.send((ticket, result));
+        self.waker.wake();
+    }
+
     fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,6 +90,8 @@ impl Feeding {
 #[expect(clippy::vec_box)]
 #[derive(Default)]
 struct Work {
+    /// Items that somebody waits for: before all else.
+    urgent: VecDeque<Box<Opening>>,
     openings: VecDeque<Box<Opening>>,
     feeds: Vec<Box<Feeding>>,
     /// The last turn was that of a feed, while items waited to be opened.
@@ -120,10 +129,10 @@ impl DecodePool {
     }
 
     /// A loader for one station.
-    pub(crate) fn loader(&self, config: LoadConfig) -> PooledLoader {
+    pub(crate) fn loader(&self, config: LoadConfig, waker: Waker) -> PooledLoader {
         let (opened_in, opened) = crossbeam_channel::unbounded();
         let (damage_in, damage) = crossbeam_channel::unbounded();
-        let reply = Replies { opened: opened_in, damage: damage_in, ends: Arc::default() };
+        let reply = Replies { opened: opened_in, damage: damage_in, ends: Arc::default(), waker };
         PooledLoader { shared: Arc::clone(&self.shared), config, reply, opened, damage }
     }
 }
@@ -148,10 +157,16 @@ pub(crate) struct PooledLoader {
 }
 
 impl Loader for PooledLoader {
-    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>) {
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool) {
         let (config, reply) = (self.config, self.reply.clone());
-        let opening = Opening { ticket, item: item.clone(), after, config, reply };
-        self.shared.lock().openings.push_back(Box::new(opening));
+        let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply });
+        let mut work = self.shared.lock();
+        if urgent {
+            work.urgent.push_back(opening)
+        } else {
+            work.openings.push_back(opening)
+        }
+        drop(work);
         self.shared.woken.notify_one();
     }
 
@@ -188,6 +203,9 @@ fn next_task(shared: &Shared) -> Option<Task> {
         if work.closing {
             return None;
         }
+        if let Some(opening) = work.urgent.pop_front() {
+            return Some(Task::Open(opening));
+        }
         let low = work.feeds.iter().enumerate().filter(|(_, feeding)| feeding.is_low());
         let emptiest = low.min_by_key(|(_, feeding)| feeding.level());
         let emptiest = emptiest.map(|(index, feeding)| (index, feeding.level() < feeding.urgent));
@@ -220,14 +238,14 @@ fn open_one(opening: Box<Opening>) -> Option<Box<Feeding>> {
             while let Some(running) = feeding.take_if(|feeding| feeding.is_low()) {
                 feeding = feed_one(running);
             }
-            let _ = reply.opened.send((ticket, Ok(loaded)));
+            reply.opened(ticket, Ok(loaded));
             if let Some(feeding) = &mut feeding {
                 feeding.low = low;
             }
             feeding
         }
         Err(error) => {
-            let _ = reply.opened.send((ticket, Err(error)));
+            reply.opened(ticket, Err(error));
             None
         }
     }
@@ -288,7 +306,7 @@ mod tests {
     fn audio(mut loader: impl Loader, items: &[Item]) -> Vec<Stereo> {
         let mut open = VecDeque::new();
         for (number, item) in (0..).zip(items) {
-            loader.open(Ticket(number), item, number.checked_sub(1).map(Ticket));
+            loader.open(Ticket(number), item, number.checked_sub(1).map(Ticket), false);
             open.push_back(loop {
                 match loader.poll() {
                     Some((ticket, loaded)) => {
@@ -333,7 +351,7 @@ mod tests {
         };
         let items: Vec<Item> = cuts.windows(2).map(piece).collect();
         let pool = DecodePool::new(2).unwrap();
-        let pooled = audio(pool.loader(CONFIG), &items);
+        let pooled = audio(pool.loader(CONFIG, Waker::new().0), &items);
         assert!(pooled == audio(InlineLoader::new(CONFIG), &items));
         let mono = testkit::measure::channel(&pooled, 0);
         let tone = testkit::measure::tone(&mono[1_000..mono.len() - 1_000], 48_000, 1_000.0);

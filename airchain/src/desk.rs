@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use airchain_codecs::Format;
 use airchain_core::Frames;
 use airchain_core::bus::{Tap, TapId};
-use airchain_core::control::{Command, Ending};
+use airchain_core::control::{Command, Ending, When};
 use airchain_core::item::Item;
+use airchain_core::playout::director::HostOrder;
 use airchain_core::playout::report::StationEvent;
-use airchain_core::playout::{Director, Report};
+use airchain_core::playout::{Director, Report, Request};
 use airchain_core::tap::tap;
 use airchain_core::tier::Tier;
 use airchain_outputs::health::HealthEvent;
@@ -23,13 +24,17 @@ use serde_json::{Value, json};
 
 use crate::air::AirStation;
 use crate::error::Error;
+use crate::from_config;
 use crate::host::Engines;
 use crate::output::{OutputSpec, Target};
 use crate::rendition::{Door, Rendition, Waiting};
+use crate::script::Line;
 use crate::station::{OnAir, Order, OutputEntry, OutputStatus, Shared, TimedReport, lock};
 
 /// How often the desk looks at its stations.
 const PERIOD: Duration = Duration::from_millis(10);
+/// Orders taken in one round, so that a station that is given thousands holds up no other.
+const ORDERS: usize = 1000;
 /// How often levels are sent to pages.
 const LEVELS: Duration = Duration::from_millis(100);
 /// How often a page's snapshot is made anew.
@@ -39,8 +44,25 @@ const REBIND: Duration = Duration::from_secs(5);
 /// Audio a tap can hold: what an encode worker may be late by.
 const TAP_S: u32 = 4;
 
+/// Lets the desk look at once, and not only at its next round. Cheap; never waits.
+#[derive(Clone)]
+pub(crate) struct Waker(Sender<()>);
+
+impl Waker {
+    pub(crate) fn new() -> (Self, Receiver<()>) {
+        let (sender, woken) = crossbeam_channel::bounded(1);
+        (Self(sender), woken)
+    }
+
+    pub(crate) fn wake(&self) {
+        // A full channel says the same.
+        let _ = self.0.try_send(());
+    }
+}
+
 /// The desk's thread.
 pub(crate) struct Desk {
+    woken: Receiver<()>,
     arrivals: Receiver<DeskStation>,
     departures: Receiver<Box<AirStation>>,
     stations: Vec<DeskStation>,
@@ -48,9 +70,10 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// A desk, and how stations come to it. `departures` are the engines that air threads are done with.
-    pub(crate) fn new(departures: Receiver<Box<AirStation>>) -> (Sender<DeskStation>, Self) {
+    pub(crate) fn new(departures: Receiver<Box<AirStation>>) -> (Sender<DeskStation>, Waker, Self) {
         let (sender, arrivals) = crossbeam_channel::unbounded();
-        (sender, Self { arrivals, departures, stations: Vec::new() })
+        let (waker, woken) = Waker::new();
+        (sender, waker, Self { woken, arrivals, departures, stations: Vec::new() })
     }
 
     /// Runs until nobody can add a station and all are gone.
@@ -74,7 +97,7 @@ impl Desk {
             if !open && self.stations.is_empty() {
                 return;
             }
-            std::thread::sleep(PERIOD);
+            let _ = self.woken.recv_timeout(PERIOD);
         }
     }
 }
@@ -139,14 +162,12 @@ impl DeskStation {
 
     /// One round. `false` when the station is gone.
     fn tick(&mut self) -> bool {
-        while let Ok(order) = self.orders.try_recv() {
+        let position = self.shared.air.position.load(Ordering::Acquire);
+        self.director.set_clock(self.shared.epoch_ns());
+        for order in self.orders.try_iter().take(ORDERS).collect::<Vec<_>>() {
             self.obey(order);
         }
-        let position = self.shared.air.position.load(Ordering::Acquire);
-        self.director.tick(position);
-        while let Some(report) = self.director.poll() {
-            self.tell(report);
-        }
+        self.think(position);
         while let Ok(event) = self.health.1.try_recv() {
             let HealthEvent { output, health, reason, .. } = event;
             self.tell_now(StationEvent::OutputHealth { output, health, reason });
@@ -169,13 +190,25 @@ impl DeskStation {
         true
     }
 
-    /// Tells the rest: what the engine said at the last, and that what was on air has ended.
-    fn farewell(&mut self) {
-        let position = self.shared.air.position.load(Ordering::Acquire);
+    /// Lets the director do what is due, and does what it asks for.
+    fn think(&mut self, position: Frames) {
         self.director.tick(position);
+        while let Some(order) = self.director.poll_order() {
+            self.carry_out(order);
+        }
+        while let Some((frame, request)) = self.director.poll_log() {
+            self.shared.log(Line { frame, request });
+        }
         while let Some(report) = self.director.poll() {
             self.tell(report);
         }
+    }
+
+    /// Tells the rest: what the engine said at the last, and that what was on air has ended.
+    fn farewell(&mut self) {
+        let position = self.shared.air.position.load(Ordering::Acquire);
+        self.director.abandon();
+        self.think(position);
         let audible = position.saturating_sub(self.shared.latency);
         let at = crate::spec::seconds(audible, self.shared.rate);
         for (tier, item, begun) in std::mem::take(&mut self.airing) {
@@ -189,7 +222,7 @@ impl DeskStation {
         match order {
             // What cannot be meant is answered by a report.
             Order::Request(when, request) => drop(self.director.request(when, *request)),
-            Order::AddOutput(output, reply) => drop(reply.send(self.add_output(*output))),
+            Order::AddOutput(output, reply) => drop(reply.send(self.add_output(When::Now, *output))),
             Order::RemoveOutput(id, reply) => drop(reply.send(self.remove_output(&id))),
             Order::Stop => {
                 self.leaving = true;
@@ -198,11 +231,25 @@ impl DeskStation {
         }
     }
 
+    /// Carries out a request that is not the director's.
+    fn carry_out(&mut self, order: HostOrder) {
+        let HostOrder { when, request, answer } = order;
+        let result = match request {
+            Request::AddOutput { output } => {
+                from_config::output(&self.shared.name, self.shared.rate, &output)
+                    .and_then(|spec| self.add_output(when, spec))
+            }
+            Request::RemoveOutput { id } => self.remove_output(&id),
+            _ => Ok(()),
+        };
+        self.director.answer(answer, result.map_err(|error| error.to_string()));
+    }
+
     // ---- Outputs ----
 
     /// Starts an output of a station that begins: when the system refuses it a port it is down, and tried again.
     pub(crate) fn begin_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
-        let Some(error) = self.bind_error(&spec) else { return self.add_output(spec) };
+        let Some(error) = self.bind_error(&spec) else { return self.add_output(When::Now, spec) };
         self.check_id(&spec.id)?;
         let (id, kind, failed) = (spec.id.clone(), spec.target.kind(), Some(error.clone()));
         let target = match &spec.target {
@@ -240,7 +287,7 @@ impl DeskStation {
             }
             let id = spec.id.clone();
             lock(&self.shared.outputs).retain(|entry| entry.id != id);
-            if let Err(error) = self.add_output(spec) {
+            if let Err(error) = self.add_output(When::Now, spec) {
                 tracing::error!(station = %self.shared.id, output = %id, "{error}");
             }
         }
@@ -270,14 +317,15 @@ impl DeskStation {
         self.renditions.retain(|running| {
             let over = running.door.is_closed();
             if over {
-                director.send(Command::RemoveTap(running.tap));
+                director.send(When::Now, Command::RemoveTap(running.tap));
             }
             !over
         });
     }
 
-    /// Starts an output, on the encoder that already makes its format if there is one.
-    pub(crate) fn add_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
+    /// Starts an output: at this frame where it needs an encoder of its own, else at once, on the encoder that already
+    /// makes its format.
+    pub(crate) fn add_output(&mut self, when: When, spec: OutputSpec) -> Result<(), Error> {
         let OutputSpec { id, format, target } = spec;
         self.check_id(&id)?;
         self.let_go();
@@ -288,7 +336,7 @@ impl DeskStation {
         };
         let (output, options) = target.open(&self.engines.listeners)?;
         let target = output.describe();
-        let door = self.rendition(format, &id)?;
+        let door = self.rendition(when, format, &id)?;
         lock(&self.shared.pages).extend(page);
         let serial = self.fresh_serial();
         let entry = OutputEntry { id: id.clone(), serial, kind, target, handle: None, failed: None };
@@ -310,7 +358,7 @@ impl DeskStation {
     }
 
     /// The door of the rendition that makes `format`, started if it is not running.
-    fn rendition(&mut self, format: Format, output: &str) -> Result<Arc<Door>, Error> {
+    fn rendition(&mut self, when: When, format: Format, output: &str) -> Result<Arc<Door>, Error> {
         if let Some(running) = self.renditions.iter_mut().find(|running| running.format == format) {
             running.outputs.push(output.to_owned());
             return Ok(Arc::clone(&running.door));
@@ -322,7 +370,7 @@ impl DeskStation {
             Rendition::new(format, self.shared.rate, reader, Arc::clone(&self.shared), metadata, runtime)?;
         let id = TapId(self.next_tap);
         self.next_tap += 1;
-        self.director.send(Command::AddTap(Tap { id, writer }));
+        self.director.send(when, Command::AddTap(Tap { id, writer }));
         self.engines.encode.add(Box::new(rendition));
         let outputs = vec![output.to_owned()];
         self.renditions.push(Running { format, tap: id, door: Arc::clone(&door), outputs });
@@ -342,7 +390,7 @@ impl DeskStation {
         for running in &mut self.renditions {
             running.outputs.retain(|output| output != id);
             if running.outputs.is_empty() {
-                self.director.send(Command::RemoveTap(running.tap));
+                self.director.send(When::Now, Command::RemoveTap(running.tap));
             }
         }
         self.renditions.retain(|running| !running.outputs.is_empty());
@@ -480,7 +528,7 @@ fn log(station: &str, event: &StationEvent, over: bool) {
         StationEvent::Dropout { tier, frames } => {
             tracing::warn!(station, %tier, frames, "dropout: the decoder was late");
         }
-        StationEvent::CommandFailed { command, error } => {
+        StationEvent::CommandFailed { command, error, .. } => {
             tracing::warn!(station, command, "not done: {error}")
         }
         _ => {}

@@ -15,6 +15,8 @@ use airchain_outputs::http::MountMeta;
 use airchain_outputs::icecast;
 use airchain_outputs::recording::RecordingConfig;
 
+use serde_json::{Map, Value, json};
+
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::error::Error;
 use crate::output::{OutputSpec, Target, mount_path};
@@ -185,6 +187,28 @@ fn target(
         }
         _ => return Ok(None),
     }))
+}
+
+/// The output that a command declares as a station file would, with an `id` beside. `name` and `rate_hz` are the station's.
+pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result<OutputSpec, Error> {
+    let mut declared = declared.clone();
+    let id = match declared.remove("id") {
+        Some(Value::String(id)) if !id.is_empty() => id,
+        _ => return Err(Error::Output("output.id: not given, give the output a name of its own".into())),
+    };
+    let station = json!({
+        "station": { "id": "station", "name": name, "sample_rate": rate_hz },
+        "mounts": [{ "id": "output", "outputs": [declared] }],
+    });
+    let config = config::from_value(&station, "output")
+        .map_err(|errors| Error::Output(errors.to_string().replace("mounts[0].outputs[0]", "output")))?;
+    let mount = config.mounts.first();
+    let declared = mount.and_then(|mount| Some((mount.name.as_str(), mount.outputs.first()?)));
+    let (mount_name, output) = declared.ok_or(Error::Stopped)?;
+    match target(&config, mount_name, output)? {
+        Some((format, target)) => Ok(OutputSpec { id, format, target }),
+        None => Err(Error::Output(format!("output.type: {} is not in this build", output.kind()))),
+    }
 }
 
 /// A recording that is never cut. The time is added to its name: a station that starts again must not write over

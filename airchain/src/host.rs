@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use airchain_core::bus::{Tap, TapId};
-use airchain_core::control::Command;
+use airchain_core::control::{Command, When};
 use airchain_core::playout::Director;
 use airchain_core::tap::tap;
 use airchain_core::tier::Tier;
@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use crate::air::{self, AirState, AirStation};
 use crate::decode_pool::DecodePool;
-use crate::desk::{Desk, DeskStation};
+use crate::desk::{Desk, DeskStation, Waker};
 use crate::encode_pool::EncodePool;
 use crate::error::Error;
 use crate::listeners::Listeners;
@@ -73,6 +73,7 @@ pub struct Host {
     runtime: Runtime,
     air: Vec<Sender<Box<AirStation>>>,
     desk: Sender<DeskStation>,
+    waker: Waker,
     threads: Vec<JoinHandle<()>>,
     stations: Mutex<Vec<Station>>,
     /// Stations dealt to the air threads.
@@ -81,7 +82,7 @@ pub struct Host {
 
 /// Audio a tap can hold before its reader counts as lost: what an encode worker may be late by.
 const TAP_S: u32 = 2;
-/// What a station with a fallback waits for its first item.
+/// What a station waits for its first item.
 const FIRST_ITEM: Duration = Duration::from_millis(500);
 /// What threads may take to end. One that hangs, in a file on a dead network share perhaps, is left behind.
 const TEARDOWN: Duration = Duration::from_secs(5);
@@ -111,7 +112,7 @@ impl Host {
             threads.push(thread.spawn(move || air::run(&arrivals, &departures))?);
             air.push(arrivals_in);
         }
-        let (desk, mut desk_thread) = Desk::new(departures);
+        let (desk, waker, mut desk_thread) = Desk::new(departures);
         threads.push(std::thread::Builder::new().name("control".into()).spawn(move || desk_thread.run())?);
         let decode = DecodePool::new(config.decode_threads)?;
         Ok(Self {
@@ -120,6 +121,7 @@ impl Host {
             runtime,
             air,
             desk,
+            waker,
             threads,
             stations: Mutex::default(),
             dealt: AtomicUsize::new(0),
@@ -139,31 +141,33 @@ impl Host {
         let block = spec.block();
         let load = LoadConfig { rate_hz: rate, lookahead: spec.lookahead(None) };
         let latency = config.latency as u64;
-        let mut director = Director::new(config, control, Box::new(self.decode.loader(load)), spec.programme);
+        let loader = self.decode.loader(load, self.waker.clone());
+        let mut director = Director::new(config, control, Box::new(loader), spec.programme);
+        if spec.command_log {
+            director.keep_log();
+        }
         if let Some((item, source)) = fallback(&spec.fallback, rate, spec.fallback_loop) {
             director.load_source(Tier::Fallback, item, Box::new(source));
-            // A station begins with its programme, not with a moment of its fallback.
-            let deadline = Instant::now() + FIRST_ITEM;
-            while Instant::now() < deadline {
-                director.tick(0);
-                if director.upcoming().next().is_some() || director.is_finished() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
+        }
+        // A station begins with its programme, not with a moment of silence or of its fallback.
+        let deadline = Instant::now() + FIRST_ITEM;
+        director.tick(0);
+        while !director.is_ready() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+            director.tick(0);
         }
         let levels = LevelBoard::default();
         let (writer, reader) = tap((rate * TAP_S) as usize);
         let meter = Meter::new(reader, rate, levels.clone())
             .map_err(|error| Error::Output(format!("meter: {error}")))?;
-        director.send(Command::AddTap(Tap { id: METER_TAP, writer }));
+        director.send(When::Now, Command::AddTap(Tap { id: METER_TAP, writer }));
         self.engines.encode.add(Box::new(meter));
 
         let air = Arc::<AirState>::default();
         let (orders_in, orders) = crossbeam_channel::unbounded();
         let shared =
             Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
-        let station = Station::new(Arc::clone(&shared), self.runtime.handle().clone());
+        let station = Station::new(Arc::clone(&shared), self.runtime.handle().clone(), self.waker.clone());
         let mut desk_station =
             DeskStation::new(director, Arc::clone(&shared), orders, Arc::clone(&self.engines), block);
         for output in outputs {

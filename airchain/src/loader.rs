@@ -165,7 +165,7 @@ impl InlineLoader {
 }
 
 impl Loader for InlineLoader {
-    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>) {
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, _urgent: bool) {
         let result = open(item, self.config, self.ends.of(after)).map(|(feed, loaded)| {
             self.ends.note(ticket, &feed);
             self.feeds.push((ticket, feed));

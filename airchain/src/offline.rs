@@ -4,9 +4,8 @@
 //! give the same bits, every time.
 
 use airchain_core::chain::ChainError;
-use airchain_core::control::When;
 use airchain_core::engine::Engine;
-use airchain_core::playout::{Director, Report, Request, StationEvent};
+use airchain_core::playout::{Director, Moment, Report, Request, StationEvent};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 
@@ -44,7 +43,7 @@ impl Render {
     /// Prepares to render `spec` with timed `script` requests, for `duration` frames or to the programme's end.
     pub fn new(
         spec: StationSpec,
-        script: impl IntoIterator<Item = (Frames, Request)>,
+        script: impl IntoIterator<Item = (Moment, Request)>,
         duration: Option<Frames>,
     ) -> Result<Self, RenderError> {
         let (control, engine, config) = spec.engine()?;
@@ -56,9 +55,9 @@ impl Render {
         if let Some((item, source)) = fallback {
             director.load_source(Tier::Fallback, item, Box::new(source));
         }
-        for (frame, request) in script {
+        for (moment, request) in script {
             // A request that cannot be meant is answered by a report.
-            let _ = director.request(When::At(frame), request);
+            let _ = director.request(moment, request);
         }
         director.tick(0);
         Ok(Self { director, engine, latency, duration, block, given: 0 })
@@ -78,6 +77,10 @@ impl Render {
             self.engine.render(&mut self.block);
             // Only now is it known whether the programme ended within this block.
             self.director.tick(self.engine.position());
+            while let Some(order) = self.director.poll_order() {
+                let error = "an offline render has one output, its file: outputs are added on air";
+                self.director.answer(order.answer, Err(error.into()));
+            }
             let end = self.end().unwrap_or(Frames::MAX);
             let skip = (self.latency.saturating_sub(start)).min(self.block.len() as Frames) as usize;
             let ready = self.block.get(skip..).unwrap_or_default();

@@ -1,12 +1,24 @@
 //! Scripts: timed commands as JSON lines.
 //!
 //! `{"at": 12.5, "command": "insert_emergency", "item": {"path": "eas.wav"}}`, with `at` in seconds of station time,
-//! or `"frame": 600000` instead; the other fields are the command's arguments ([`Request`]).
+//! or `"frame": 600000` or `"utc": "2026-11-28T12:00:00Z"` instead; the other fields are the command's arguments ([`Request`]).
 
 use airchain_core::Frames;
-use airchain_core::playout::Request;
+use airchain_core::playout::{Moment, Request};
 use airchain_core::units::seconds_to_frames;
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value};
+
+/// A line of a script, or of a command log.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// The frame at which it is carried out.
+    pub frame: Frames,
+    /// What is asked.
+    #[serde(flatten)]
+    pub request: Request,
+}
 
 /// A line of a script that cannot be meant; the caller corrects it.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +31,7 @@ pub struct ScriptError {
 }
 
 /// Reads a script for a station that runs at `rate_hz`. Empty lines are passed over.
-pub fn parse(text: &str, rate_hz: u32) -> Result<Vec<(Frames, Request)>, ScriptError> {
+pub fn parse(text: &str, rate_hz: u32) -> Result<Vec<(Moment, Request)>, ScriptError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
         command(line, rate_hz).map_err(|problem| ScriptError { line: index + 1, problem })
@@ -27,26 +39,31 @@ pub fn parse(text: &str, rate_hz: u32) -> Result<Vec<(Frames, Request)>, ScriptE
     lines.map(read).collect()
 }
 
-fn command(line: &str, rate_hz: u32) -> Result<(Frames, Request), String> {
+fn command(line: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
     let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| in_line(&error))?;
-    let frame = match (fields.remove("frame"), fields.remove("at")) {
-        (Some(_), Some(_)) => return Err("both frame and at are given, give one".into()),
-        (Some(frame), None) => {
-            frame.as_u64().ok_or_else(|| format!("frame: {frame} is not a frame number"))?
+    let moment = match ["frame", "at", "utc"].map(|name| fields.remove(name)) {
+        [Some(frame), None, None] => {
+            let number = frame.as_u64().ok_or_else(|| format!("frame: {frame} is not a frame number"));
+            Moment::Frame(number?)
         }
-        (None, Some(at)) => {
+        [None, Some(at), None] => {
             let seconds = at.as_f64().filter(|at| at.is_finite() && *at >= 0.0);
-            seconds_to_frames(seconds.ok_or_else(|| format!("at: {at} is not a time in seconds"))?, rate_hz)
+            let seconds = seconds.ok_or_else(|| format!("at: {at} is not a time in seconds"))?;
+            Moment::Frame(seconds_to_frames(seconds, rate_hz))
         }
-        (None, None) => return Err("neither at (seconds) nor frame is given".into()),
+        [None, None, Some(utc)] => {
+            let time = utc.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            let time = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+            let accepted = "a time such as 2026-11-28T12:00:00Z";
+            Moment::Utc(time.ok_or_else(|| format!("utc: {utc} is not accepted, give {accepted}"))?)
+        }
+        [None, None, None] => return Err("neither at (seconds) nor frame nor utc is given".into()),
+        _ => return Err("more than one of frame, at and utc is given, give one".into()),
     };
     let request: Request =
         serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
     request.validate().map_err(|error| error.to_string())?;
-    if request.item().is_some_and(|(_, item)| item.path.is_empty()) {
-        return Err("item: neither path nor url is given".into());
-    }
-    Ok((frame, request))
+    Ok((moment, request))
 }
 
 /// An error without the words about line 1, which each line of a script is to its parser.
@@ -76,8 +93,8 @@ mod tests {
             {"at": 20, "command": "stop", "tier": "live_override"}"#;
         let commands = parse(script, 48_000).unwrap();
         assert_eq!(commands.len(), 6);
-        assert_eq!(commands[0].0, 600_000);
-        assert_eq!(commands[2].0, 600_000);
+        assert_eq!(commands[0].0, Moment::Frame(600_000));
+        assert_eq!(commands[2].0, Moment::Frame(600_000));
         assert!(matches!(commands[5].1, Request::Stop { tier: Tier::LiveOverride, .. }));
     }
 
@@ -94,7 +111,7 @@ mod tests {
                 r#"{"at": 1, "command": "queue", "item": {"path": "a", "cue_in_s": 4, "cue_out_s": 2}}"#,
                 "cue_out_s: 2",
             ),
-            (r#"{"at": 1, "command": "play", "item": {"id": "a"}}"#, "neither path nor url"),
+            (r#"{"at": 1, "command": "play", "item": {"id": "a"}}"#, "item.path: nothing"),
             ("skip", "expected value at column 1"),
             ("[1]", "expected a map"),
         ] {

@@ -40,6 +40,8 @@ pub struct StationSpec {
     pub fallback: Fallback,
     /// Whether a fallback file is played over and over.
     pub fallback_loop: bool,
+    /// Whether a command log is kept, for [`Station::commands`](crate::Station::commands).
+    pub command_log: bool,
     /// Where the automation's items come from.
     pub programme: Box<dyn NextTrack>,
 }
@@ -71,6 +73,7 @@ impl Default for StationSpec {
             latency_ms: 10.0,
             fallback: Fallback::None,
             fallback_loop: true,
+            command_log: false,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),
         }
     }
@@ -118,7 +121,7 @@ impl StationSpec {
             returns,
         };
         let (control, engine) = engine(&EngineConfig { max_block: format.max_block, ladder }, chain);
-        Ok((control, engine, DirectorConfig { format, latency, chain: self.chain.clone() }))
+        Ok((control, engine, DirectorConfig { format, latency, chain: self.chain.clone(), returns }))
     }
 }
 

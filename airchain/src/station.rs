@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use airchain_core::Frames;
-use airchain_core::control::When;
 use airchain_core::item::Item;
-use airchain_core::playout::{Report, Request};
+use airchain_core::playout::{Moment, Report, Request};
 use airchain_core::tier::Tier;
 use airchain_outputs::health::Stats;
 use airchain_outputs::http::StateHandle;
@@ -21,14 +20,16 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::air::AirState;
+use crate::desk::Waker;
 use crate::error::Error;
 use crate::meter::{LevelBoard, Levels};
 use crate::output::OutputSpec;
+use crate::script::Line;
 use crate::spec::seconds;
 
 /// What the desk is asked to do for a station.
 pub(crate) enum Order {
-    Request(When, Box<Request>),
+    Request(Moment, Box<Request>),
     AddOutput(Box<OutputSpec>, Sender<Result<(), Error>>),
     RemoveOutput(String, Sender<Result<(), Error>>),
     Stop,
@@ -103,6 +104,8 @@ pub(crate) struct Shared {
     orders: Sender<Order>,
     epoch: Mutex<Timestamp>,
     subscribers: Mutex<Vec<Sender<TimedReport>>>,
+    /// The command log, for the one who asks for it.
+    commands: (Sender<Line>, Receiver<Line>),
     /// What happened before anybody subscribed; `None` from then on.
     early: Mutex<Option<Vec<TimedReport>>>,
     pub(crate) outputs: Mutex<Vec<OutputEntry>>,
@@ -140,6 +143,7 @@ impl Shared {
             orders,
             epoch: Mutex::new(Timestamp::UNIX_EPOCH),
             subscribers: Mutex::default(),
+            commands: crossbeam_channel::unbounded(),
             early: Mutex::new(Some(Vec::new())),
             outputs: Mutex::default(),
             on_air: Mutex::default(),
@@ -153,6 +157,11 @@ impl Shared {
     /// Sets the wall-clock time of frame 0.
     pub(crate) fn begin(&self, epoch: Timestamp) {
         *lock(&self.epoch) = epoch;
+    }
+
+    /// UTC of frame 0, or what it would be by the frames that were missed since, in nanoseconds since 1970.
+    pub(crate) fn epoch_ns(&self) -> i64 {
+        i64::try_from(self.bus_utc_of(0).as_nanosecond()).unwrap_or(i64::MAX)
     }
 
     /// Wall-clock time at which a programme frame leaves the bus.
@@ -177,6 +186,14 @@ impl Shared {
         // Unbounded channels with a bound of our own: a bounded one would hold the memory for all of it at once.
         lock(&self.subscribers)
             .retain(|subscriber| subscriber.len() >= SUBSCRIPTION || subscriber.send(report.clone()).is_ok());
+    }
+
+    /// Adds a line to the command log.
+    pub(crate) fn log(&self, line: Line) {
+        if self.commands.0.len() < SUBSCRIPTION {
+            // The receiver is right here.
+            let _ = self.commands.0.send(line);
+        }
     }
 
     pub(crate) fn set_on_air(&self, now: OnAir) {
@@ -229,11 +246,12 @@ fn down(reason: &str) -> Stats {
 pub struct Station {
     shared: Arc<Shared>,
     runtime: Handle,
+    waker: Waker,
 }
 
 impl Station {
-    pub(crate) fn new(shared: Arc<Shared>, runtime: Handle) -> Self {
-        Self { shared, runtime }
+    pub(crate) fn new(shared: Arc<Shared>, runtime: Handle, waker: Waker) -> Self {
+        Self { shared, runtime, waker }
     }
 
     /// Its id.
@@ -247,8 +265,8 @@ impl Station {
     }
 
     /// Asks for something; the answer comes as a `command_done` or `command_failed` report.
-    pub fn request(&self, when: When, request: Request) -> Result<(), Error> {
-        self.order(Order::Request(when, Box::new(request))).then_some(()).ok_or(Error::Stopped)
+    pub fn request(&self, when: impl Into<Moment>, request: Request) -> Result<(), Error> {
+        self.order(Order::Request(when.into(), Box::new(request))).then_some(()).ok_or(Error::Stopped)
     }
 
     /// Adds an output. The other outputs notice nothing.
@@ -268,7 +286,9 @@ impl Station {
     }
 
     pub(crate) fn order(&self, order: Order) -> bool {
-        self.shared.orders.send(order).is_ok()
+        let sent = self.shared.orders.send(order).is_ok();
+        self.waker.wake();
+        sent
     }
 
     /// Everything that happens from now on; for the first who asks, also what has happened since the start.
@@ -282,6 +302,12 @@ impl Station {
         }
         lock(&self.shared.subscribers).push(sender);
         receiver
+    }
+
+    /// The command log, as it is written, for a station that keeps one ([`StationSpec::command_log`](crate::StationSpec)):
+    /// given to a render as its script, it makes the same programme, frame for frame. Each line is handed out once.
+    pub fn commands(&self) -> Receiver<Line> {
+        self.shared.commands.1.clone()
     }
 
     /// Frames rendered since the station started.

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use airchain::StationSpec;
 use airchain::codecs::{Codec, Format, decode};
+use airchain::core::Stereo;
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
-use airchain::core::playout::{Playlist, Request};
+use airchain::core::playout::{Moment, Playlist, QueueRequest, Request};
 use airchain::core::units::convert_frames;
-use airchain::core::{Frames, Stereo};
 use airchain::file::FileWriter;
 use airchain::offline::Render;
 use testkit::{measure, signal};
@@ -43,7 +43,7 @@ fn render(items: &[Item], station: u32) -> Vec<Stereo> {
 fn render_with(
     items: &[Item],
     station: u32,
-    requests: impl IntoIterator<Item = (Frames, Request)>,
+    requests: impl IntoIterator<Item = (Moment, Request)>,
 ) -> Vec<Stereo> {
     let programme = Box::new(Playlist::new(items.to_vec(), Order::Sequential, false, 0));
     let spec = StationSpec { sample_rate_hz: station, programme, ..StationSpec::default() };
@@ -128,8 +128,8 @@ fn a_queued_item_joins_the_one_it_follows_and_not_the_one_that_made_way() {
     let (rate, hz, cut) = (44_100, 1_000.0, 60_001);
     let tone = pieces(folder.path(), rate, &signal::sine(rate, hz, -6.0, 90_000), &[cut]);
     let other = wav(folder.path(), "other.wav", rate, &signal::sine(rate, 3_000.0, -6.0, 30_010));
-    let queue = Request::Queue { item: tone[1].clone() };
-    let audio = render_with(&[tone[0].clone(), other], 48_000, [(24_000, queue)]);
+    let queue = Request::Queue(QueueRequest::add(tone[1].clone()));
+    let audio = render_with(&[tone[0].clone(), other], 48_000, [(Moment::Frame(24_000), queue)]);
     let (residual, click) = broken_db(&audio, 48_000, hz, &[cut], rate);
     assert!(residual <= -110.0 && click <= -90.0, "{residual:.1} dB, clicks {click:.1} dB");
     let last = measure::channel(&audio[convert_frames(90_000, rate, 48_000) as usize + 1_000..], 0);

@@ -8,7 +8,7 @@ use airchain::StationSpec;
 use airchain::codecs::{Codec, Format};
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
-use airchain::core::playout::{Playlist, Report, Request, StationEvent};
+use airchain::core::playout::{Moment, Playlist, Report, Request, StationEvent};
 use airchain::core::tier::Tier;
 use airchain::core::{Frames, Stereo};
 use airchain::file::FileWriter;
@@ -232,7 +232,7 @@ fn requests_that_cannot_be_meant_are_refused_by_name() {
         assert!(refused.contains(word), "{refused}");
     }
     let request = Request::SetChain { nodes: serde_json::from_str(r#"[{"type": "reverb"}]"#).unwrap() };
-    let mut render = Render::new(spec(Vec::new(), 0.0), [(0, request)], Some(960)).unwrap();
+    let mut render = Render::new(spec(Vec::new(), 0.0), [(Moment::Now, request)], Some(960)).unwrap();
     while render.next_block().unwrap().is_some() {}
     let failed = std::iter::from_fn(|| render.poll())
         .any(|r| matches!(&r.event, StationEvent::CommandFailed { error, .. } if error.contains("reverb")));
@@ -263,7 +263,9 @@ fn a_skip_without_anything_behind_it_ends_the_item() {
     let (audio, reports) = render(spec(items, 0.0), r#"{"at": 2, "command": "skip", "fade_s": 0.5}"#, None);
     assert_eq!(audio.len(), 96_000 + 24_000);
     assert!(
-        reports.iter().any(|report| matches!(report.event, StationEvent::CommandDone { command: "skip" }))
+        reports
+            .iter()
+            .any(|report| matches!(report.event, StationEvent::CommandDone { command: "skip", .. }))
     );
 }
 

@@ -70,7 +70,7 @@ fn skipped_items_are_let_go_of() {
     let reports = station.reports();
     for _ in 0..20 {
         wait_for(&reports, |event| matches!(event, StationEvent::NowPlaying { .. }));
-        let skip = Request::Skip { tier: None, fade_s: None, curve: Default::default() };
+        let skip = Request::Skip { tier: None, fade_s: None, curve: Default::default(), wait: None };
         station.request(When::Now, skip).unwrap();
     }
     wait_for(&reports, |event| matches!(event, StationEvent::NowPlaying { .. }));

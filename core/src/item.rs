@@ -92,9 +92,12 @@ impl Item {
         Self { path: path.into(), ..Self::default() }
     }
 
-    /// Refuses times and gains that cannot be meant, naming the field, its value and what would do.
-    pub fn validate(&self) -> Result<(), InvalidItem> {
-        let invalid = |field, value: f64, accepted| Err(InvalidItem { field, value, accepted });
+    /// Refuses what cannot be meant: no path, or times and gains out of range.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let invalid = |field, value: f64, accepted| Err(Invalid::new(field, value, accepted));
+        if self.path.is_empty() {
+            return Err(Invalid::new("item.path", "nothing", "a file path or URL"));
+        }
         let times = [
             ("cue_in_s", self.cue_in_s),
             ("cue_out_s", self.cue_out_s),
@@ -124,16 +127,23 @@ impl Item {
 /// A week: longer than any item, short enough that frame counts stay far from overflow.
 const MAX_TIME_S: f64 = 604_800.0;
 
-/// A field of an [`Item`], or of a request, that cannot be meant. The caller corrects it and sends the item again.
+/// A field of an [`Item`], or of a request, that cannot be meant. The caller corrects it and sends it again.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{field}: {value} is not accepted, give {accepted}")]
-pub struct InvalidItem {
+pub struct Invalid {
     /// The field's name.
     pub field: &'static str,
     /// What it held.
-    pub value: f64,
+    pub value: String,
     /// What would be accepted.
     pub accepted: &'static str,
+}
+
+impl Invalid {
+    /// `field` holds `value`, where `accepted` would do.
+    pub fn new(field: &'static str, value: impl std::fmt::Display, accepted: &'static str) -> Self {
+        Self { field, value: value.to_string(), accepted }
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub enum Return {
     Next,
     /// Where it was interrupted.
     Resume,
+    /// With the interrupted item, from its beginning. In the engine it is over, as with [`Next`](Self::Next); the director
+    /// opens it again and puts it first.
+    Restart,
 }
 
 /// How the tiers of a station follow one another.
@@ -264,7 +267,7 @@ impl Ladder {
             // Only a higher tier interrupts; a bypassed one stands above the tier on air.
             let below = self.on_air.is_some_and(|on_air| on_air < tier);
             let rung = self.rung(tier);
-            if below && rung.is_silenced(now) && policy == Return::Next {
+            if below && rung.is_silenced(now) && policy != Return::Resume {
                 rung.program.preempt(now, outbox);
             }
         }

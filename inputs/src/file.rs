@@ -10,7 +10,7 @@ use airchain_codecs::decode::{self, DecodeError, Decoder, Progress, TrackInfo};
 use airchain_codecs::grid::Grid;
 use airchain_codecs::resample::Resampler;
 use airchain_core::feed::{FeedReader, FeedWriter, feed};
-use airchain_core::item::{InvalidItem, Item};
+use airchain_core::item::{Invalid, Item};
 use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, Stereo};
 
@@ -64,7 +64,7 @@ pub enum InputError {
         /// The item's path.
         path: String,
         /// What is wrong.
-        source: InvalidItem,
+        source: Invalid,
     },
     /// The file cannot be decoded; the caller goes on to the next item.
     #[error(transparent)]

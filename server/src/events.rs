@@ -1,4 +1,4 @@
-//! `--events`: what happened, as JSON lines.
+//! `--events` and `--command-log`: what happened and what was done, as JSON lines.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use airchain::Station;
-use airchain::station::TimedReport;
 use serde::Serialize;
 
 use crate::Failed;
@@ -50,28 +49,39 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long the last events may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// The events of stations on air, written by a thread of its own: neither a full disk nor a pipe that nobody reads
+/// Lines of stations on air, written by a thread of their own: neither a full disk nor a pipe that nobody reads
 /// concerns the stations, or keeps the command from ending.
-pub(crate) struct LiveEvents {
+pub(crate) struct LiveLines {
     over: Sender<()>,
     written: Receiver<()>,
 }
 
-impl LiveEvents {
+impl LiveLines {
     /// Writes what happens on `stations` from now on. With `tagged`, each event says on which.
-    pub(crate) fn start(mut events: Events, stations: &[Station], tagged: bool) -> Result<Self, Failed> {
+    pub(crate) fn events(events: Events, stations: &[Station], tagged: bool) -> Result<Self, Failed> {
         let reports = |station: &Station| (tagged.then(|| station.id().to_owned()), station.reports());
-        let stations: Vec<_> = stations.iter().map(reports).collect();
+        Self::start(events, stations.iter().map(reports).collect())
+    }
+
+    /// Writes the commands that a station carries out.
+    pub(crate) fn commands(events: Events, station: &Station) -> Result<Self, Failed> {
+        Self::start(events, vec![(None, station.commands())])
+    }
+
+    fn start<T: Serialize + Send + 'static>(
+        mut events: Events,
+        stations: Vec<(Option<String>, crossbeam_channel::Receiver<T>)>,
+    ) -> Result<Self, Failed> {
         let (over, is_over) = channel();
         let (done, written) = channel();
         let mut write = move || {
             loop {
                 // Looked at before the reports are: what was reported before the end is written.
                 let last = is_over.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout);
-                for (station, reports) in &stations {
+                for (station, lines) in &stations {
                     let station = station.as_deref();
-                    for report in reports.try_iter() {
-                        events.write(&Tagged { station, report: &report })?;
+                    for line in lines.try_iter() {
+                        events.write(&Tagged { station, line })?;
                     }
                 }
                 events.flush()?;
@@ -82,7 +92,7 @@ impl LiveEvents {
         };
         let thread = move || {
             if let Err(Failed(error)) = write() {
-                tracing::error!("events are no longer written: {error}");
+                tracing::error!("no longer written: {error}");
             }
             let _ = done.send(());
         };
@@ -94,16 +104,16 @@ impl LiveEvents {
     pub(crate) fn finish(self) {
         let _ = self.over.send(());
         if self.written.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("the last events are lost: nobody reads them");
+            tracing::warn!("the last lines are lost: nobody reads them");
         }
     }
 }
 
-/// A report that may say which station it is of.
+/// A line that may say which station it is of.
 #[derive(Serialize)]
-struct Tagged<'a> {
+struct Tagged<'a, T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     station: Option<&'a str>,
     #[serde(flatten)]
-    report: &'a TimedReport,
+    line: T,
 }

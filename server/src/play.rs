@@ -15,8 +15,9 @@ use clap::Args;
 
 use crate::Failed;
 use crate::display;
-use crate::events::{Events, LiveEvents};
+use crate::events::{Events, LiveLines};
 use crate::programme::Programme;
+use crate::render::script;
 use crate::signals::Signals;
 
 /// The flags of `airchain play`.
@@ -49,6 +50,12 @@ pub(crate) struct PlayArgs {
     /// Where to write what happens, as JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
     events: Option<String>,
+    /// Timed commands, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Where to write every command that is carried out, with its frame: render --script FILE makes the same programme
+    #[arg(long, value_name = "FILE")]
+    command_log: Option<String>,
 }
 
 /// How long outputs have to close.
@@ -64,7 +71,10 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
     let signals = Signals::install()?;
     let mut spec = StationSpec { id: "play".into(), name: args.name.clone(), ..StationSpec::default() };
     args.programme.apply(&mut spec, true)?;
+    let script = script(args.script.as_deref(), spec.sample_rate_hz)?;
     let events = args.events.as_deref().map(Events::create).transpose()?;
+    let commands = args.command_log.as_deref().map(Events::create).transpose()?;
+    spec.command_log = commands.is_some();
     let host = Host::new(HostConfig::default())?;
     let (station, events) = match start(args, spec, events, &host) {
         Ok(started) => started,
@@ -73,10 +83,14 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
             return Err(error);
         }
     };
+    for (moment, request) in script {
+        station.request(moment, request)?;
+    }
+    let commands = commands.map(|commands| LiveLines::commands(commands, &station)).transpose();
     let ended = watch(&station, args.duration, &signals);
     host.shutdown(DRAIN);
-    if let Some(events) = events {
-        events.finish();
+    for lines in [events, commands?].into_iter().flatten() {
+        lines.finish();
     }
     if ended == Ended::ByItself && station.on_air().is_none() {
         return Err(Failed::new("no item could be played; nothing was on air"));
@@ -89,10 +103,10 @@ fn start(
     spec: StationSpec,
     events: Option<Events>,
     host: &Host,
-) -> Result<(Station, Option<LiveEvents>), Failed> {
+) -> Result<(Station, Option<LiveLines>), Failed> {
     let station = host.add_station(spec, outputs(args, host)?)?;
     let events =
-        events.map(|events| LiveEvents::start(events, std::slice::from_ref(&station), false)).transpose()?;
+        events.map(|events| LiveLines::events(events, std::slice::from_ref(&station), false)).transpose()?;
     Ok((station, events))
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use airchain::StationSpec;
 use airchain::codecs::encode::ENCODERS;
 use airchain::codecs::{Codec, Format};
+use airchain::core::playout::{Moment, Request};
 use airchain::core::units::{frames_to_seconds, seconds_to_frames};
 use airchain::file::FileWriter;
 use airchain::offline::Render;
@@ -80,13 +81,7 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
     if duration.is_none() && args.programme.repeat {
         return Err(Failed::new("--loop never ends: give --duration as well"));
     }
-    let script = match &args.script {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Failed::about(path, error))?;
-            script::parse(&text, rate).map_err(|error| Failed::about(path, error))?
-        }
-        None => Vec::new(),
-    };
+    let script = script(args.script.as_deref(), rate)?;
     let format = format(args, rate)?;
     let mut events = args.events.as_deref().map(Events::create).transpose()?;
     let mut render = Render::new(spec, script, duration)?;
@@ -119,6 +114,13 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The timed commands of a script, if there is one.
+pub(crate) fn script(path: Option<&Path>, rate_hz: u32) -> Result<Vec<(Moment, Request)>, Failed> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path).map_err(|error| Failed::about(path, error))?;
+    script::parse(&text, rate_hz).map_err(|error| Failed::about(path, error))
+}
+
 fn report(render: &mut Render, events: Option<&mut Events>, bar: &ProgressBar) -> Result<(), Failed> {
     use airchain::core::playout::StationEvent;
     let mut events = events;
@@ -132,7 +134,7 @@ fn report(render: &mut Render, events: Option<&mut Events>, bar: &ProgressBar) -
                 let what = if *skipped { "left out" } else { "damaged" };
                 tracing::warn!(path = %item.path, "{what}: {error}");
             }
-            StationEvent::CommandFailed { command, error } => {
+            StationEvent::CommandFailed { command, error, .. } => {
                 tracing::warn!(at = report.at, command, "not done: {error}");
             }
             _ => {}

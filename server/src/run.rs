@@ -7,7 +7,7 @@ use airchain::{Host, HostConfig, Station, config, from_config};
 use clap::Args;
 
 use crate::Failed;
-use crate::events::{Events, LiveEvents};
+use crate::events::{Events, LiveLines};
 use crate::play::DRAIN;
 use crate::signals::Signals;
 
@@ -20,6 +20,10 @@ pub(crate) struct RunArgs {
     /// Where to write what happens, as JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
     events: Option<String>,
+    /// Folder for command logs, STATION.jsonl each: every command that is carried out, with its frame; render --script
+    /// FILE makes the same programme
+    #[arg(long, value_name = "DIR")]
+    command_log: Option<PathBuf>,
     /// Stop after this long
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::duration::parse)]
     duration: Option<Duration>,
@@ -53,8 +57,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
     let host = Host::new(HostConfig::default())?;
     let mut stations: Vec<Station> = Vec::new();
     for (path, config) in declared {
-        let started =
-            from_config::station(&config).and_then(|(spec, outputs)| host.add_station(spec, outputs));
+        let started = from_config::station(&config).and_then(|(mut spec, outputs)| {
+            spec.command_log = args.command_log.is_some();
+            host.add_station(spec, outputs)
+        });
         match started {
             Ok(station) => {
                 tracing::info!(station = station.id(), "on air");
@@ -82,9 +88,9 @@ fn watch(
     events: Option<Events>,
     host: Host,
 ) -> Result<(), Failed> {
-    let events = events.map(|events| LiveEvents::start(events, stations, true)).transpose();
+    let lines = lines(args, stations, events);
     let started = std::time::Instant::now();
-    while events.is_ok()
+    while lines.is_ok()
         && !signals.is_set()
         && args.duration.is_none_or(|duration| started.elapsed() < duration)
     {
@@ -92,8 +98,24 @@ fn watch(
     }
     tracing::info!("stopping: closing all outputs");
     host.shutdown(DRAIN);
-    if let Some(events) = events? {
-        events.finish();
+    for lines in lines? {
+        lines.finish();
     }
     Ok(())
+}
+
+/// Starts to write events and command logs.
+fn lines(args: &RunArgs, stations: &[Station], events: Option<Events>) -> Result<Vec<LiveLines>, Failed> {
+    let mut lines = Vec::new();
+    if let Some(events) = events {
+        lines.push(LiveLines::events(events, stations, true)?);
+    }
+    if let Some(folder) = &args.command_log {
+        std::fs::create_dir_all(folder).map_err(|error| Failed::about(folder, error))?;
+        for station in stations {
+            let path = folder.join(format!("{}.jsonl", station.id()));
+            lines.push(LiveLines::commands(Events::create(&path.display().to_string())?, station)?);
+        }
+    }
+    Ok(lines)
 }

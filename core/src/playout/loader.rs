@@ -5,7 +5,7 @@ use crate::item::{Item, Metadata};
 use crate::source::Source;
 
 /// Names one opening under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
 /// An opened item.
@@ -21,8 +21,8 @@ pub struct Loaded {
 /// Opens items. On air the work is done by decode workers and takes its time; offline it is done at once.
 pub trait Loader: Send {
     /// Begins to open `item`. `after` is the item that it directly follows, and joins without a gap unless something
-    /// comes between; `None` where nothing is known to come before it.
-    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>);
+    /// comes between; `None` where nothing is known to come before it. One that is `urgent` comes before others.
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool);
 
     /// The next opening that is done, one way or the other.
     fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)>;

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod director;
 pub mod loader;
 pub mod playlist;
+pub mod queue;
 pub mod report;
 pub mod request;
 
@@ -14,5 +15,6 @@ pub use clock::StationClock;
 pub use director::{Director, DirectorConfig};
 pub use loader::{Loaded, Loader, Ticket};
 pub use playlist::{NextItem, NextTrack, Playlist};
+pub use queue::{QueueOp, QueueRequest};
 pub use report::{Report, StationEvent};
-pub use request::Request;
+pub use request::{Moment, Position, Request, RequestId};

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::Frames;
 use crate::control::Ending;
 use crate::item::Item;
+use crate::playout::request::RequestId;
 use crate::tier::Tier;
 
 /// An event of a station, placed on its programme.
@@ -94,15 +95,31 @@ pub enum StationEvent {
     CommandDone {
         /// Its name.
         command: &'static str,
+        /// Its number.
+        request: RequestId,
+        /// The id of the item that it brought.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// The line-up, where that was asked for: as much of it as [`LISTED`] says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        queue: Option<Vec<Item>>,
+        /// Items in the whole line-up.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        length: Option<usize>,
     },
     /// A request was not carried out; nothing has changed.
     CommandFailed {
         /// Its name.
         command: &'static str,
+        /// Its number.
+        request: RequestId,
         /// Why, and what would do.
         error: String,
     },
 }
+
+/// The most items of a line-up that one answer lists.
+pub const LISTED: usize = 1000;
 
 /// How an output is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,11 +1,40 @@
 //! Requests: the commands as a manager gives them, in items, seconds and decibels.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::Frames;
 use crate::chain::{NodeSpec, ParamValue};
+use crate::control::When;
 use crate::curve::Curve;
-use crate::item::{InvalidItem, Item, Metadata};
+use crate::item::{Invalid, Item, Metadata};
+use crate::playout::queue::QueueRequest;
 use crate::tier::Tier;
+
+/// When a request is carried out. One whose time has passed is carried out at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// At the next block.
+    Now,
+    /// At this frame of the programme.
+    Frame(Frames),
+    /// At this UTC time, in nanoseconds since 1970; the frame follows from the station's clock.
+    Utc(i64),
+}
+
+impl From<When> for Moment {
+    fn from(when: When) -> Self {
+        match when {
+            When::Now => Self::Now,
+            When::At(frame) => Self::Frame(frame),
+        }
+    }
+}
+
+/// Names a request in its answer; counts from 1 in each station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct RequestId(pub u64);
 
 /// What a station is asked to do. The field names are those of scripts and of every binding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,22 +49,23 @@ pub enum Request {
         /// The item.
         item: Item,
     },
-    /// Plays an item after the one on air and those queued before it.
-    Queue {
-        /// The item.
-        item: Item,
-    },
+    /// Changes, or lists, what comes after the item on air.
+    Queue(QueueRequest),
     /// Goes on with the next item.
     Skip {
         /// The tier; the one on air when absent.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
         /// Length of the crossfade; the station's when absent.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         fade_s: Option<f64>,
         /// Its shape.
         #[serde(default)]
         curve: Curve,
+        /// Whether the item on air stays until there is one to follow it; when absent, it does as long as the
+        /// automation has more to come.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait: Option<bool>,
     },
     /// Takes a tier off the air.
     Stop {
@@ -51,7 +81,7 @@ pub enum Request {
     /// Fades the programme, or one tier, to a level and leaves it there. An emergency is heard all the same.
     Fade {
         /// The tier; the programme when absent.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
         /// The level in dB; -120 and less is silence.
         gain_db: f64,
@@ -86,18 +116,85 @@ pub enum Request {
         /// What to tell.
         metadata: Metadata,
     },
+    /// Adds an output, from this frame on.
+    AddOutput {
+        /// The output, as in a station file, with an `id` of its own.
+        output: Map<String, Value>,
+    },
+    /// Closes an output and takes it off.
+    RemoveOutput {
+        /// Its id.
+        id: String,
+    },
+    /// From here on the automation airs what `load` says, and nothing else. A command log begins with it.
+    Replay,
+    /// Puts an item among those that wait on a tier, at exactly this frame: what a command log says of every item that
+    /// was aired, whoever asked for it.
+    Load {
+        /// The tier.
+        tier: Tier,
+        /// The item.
+        item: Item,
+        /// Where among those waiting.
+        #[serde(default)]
+        place: Position,
+        /// The id of the item that it goes on from, where the two join without a gap.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+    /// Takes a waiting item off again.
+    Unload {
+        /// The tier.
+        tier: Tier,
+        /// The item's id.
+        id: String,
+    },
+    /// Gives a waiting item another place.
+    Move {
+        /// The tier.
+        tier: Tier,
+        /// The item's id.
+        id: String,
+        /// Where it goes.
+        place: Position,
+    },
+}
+
+/// Where an item goes among those that wait on its tier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Position {
+    /// Behind them all.
+    #[default]
+    Back,
+    /// Before them all.
+    Front,
+    /// Before the item of this id; before them all if it has started.
+    Before(String),
+    /// Before them all, and it starts at once, crossfaded.
+    Now {
+        /// Length of the crossfade; the station's when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fade_s: Option<f64>,
+        /// Its shape.
+        #[serde(default)]
+        curve: Curve,
+    },
 }
 
 fn automation() -> Tier {
     Tier::Automation
 }
 
+/// The longest fade, in seconds.
+const LONGEST_FADE_S: f64 = 3600.0;
+
 impl Request {
     /// The name it has everywhere.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Play { .. } => "play",
-            Self::Queue { .. } => "queue",
+            Self::Queue(_) => "queue",
             Self::Skip { .. } => "skip",
             Self::Stop { .. } => "stop",
             Self::Fade { .. } => "fade",
@@ -105,38 +202,48 @@ impl Request {
             Self::SetChain { .. } => "set_chain",
             Self::SetParam { .. } => "set_param",
             Self::SetMetadata { .. } => "set_metadata",
+            Self::AddOutput { .. } => "add_output",
+            Self::RemoveOutput { .. } => "remove_output",
+            Self::Replay => "replay",
+            Self::Load { .. } => "load",
+            Self::Unload { .. } => "unload",
+            Self::Move { .. } => "move",
         }
     }
 
-    /// The item it brings, and its tier.
-    pub fn item(&self) -> Option<(Tier, &Item)> {
+    /// The item it brings.
+    pub fn item(&self) -> Option<&Item> {
         match self {
-            Self::Play { tier, item } => Some((*tier, item)),
-            Self::Queue { item } => Some((Tier::Automation, item)),
-            Self::InsertEmergency { item } => Some((Tier::Emergency, item)),
+            Self::Play { item, .. } | Self::InsertEmergency { item } | Self::Load { item, .. } => Some(item),
+            Self::Queue(queue) => queue.item.as_deref(),
             _ => None,
         }
     }
 
-    /// Refuses numbers that cannot be meant.
-    pub fn validate(&self) -> Result<(), InvalidItem> {
-        if let Some((_, item)) = self.item() {
+    /// Refuses what cannot be meant, naming the field, its value and what would do.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if let Some(item) = self.item() {
             item.validate()?;
         }
-        let seconds = |field, value: f64| match value {
-            v if (0.0..=3600.0).contains(&v) => Ok(()),
-            value => Err(InvalidItem { field, value, accepted: "seconds from 0 to 3600" }),
-        };
         match self {
-            Self::Skip { fade_s: Some(fade_s), .. } | Self::Stop { fade_s, .. } => seconds("fade_s", *fade_s),
+            Self::Queue(queue) => queue.validate(),
+            Self::Skip { fade_s: Some(fade_s), .. }
+            | Self::Stop { fade_s, .. }
+            | Self::Load { place: Position::Now { fade_s: Some(fade_s), .. }, .. } => fade("fade_s", *fade_s),
             Self::Fade { gain_db, duration_s, .. } => {
                 if gain_db.is_nan() || *gain_db > 40.0 {
-                    let accepted = "dB up to 40";
-                    return Err(InvalidItem { field: "gain_db", value: *gain_db, accepted });
+                    return Err(Invalid::new("gain_db", gain_db, "dB up to 40"));
                 }
-                seconds("duration_s", *duration_s)
+                fade("duration_s", *duration_s)
             }
             _ => Ok(()),
         }
     }
+}
+
+fn fade(field: &'static str, seconds: f64) -> Result<(), Invalid> {
+    if (0.0..=LONGEST_FADE_S).contains(&seconds) {
+        return Ok(());
+    }
+    Err(Invalid::new(field, seconds, "seconds from 0 to 3600"))
 }

@@ -1,15 +1,17 @@
 //! The engine's side: commands to it, events from it.
 
+use super::items::{Opening, Purpose};
+use super::line::{Origin, State};
 use super::{Director, Issued};
 use crate::Frames;
-use crate::control::{Command, CommandId, Event, EventKind, Failure, When};
+use crate::control::{Command, CommandId, Ending, Event, EventKind, Failure, When};
+use crate::deck::ItemId;
+use crate::ladder::Return;
 use crate::playout::report::StationEvent;
+use crate::playout::request::Position;
+use crate::tier::Tier;
 
 impl Director {
-    pub(super) fn issue_named(&mut self, when: When, command: Command, name: &'static str) {
-        self.issue(when, command, Issued { name: Some(name), ..Issued::default() });
-    }
-
     pub(super) fn issue(&mut self, when: When, command: Command, issued: Issued) {
         self.unsent.push_back((when, command, issued));
         self.send_unsent();
@@ -32,28 +34,24 @@ impl Director {
     pub(super) fn on_event(&mut self, event: Event) {
         let frame = event.frame;
         match event.kind {
-            EventKind::NowPlaying { tier, item, metadata, .. } => {
+            EventKind::NowPlaying { tier, item, metadata, started } => {
+                if let Some(entry) = self.line.take(item) {
+                    self.known.insert(item, entry.into_known(tier));
+                }
                 let Some(known) = self.known.get_mut(&item) else { return };
                 known.heard = true;
+                if started {
+                    known.started = frame;
+                }
                 known.item.metadata = (*metadata).clone();
                 let (item, length) = (known.item.clone(), known.length);
                 let duration_s = length.map(|length| self.seconds(length));
                 self.report(frame, StationEvent::NowPlaying { tier, item, duration_s });
             }
             EventKind::ItemEnded { tier, item, ending, played } => {
-                self.last_end = frame;
-                let Some(known) = self.known.remove(&item) else { return };
-                let played_s = self.seconds(played);
-                self.report(frame, StationEvent::ItemEnded { tier, item: known.item, ending, played_s });
+                self.on_end(frame, tier, item, ending, played)
             }
-            EventKind::ItemUnused { tier, item } => {
-                let Some(known) = self.known.remove(&item) else { return };
-                if known.returning {
-                    self.take_back(item, known);
-                } else {
-                    self.report(frame, StationEvent::ItemUnused { tier, item: known.item });
-                }
-            }
+            EventKind::ItemUnused { tier, item } => self.on_unused(frame, tier, item),
             EventKind::PriorityChanged { from, to } => {
                 self.report(frame, StationEvent::PriorityChanged { from, to });
             }
@@ -63,31 +61,75 @@ impl Director {
             EventKind::SilenceDetected => self.report(frame, StationEvent::SilenceDetected),
             EventKind::SilenceEnded => self.report(frame, StationEvent::SilenceEnded),
             EventKind::ChainReset => {}
-            EventKind::CommandDone(id) => {
-                let Some(issued) = self.issued.remove(&id) else { return };
-                if let Some(hold) = issued.hold {
-                    self.held = hold;
-                }
-                if let Some(command) = issued.name {
-                    self.report(frame, StationEvent::CommandDone { command });
-                }
-            }
-            EventKind::CommandFailed(id, failure) => self.on_failure(id, frame, failure),
+            EventKind::CommandDone(id) => self.on_done(id, frame),
+            EventKind::CommandFailed(id, failure) => self.on_failure(id, failure),
         }
     }
 
-    pub(super) fn on_failure(&mut self, id: CommandId, frame: Frames, failure: Failure) {
-        let Some(issued) = self.issued.remove(&id) else { return };
-        if let Some(known) = issued.item.and_then(|item| self.known.remove(&item))
-            && let Some(item) = issued.item
+    fn on_end(&mut self, frame: Frames, tier: Tier, id: ItemId, ending: Ending, played: Frames) {
+        self.last_end = frame;
+        // One that ended in the very block in which it began unheard is still in line.
+        let in_line = self.line.take(id).map(|entry| entry.item);
+        let Some(item) = self.known.remove(&id).map(|known| known.item).or(in_line) else { return };
+        let again = ending == Ending::Preempted && self.config.returns[tier.index()] == Return::Restart;
+        let repeated = again.then(|| item.clone());
+        let played_s = self.seconds(played);
+        self.report(frame, StationEvent::ItemEnded { tier, item, ending, played_s });
+        match repeated {
+            Some(item) if tier == Tier::Automation => {
+                let entry = self.entry(item, Origin::Queue);
+                // It was in line a moment ago, so there is room for it.
+                self.line.insert(0, entry);
+            }
+            Some(item) => {
+                let (purpose, place, since) = (Purpose::Again, Position::Front, self.position);
+                self.open(Opening { item, tier, purpose, when: When::Now, place, after: None, since });
+            }
+            None => {}
+        }
+    }
+
+    fn on_unused(&mut self, frame: Frames, tier: Tier, id: ItemId) {
+        if let Some(entry) = self.line.get_mut(id)
+            && entry.state == State::Returning
         {
-            self.take_back(item, known);
+            entry.state = State::Listed;
+            return;
+        }
+        if let Some(entry) = self.line.take(id) {
+            self.not_heard(frame, entry.item, tier, Some(entry.origin));
+        } else if let Some(known) = self.known.remove(&id) {
+            self.not_heard(frame, known.item, tier, known.origin);
+        }
+    }
+
+    fn on_done(&mut self, id: CommandId, frame: Frames) {
+        let Some(issued) = self.issued.remove(&id) else { return };
+        if let Some(hold) = issued.hold {
+            self.held = hold;
+        }
+        if let (Some(request), Some(log)) = (issued.logged, &mut self.log) {
+            log.push_back((frame, *request));
+        }
+        if let Some(answer) = issued.answer {
+            self.answer_at(frame, answer, Ok(()));
+        }
+    }
+
+    fn on_failure(&mut self, id: CommandId, failure: Failure) {
+        let Some(issued) = self.issued.remove(&id) else { return };
+        if let Some(id) = issued.item {
+            match self.line.get_mut(id) {
+                // There was no room for it: its turn comes again.
+                Some(entry) => entry.state = State::Listed,
+                None => drop(self.known.remove(&id)),
+            }
         }
         if let Some(before) = issued.chain {
             self.config.chain = before;
         }
-        if let Some(command) = issued.name {
-            self.report(frame, StationEvent::CommandFailed { command, error: failure.to_string() });
+        if let Some(answer) = issued.answer {
+            self.answer(answer, Err(failure.to_string()));
         }
     }
 }

@@ -1,157 +1,212 @@
-//! Items: chosen, opened, handed to the engine, and put back when they were not heard.
+//! Items: opened, handed to the engine at their place, and listed again when they have to wait.
 
 use std::sync::Arc;
 
-use super::{AHEAD_S, Director, Issued, Known, LONGEST_PAUSE_S, OPENING_S, Opening, Origin, PATIENCE};
-use crate::control::{Command, Place, When};
+use super::line::{Origin, State, Wanted};
+use super::{Answer, Director, Issued};
+use crate::Frames;
+use crate::control::{Command, Place, Ramp, When};
+use crate::curve::Curve;
 use crate::deck::{ItemId, Prepared};
 use crate::item::Item;
 use crate::playout::loader::{Loaded, Ticket};
-use crate::playout::playlist::NextItem;
 use crate::playout::report::StationEvent;
-use crate::program::WAITING;
+use crate::playout::request::{Position, Request};
+use crate::source::Source;
 use crate::tier::Tier;
 use crate::units::db_to_gain;
 
+/// Automation items are opened ahead until they last this long: items of a few frames need company.
+const AHEAD_S: f64 = 2.0;
+/// Failures in a row after which the programme is asked ever more slowly.
+const PATIENCE: u32 = 16;
+/// The longest pause between two tries then.
+const LONGEST_PAUSE_S: f64 = 10.0;
+/// An item that takes longer to open no longer holds up those behind it.
+const SLOW_S: f64 = 1.0;
+/// An item that is not open after this is left out: its disk hangs.
+const OPENING_S: f64 = 10.0;
+
+/// What an item is opened for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// Its turn in the line-up.
+    Line,
+    /// A request.
+    Request(Answer),
+    /// To be played again after an interruption.
+    Again,
+    /// The host's own, such as the fallback.
+    Host,
+}
+
+/// An item being opened.
+pub(super) struct Opening {
+    pub(super) item: Item,
+    pub(super) tier: Tier,
+    pub(super) purpose: Purpose,
+    pub(super) when: When,
+    pub(super) place: Position,
+    /// The id of the item that it goes on from, for one that is not in the line.
+    pub(super) after: Option<String>,
+    /// Position at which it was begun.
+    pub(super) since: Frames,
+}
+
+/// An item that the engine holds and that is not in the line-up.
+pub(super) struct Known {
+    pub(super) item: Item,
+    pub(super) tier: Tier,
+    /// Who put it into the line-up, if it was there.
+    pub(super) origin: Option<Origin>,
+    pub(super) length: Option<Frames>,
+    pub(super) heard: bool,
+    /// The frame at which it was first heard.
+    pub(super) started: Frames,
+}
+
 impl Director {
-    /// Opens the next automation item if one is wanted. `true` when there may be more to do at once.
+    /// Does the next thing that keeps the automation from running dry. `true` when there may be more to do at once.
     pub(super) fn feed(&mut self) -> bool {
         if self.held || self.position < self.retry_at {
             return false;
         }
-        let unheard = || self.known.values().filter(|k| k.tier == Tier::Automation && !k.heard);
-        let opening = self.opening.values().filter(|opening| opening.tier == Tier::Automation).count();
-        let waiting = unheard().count();
-        let ahead = unheard().try_fold(0, |sum, known| Some(known.length? + sum));
-        let enough = ahead.is_none_or(|ahead| ahead >= self.frames(AHEAD_S)) || waiting + 2 >= WAITING;
-        if opening > 0 || (waiting > 0 && enough) {
-            return false;
+        match self.line.wanted(self.position, self.frames(AHEAD_S), self.frames(SLOW_S)) {
+            Wanted::Nothing => false,
+            Wanted::More(ready) => self.ask_programme(ready),
+            Wanted::Open(id) => {
+                let Some(entry) = self.line.get_mut(id) else { return false };
+                entry.state = State::Opening(self.position);
+                let item = entry.item.clone();
+                let after = self.goes_on_from(id);
+                let (place, when, since) = (Position::Back, When::Now, self.position);
+                let (tier, purpose) = (Tier::Automation, Purpose::Line);
+                self.begin(id, Opening { item, tier, purpose, when, place, after: None, since }, after);
+                true
+            }
         }
-        let (item, origin) = match self.queue.pop_front() {
-            Some(item) => (item, Origin::Queue),
-            None => match self.next_of_programme() {
-                Some(item) => (item, Origin::Programme),
-                None => return false,
-            },
+    }
+
+    /// The item that one of the line-up follows: the one before it, or else the one on air.
+    fn goes_on_from(&self, id: ItemId) -> Option<Ticket> {
+        let on_air = || {
+            let heard = self.known.iter().filter(|(_, k)| k.tier == Tier::Automation && k.heard);
+            heard.map(|(id, known)| (known.started, *id)).max().map(|(_, id)| id)
         };
-        self.open(Opening {
-            item,
-            tier: Tier::Automation,
-            origin,
-            when: When::Now,
-            now: false,
-            since: self.position,
-        });
-        true
+        self.line.before(id).map(|entry| entry.id).or_else(on_air).map(|id| Ticket(id.0))
     }
 
-    pub(super) fn next_of_programme(&mut self) -> Option<Item> {
-        if let Some((_, item)) = self.returned.pop_front() {
-            return Some(item);
-        }
-        if self.exhausted {
-            return None;
-        }
-        match self.programme.next_track() {
-            NextItem::Item(item) => Some(*item),
-            NextItem::Later => None,
-            NextItem::End => {
-                self.exhausted = true;
-                None
-            }
-        }
-    }
-
-    /// Puts an item that was not heard back to where it came from.
-    pub(super) fn take_back(&mut self, id: ItemId, known: Known) {
-        match known.origin {
-            Origin::Programme => self.take_back_later(id.0, known.item),
-            Origin::Queue => self.queue.push_front(known.item),
-            Origin::Request(_) | Origin::Host => {}
-        }
-    }
-
-    pub(super) fn take_back_later(&mut self, number: u64, item: Item) {
-        let at = self.returned.partition_point(|(other, _)| *other < number);
-        self.returned.insert(at, (number, item));
-    }
-
-    /// Gives up openings that take too long, so that the next item has its turn.
-    pub(super) fn give_up_openings(&mut self) {
-        let overdue = |opening: &Opening| self.position > opening.since + self.frames(OPENING_S);
-        let tickets: Vec<Ticket> =
-            self.opening.iter().filter(|(_, opening)| overdue(opening)).map(|(ticket, _)| *ticket).collect();
-        for ticket in tickets {
-            if let Some(opening) = self.opening.remove(&ticket) {
-                let error = format!("{}: opening it took longer than {OPENING_S} s", opening.item.path);
-                self.not_opened(opening, error);
-            }
-        }
-    }
-
-    pub(super) fn open(&mut self, opening: Opening) {
-        let ticket = Ticket(self.fresh_id());
-        let mut opening = opening;
+    /// Opens an item that is not in the line-up.
+    pub(super) fn open(&mut self, mut opening: Opening) {
+        let id = ItemId(self.fresh_id());
         if opening.item.id.is_empty() {
-            opening.item.id = format!("item-{}", ticket.0);
+            opening.item.id = format!("item-{}", id.0);
         }
+        let after = opening.after.as_deref().and_then(|name| self.find(opening.tier, name));
+        self.begin(id, opening, after.map(|id| Ticket(id.0)));
+    }
+
+    fn begin(&mut self, id: ItemId, opening: Opening, after: Option<Ticket>) {
         match opening.item.validate() {
             Ok(()) => {
-                let after =
-                    if opening.tier == Tier::Automation && !opening.now { self.last_in_line() } else { None };
-                self.loader.open(ticket, &opening.item, after);
-                self.opening.insert(ticket, opening);
+                let urgent = matches!(opening.purpose, Purpose::Request(_)) && opening.when == When::Now;
+                self.loader.open(Ticket(id.0), &opening.item, after, urgent);
+                self.opening.insert(Ticket(id.0), opening);
             }
-            Err(invalid) => self.not_opened(opening, invalid.to_string()),
+            Err(invalid) => self.not_opened(id, opening, invalid.to_string()),
         }
     }
 
-    /// The item that the next one fed to the automation follows: the last that was fed, or else one that was put in
-    /// front by request, or else the one on air.
-    pub(super) fn last_in_line(&self) -> Option<Ticket> {
-        let fed = |known: &Known| !known.heard && !matches!(known.origin, Origin::Request(_));
-        let in_line = |known: &Known| known.tier == Tier::Automation && (known.heard || !known.returning);
-        let line = self.known.iter().filter(|(_, known)| in_line(known));
-        line.max_by_key(|(id, known)| (!known.heard, fed(known), **id)).map(|(id, _)| Ticket(id.0))
+    /// The item called `name` that the engine holds for `tier`.
+    pub(super) fn find(&self, tier: Tier, name: &str) -> Option<ItemId> {
+        let known = self.known.iter().find(|(_, known)| known.tier == tier && known.item.id == name);
+        let in_line = || self.line.iter().find(|entry| entry.item.id == name).map(|entry| entry.id);
+        known.map(|(id, _)| *id).or_else(|| (tier == Tier::Automation).then(in_line).flatten())
     }
 
     pub(super) fn on_opened(&mut self, ticket: Ticket, result: Result<Loaded, String>) {
         let Some(opening) = self.opening.remove(&ticket) else { return };
+        let id = ItemId(ticket.0);
         match result {
-            // Something was queued while this was being opened, and comes first; or the automation was stopped.
-            Ok(_) if opening.origin == Origin::Programme && (self.held || !self.queue.is_empty()) => {
-                self.take_back_later(ticket.0, opening.item);
-            }
             Ok(loaded) if loaded.source.remaining() == Some(0) => {
                 let error = format!("{}: holds no audio between its cue points", opening.item.path);
-                self.not_opened(opening, error);
+                self.not_opened(id, opening, error);
             }
             Ok(loaded) => {
                 self.failures = 0;
-                self.load(ItemId(ticket.0), opening, loaded);
+                match opening.purpose {
+                    Purpose::Line => self.load_in_line(id, opening.item, loaded),
+                    _ => self.load(id, opening, loaded),
+                }
             }
-            Err(error) => self.not_opened(opening, error),
+            Err(error) => self.not_opened(id, opening, error),
         }
     }
 
-    pub(super) fn not_opened(&mut self, opening: Opening, error: String) {
-        // What was asked for by hand says nothing about the programme.
-        if matches!(opening.origin, Origin::Programme | Origin::Queue) {
-            self.failures = self.failures.saturating_add(1);
+    /// Hands an opened item of the line-up to the engine.
+    fn load_in_line(&mut self, id: ItemId, item: Item, loaded: Loaded) {
+        let held = self.held;
+        // Nothing to do for one that was taken out meanwhile.
+        let Some(entry) = self.line.get_mut(id) else { return };
+        if held {
+            entry.state = State::Listed;
+            return;
         }
-        if self.failures > PATIENCE {
-            let pause = 0.1 * 2.0_f64.powi((self.failures - PATIENCE).min(16) as i32);
-            self.retry_at = self.position + self.frames(pause.min(LONGEST_PAUSE_S));
+        if let Some(last) = self.line.surplus() {
+            self.unload(last);
         }
-        let Opening { item, tier, origin, .. } = opening;
-        if let Origin::Request(name) = origin {
-            self.fail(name, error.clone());
+        let after = self.goes_on_from(id);
+        let place = self.line.place_of(id);
+        let ((prepared, length), item) = self.prepare(id, item, loaded);
+        if let Some(entry) = self.line.get_mut(id) {
+            entry.state = State::Loaded(length);
+            entry.item = item.clone();
         }
-        self.report(self.position, StationEvent::SourceFailed { tier, item, error, skipped: true });
+        let logged = self.log_load(Tier::Automation, item, place, after.map(|ticket| ItemId(ticket.0)));
+        let issued = Issued { item: Some(id), logged, ..Issued::default() };
+        let command = Command::Load { tier: Tier::Automation, item: Box::new(prepared), place };
+        self.issue(When::Now, command, issued);
     }
 
+    /// Asks the engine for an item of the line-up back, until there is room for it.
+    fn unload(&mut self, id: ItemId) {
+        if let Some(entry) = self.line.get_mut(id) {
+            entry.state = State::Returning;
+            let name = entry.item.id.clone();
+            self.issue_unload(When::Now, Tier::Automation, id, name, None);
+        }
+    }
+
+    pub(super) fn issue_unload(
+        &mut self,
+        when: When,
+        tier: Tier,
+        item: ItemId,
+        name: String,
+        answer: Option<Answer>,
+    ) {
+        let logged = self.logging().then(|| Box::new(Request::Unload { tier, id: name }));
+        self.issue(when, Command::Unload { tier, item }, Issued { answer, logged, ..Issued::default() });
+    }
+
+    /// Hands an opened item that is not in the line-up to the engine.
     pub(super) fn load(&mut self, id: ItemId, opening: Opening, loaded: Loaded) {
-        let Opening { mut item, tier, origin, when, now, .. } = opening;
+        let Opening { item, tier, purpose, when, place, .. } = opening;
+        let ((prepared, length), item) = self.prepare(id, item, loaded);
+        let place = self.place(tier, &place);
+        let logged = match purpose {
+            Purpose::Host => None,
+            _ => self.log_load(tier, item.clone(), place, None),
+        };
+        let hold = (tier == Tier::Automation && matches!(place, Place::Now(_))).then_some(false);
+        let answer = if let Purpose::Request(answer) = purpose { Some(answer.with(&item.id)) } else { None };
+        self.known.insert(id, Known { item, tier, origin: None, length, heard: false, started: 0 });
+        let issued = Issued { answer, item: Some(id), hold, logged, ..Issued::default() };
+        self.issue(when, Command::Load { tier, item: Box::new(prepared), place }, issued);
+    }
+
+    /// An opened item as the engine takes it, with its length where known, and as it is known from now on.
+    fn prepare(&self, id: ItemId, mut item: Item, loaded: Loaded) -> ((Prepared, Option<Frames>), Item) {
         item.metadata = std::mem::take(&mut item.metadata).or(&loaded.metadata);
         let frames = |seconds: Option<f64>| seconds.map(|seconds| self.frames(seconds));
         let cue_in = item.cue_in_s.unwrap_or(0.0);
@@ -166,11 +221,111 @@ impl Director {
             source: loaded.source,
         };
         let length = prepared.source.remaining().or(loaded.length);
-        let known = Known { item, tier, origin, length, heard: false, returning: false };
-        self.known.insert(id, known);
-        let name = if let Origin::Request(name) = origin { Some(name) } else { None };
-        let issued = Issued { name, item: Some(id), hold: now.then_some(false), ..Issued::default() };
-        let place = if now { Place::Now(None) } else { Place::Back };
-        self.issue(when, Command::Load { tier, item: Box::new(prepared), place }, issued);
+        ((prepared, length), item)
+    }
+
+    /// A place as the engine knows it.
+    pub(super) fn place(&self, tier: Tier, position: &Position) -> Place {
+        match position {
+            Position::Back => Place::Back,
+            Position::Front => Place::Front,
+            Position::Before(name) => self.find(tier, name).map_or(Place::Front, Place::Before),
+            Position::Now { fade_s, curve } => Place::Now(fade_s.map(|fade_s| self.ramp(fade_s, *curve))),
+        }
+    }
+
+    /// Gives up openings that take too long, so that the next item has its turn.
+    pub(super) fn give_up_openings(&mut self) {
+        let overdue = |opening: &Opening| self.position > opening.since + self.frames(OPENING_S);
+        let mut tickets: Vec<Ticket> =
+            self.opening.iter().filter(|(_, opening)| overdue(opening)).map(|(ticket, _)| *ticket).collect();
+        tickets.sort_unstable();
+        for ticket in tickets {
+            if let Some(opening) = self.opening.remove(&ticket) {
+                let error = format!("{}: opening it took longer than {OPENING_S} s", opening.item.path);
+                self.not_opened(ItemId(ticket.0), opening, error);
+            }
+        }
+    }
+
+    fn not_opened(&mut self, id: ItemId, opening: Opening, error: String) {
+        let Opening { item, tier, purpose, .. } = opening;
+        match purpose {
+            Purpose::Line => {
+                if let Some(entry) = self.line.take(id)
+                    && entry.origin == Origin::Programme
+                {
+                    self.programme.failed(&item, &error);
+                }
+                self.be_patient();
+            }
+            // What was asked for by hand says nothing about the programme.
+            Purpose::Request(answer) => self.answer(answer.with(&item.id), Err(error.clone())),
+            Purpose::Again | Purpose::Host => {}
+        }
+        self.report(self.position, StationEvent::SourceFailed { tier, item, error, skipped: true });
+    }
+
+    /// Counts a failure; after many in a row the next try waits.
+    fn be_patient(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > PATIENCE {
+            let pause = 0.1 * 2.0_f64.powi((self.failures - PATIENCE).min(16) as i32);
+            self.retry_at = self.position + self.frames(pause.min(LONGEST_PAUSE_S));
+        }
+    }
+
+    /// An item that is decoded turned out to be damaged, and goes on.
+    pub(super) fn on_damage(&mut self, Ticket(id): Ticket, error: String) {
+        let known = self.known.get(&ItemId(id)).map(|known| (known.tier, known.item.clone()));
+        let in_line = || Some((Tier::Automation, self.line.get(ItemId(id))?.item.clone()));
+        if let Some((tier, item)) = known.or_else(in_line) {
+            self.report(self.position, StationEvent::SourceFailed { tier, item, error, skipped: false });
+        }
+    }
+
+    /// Puts a source on a tier for good, such as the fallback that must always be there.
+    pub fn load_source(&mut self, tier: Tier, item: Item, source: Box<dyn Source>) {
+        let (purpose, when, place, since) = (Purpose::Host, When::Now, Position::Back, self.position);
+        let opening = Opening { item, tier, purpose, when, place, after: None, since };
+        let loaded = Loaded { source, metadata: Default::default(), length: None };
+        let id = self.fresh_id();
+        self.load(ItemId(id), opening, loaded);
+    }
+
+    // ---- The command log ----
+
+    pub(super) fn logging(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// What the command log says of an item that is handed to the engine.
+    fn log_load(&self, tier: Tier, item: Item, place: Place, after: Option<ItemId>) -> Option<Box<Request>> {
+        let name = |id: ItemId| self.name_of(id).unwrap_or_default();
+        self.logging().then(|| {
+            let place = self.position_of(place);
+            Box::new(Request::Load { tier, item, place, after: after.map(name) })
+        })
+    }
+
+    /// A place of the engine's in the words of requests.
+    pub(super) fn position_of(&self, place: Place) -> Position {
+        match place {
+            Place::Back => Position::Back,
+            Place::Front => Position::Front,
+            Place::Before(id) => self.name_of(id).map_or(Position::Front, Position::Before),
+            Place::Now(ramp) => {
+                let (fade_s, curve) = ramp.map_or((None, Curve::default()), |Ramp { length, curve }| {
+                    (Some(self.seconds(length)), curve)
+                });
+                Position::Now { fade_s, curve }
+            }
+        }
+    }
+
+    /// The id that requests call an item by.
+    fn name_of(&self, id: ItemId) -> Option<String> {
+        let known = self.known.get(&id).map(|known| &known.item);
+        known.or_else(|| self.line.get(id).map(|entry| &entry.item)).map(|item| item.id.clone())
     }
 }

@@ -1,10 +1,16 @@
 //! The director: keeps the automation fed, carries out requests, and tells what happened.
 
+mod answers;
 mod engine;
 mod items;
+mod line;
+mod programme;
+mod queue;
 mod requests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+
+pub use answers::{Answer, HostOrder};
 
 use crate::Frames;
 use crate::chain::NodeSpec;
@@ -12,14 +18,17 @@ use crate::control::{Command, CommandId, Control, Ramp, When};
 use crate::curve::Curve;
 use crate::deck::ItemId;
 use crate::dsp::Format;
-use crate::item::Item;
-use crate::playout::loader::{Loaded, Loader, Ticket};
+use crate::item::{Invalid, Item};
+use crate::ladder::Return;
+use crate::playout::clock::StationClock;
+use crate::playout::loader::{Loader, Ticket};
 use crate::playout::playlist::NextTrack;
 use crate::playout::report::{Report, StationEvent};
-use crate::playout::request::Request;
-use crate::source::Source;
+use crate::playout::request::{Moment, Request, RequestId};
 use crate::tier::Tier;
 use crate::units::{frames_to_seconds, seconds_to_frames};
+use items::{Known, Opening};
+use line::Line;
 
 /// What a director must know of its station.
 #[derive(Clone, Debug)]
@@ -30,64 +39,30 @@ pub struct DirectorConfig {
     pub latency: usize,
     /// The chain the engine was started with.
     pub chain: Vec<NodeSpec>,
+    /// What each tier does when it gets the air back, as the engine has it.
+    pub returns: [Return; Tier::COUNT],
 }
 
 /// How long before its frame a request that brings an item or a chain is taken up, so that it is ready in time.
 const LEAD_S: f64 = 2.0;
 /// The same for other requests: long enough to be with the engine in time.
 const SHORT_LEAD_S: f64 = 0.1;
-/// Automation items are opened ahead until they last this long: items of a few frames need company.
-const AHEAD_S: f64 = 2.0;
-/// Failures in a row after which the programme is asked ever more slowly.
-const PATIENCE: u32 = 16;
-/// An item that is not open after this is left out: its disk hangs.
-const OPENING_S: f64 = 10.0;
-/// The longest pause between two tries then.
-const LONGEST_PAUSE_S: f64 = 10.0;
-
-/// Where an item came from; decides where it goes when it has to make way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Programme,
-    Queue,
-    Request(&'static str),
-    Host,
-}
-
-/// An item being opened.
-struct Opening {
-    item: Item,
-    tier: Tier,
-    origin: Origin,
-    when: When,
-    /// Starts in place of what is on air.
-    now: bool,
-    /// Position at which it was begun.
-    since: Frames,
-}
-
-/// An item the engine holds.
-struct Known {
-    item: Item,
-    tier: Tier,
-    origin: Origin,
-    length: Option<Frames>,
-    heard: bool,
-    /// Was asked to make way, and is to be played later.
-    returning: bool,
-}
+/// Requests that may wait for their time, or for room in the engine.
+const MOST_WAITING: usize = 100_000;
 
 /// What hangs on the answer to a command.
 #[derive(Default)]
 struct Issued {
     /// The request to be answered.
-    name: Option<&'static str>,
+    answer: Option<Answer>,
     /// The chain that stays on air if it is not carried out.
     chain: Option<Vec<NodeSpec>>,
     /// The item that is not on air if it is not.
     item: Option<ItemId>,
     /// Whether the automation is held from then on.
     hold: Option<bool>,
+    /// What the command log says of it.
+    logged: Option<Box<Request>>,
 }
 
 /// The thinking half of a station.
@@ -96,20 +71,26 @@ pub struct Director {
     control: Control,
     loader: Box<dyn Loader>,
     programme: Box<dyn NextTrack>,
+    clock: StationClock,
     position: Frames,
     /// Requests whose time has not come, by the frame at which to take them up and then by order of arrival.
-    later: BTreeMap<(Frames, u64), (Frames, Request)>,
-    /// Items asked for by request, and programme items that made way for them.
-    queue: VecDeque<Item>,
-    /// With the number of each, by which they go back in their order.
-    returned: VecDeque<(u64, Item)>,
+    later: BTreeMap<(Frames, RequestId), (Frames, Request)>,
+    /// Requests for a UTC time that is too far ahead to say its frame.
+    by_clock: BTreeMap<(i64, RequestId), Request>,
+    line: Line,
     opening: HashMap<Ticket, Opening>,
+    /// Items that the engine holds and that are not in the line: heard ones, and those of other tiers.
     known: BTreeMap<ItemId, Known>,
     issued: HashMap<CommandId, Issued>,
     /// Commands that found the engine's ring full.
     unsent: VecDeque<(When, Command, Issued)>,
     reports: VecDeque<Report>,
+    /// What is the host's to do.
+    orders: VecDeque<HostOrder>,
+    /// Commands that were carried out, as a script; `None` while nobody wants them.
+    log: Option<VecDeque<(Frames, Request)>>,
     next_id: u64,
+    next_request: u64,
     failures: u32,
     retry_at: Frames,
     /// The programme has no more items.
@@ -120,28 +101,33 @@ pub struct Director {
 }
 
 impl Director {
-    /// A director over the control side of an engine.
+    /// A director over the control side of an engine. Until [`set_clock`](Self::set_clock), frame 0 is at 1970.
     pub fn new(
         config: DirectorConfig,
         control: Control,
         loader: Box<dyn Loader>,
         programme: Box<dyn NextTrack>,
     ) -> Self {
+        let clock = StationClock { rate_hz: config.format.sample_rate_hz, epoch_ns: 0 };
         Self {
             config,
             control,
             loader,
             programme,
+            clock,
             position: 0,
             later: BTreeMap::new(),
-            queue: VecDeque::new(),
-            returned: VecDeque::new(),
+            by_clock: BTreeMap::new(),
+            line: Line::default(),
             opening: HashMap::new(),
             known: BTreeMap::new(),
             issued: HashMap::new(),
             unsent: VecDeque::new(),
             reports: VecDeque::new(),
+            orders: VecDeque::new(),
+            log: None,
             next_id: 1,
+            next_request: 0,
             failures: 0,
             retry_at: 0,
             exhausted: false,
@@ -150,14 +136,26 @@ impl Director {
         }
     }
 
+    /// Says at which UTC time frame 0 was, or would have been by the clock of now.
+    pub fn set_clock(&mut self, epoch_ns: i64) {
+        self.clock.epoch_ns = epoch_ns;
+    }
+
+    /// Begins to keep a command log, which [`poll_log`](Self::poll_log) hands out: a script that gives the same programme,
+    /// frame for frame.
+    pub fn keep_log(&mut self) {
+        self.log = Some(VecDeque::from([(self.position, Request::Replay)]));
+    }
+
+    /// The next line of the command log.
+    pub fn poll_log(&mut self) -> Option<(Frames, Request)> {
+        self.log.as_mut()?.pop_front()
+    }
+
     /// Does what is to be done by `position`, the engine's. Called at least every few blocks.
     pub fn tick(&mut self, position: Frames) {
         self.position = position;
-        while self.later.first_key_value().is_some_and(|((due, _), _)| *due <= position) {
-            if let Some((_, (frame, request))) = self.later.pop_first() {
-                self.carry_out(When::At(frame), request);
-            }
-        }
+        self.take_up();
         loop {
             while let Some(event) = self.control.poll() {
                 self.on_event(event);
@@ -165,14 +163,12 @@ impl Director {
             while let Some((ticket, result)) = self.loader.poll() {
                 self.on_opened(ticket, result);
             }
-            while let Some((Ticket(id), error)) = self.loader.poll_damage() {
-                if let Some(known) = self.known.get(&ItemId(id)) {
-                    let (tier, item) = (known.tier, known.item.clone());
-                    self.report(
-                        self.position,
-                        StationEvent::SourceFailed { tier, item, error, skipped: false },
-                    );
-                }
+            while let Some((ticket, error)) = self.loader.poll_damage() {
+                self.on_damage(ticket, error);
+            }
+            while let Some((item, error)) = self.programme.poll_failure() {
+                let event = StationEvent::SourceFailed { tier: Tier::Automation, item, error, skipped: true };
+                self.report(self.position, event);
             }
             self.give_up_openings();
             self.send_unsent();
@@ -182,60 +178,87 @@ impl Director {
         }
     }
 
+    /// Carries out the requests whose time has come.
+    fn take_up(&mut self) {
+        let horizon_ns = self.clock.utc_of(self.position + 2 * self.frames(LEAD_S));
+        while let Some(entry) = self.by_clock.first_entry().filter(|entry| entry.key().0 <= horizon_ns) {
+            let ((utc_ns, id), request) = entry.remove_entry();
+            self.schedule(self.clock.frame_of(utc_ns).unwrap_or(0), id, request);
+        }
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= self.position) {
+            let ((_, id), (frame, request)) = entry.remove_entry();
+            self.carry_out(When::At(frame), id, request);
+        }
+    }
+
     /// What happened since last asked, in order.
     pub fn poll(&mut self) -> Option<Report> {
         self.reports.pop_front()
     }
 
-    /// Asks for something. A request that cannot be meant is answered at once; every other answer comes as a
-    /// report.
-    pub fn request(&mut self, when: When, request: Request) -> Result<(), String> {
-        if let Err(invalid) = request.validate() {
-            let error = invalid.to_string();
-            self.fail(request.name(), error.clone());
-            return Err(error);
-        }
-        let lead = self.frames(match request {
-            // The queue is the director's own and needs no preparation.
-            Request::Queue { .. } => 0.0,
-            Request::Play { .. } | Request::InsertEmergency { .. } | Request::SetChain { .. } => LEAD_S,
-            _ => SHORT_LEAD_S,
-        });
-        match when {
-            When::At(frame) if frame.saturating_sub(lead) > self.position => {
-                let id = self.fresh_id();
-                self.later.insert((frame.saturating_sub(lead), id), (frame, request));
-            }
-            when => self.carry_out(when, request),
-        }
-        Ok(())
+    /// What the host is to do next; it says how that went by [`answer`](Self::answer).
+    pub fn poll_order(&mut self) -> Option<HostOrder> {
+        self.orders.pop_front()
     }
 
-    /// Puts a source on a tier for good, such as the fallback that must always be there.
-    pub fn load_source(&mut self, tier: Tier, item: Item, source: Box<dyn Source>) {
-        let opening =
-            Opening { item, tier, origin: Origin::Host, when: When::Now, now: false, since: self.position };
-        let loaded = Loaded { source, metadata: Default::default(), length: None };
-        let id = self.fresh_id();
-        self.load(ItemId(id), opening, loaded);
+    /// Asks for something. A request that cannot be meant is refused at once; it and every other is answered by a report
+    /// that bears its number.
+    pub fn request(&mut self, when: impl Into<Moment>, request: Request) -> Result<RequestId, Invalid> {
+        self.next_request += 1;
+        let id = RequestId(self.next_request);
+        let waiting = self.later.len() + self.by_clock.len() + self.unsent.len();
+        let room = if waiting < MOST_WAITING {
+            Ok(())
+        } else {
+            Err(Invalid::new("command", "one more", "fewer: 100000 commands are waiting for their time"))
+        };
+        if let Err(invalid) = room.and_then(|()| request.validate()) {
+            self.answer(Answer::to(id, &request), Err(invalid.to_string()));
+            return Err(invalid);
+        }
+        match when.into() {
+            Moment::Now => self.carry_out(When::Now, id, request),
+            Moment::Frame(frame) => self.schedule(frame, id, request),
+            Moment::Utc(utc_ns) => drop(self.by_clock.insert((utc_ns, id), request)),
+        }
+        Ok(id)
+    }
+
+    /// Sees to it that a request is carried out at `frame`.
+    fn schedule(&mut self, frame: Frames, id: RequestId, request: Request) {
+        let lead_s = match request {
+            // The line-up is the director's own, and an output that goes is heard to its end.
+            Request::Queue(_) | Request::RemoveOutput { .. } => 0.0,
+            Request::Play { .. }
+            | Request::InsertEmergency { .. }
+            | Request::SetChain { .. }
+            | Request::Load { .. } => LEAD_S,
+            _ => SHORT_LEAD_S,
+        };
+        let due = frame.saturating_sub(self.frames(lead_s));
+        if due > self.position {
+            self.later.insert((due, id), (frame, request));
+        } else {
+            self.carry_out(When::At(frame), id, request);
+        }
     }
 
     /// Sends the engine a command that is none of the director's business (taps).
-    pub fn send(&mut self, command: Command) {
-        self.issue(When::Now, command, Issued::default());
+    pub fn send(&mut self, when: When, command: Command) {
+        self.issue(when, command, Issued::default());
     }
 
     /// Whether the programme and everything asked for is over.
     pub fn is_finished(&self) -> bool {
         let playing = self.known.values().any(|known| known.tier != Tier::Fallback);
         let coming = !self.held && self.has_more();
-        !coming && !playing && self.opening.is_empty() && self.later.is_empty() && self.unsent.is_empty()
+        let asked = !(self.later.is_empty() && self.by_clock.is_empty() && self.unsent.is_empty());
+        !coming && !playing && !asked && self.opening.is_empty()
     }
 
-    /// Whether the automation has items that are not yet with the engine.
+    /// Whether the automation has items that have not been heard.
     fn has_more(&self) -> bool {
-        let opening = self.opening.values().any(|opening| opening.tier == Tier::Automation);
-        !self.exhausted || opening || !(self.queue.is_empty() && self.returned.is_empty())
+        !self.exhausted || !self.line.is_empty()
     }
 
     /// The frame at which the last item that ended did so.
@@ -248,19 +271,16 @@ impl Director {
         self.failures
     }
 
+    /// Whether the next block can begin with the programme, or waiting for it would be of no use.
+    pub fn is_ready(&self) -> bool {
+        let loaded = self.line.iter().any(|entry| matches!(entry.state, line::State::Loaded(_)));
+        loaded || (self.line.is_empty() && self.opening.is_empty())
+    }
+
     /// The items known to be on their way to the automation, first the one on air.
     pub fn upcoming(&self) -> impl Iterator<Item = &Item> {
-        let known =
-            self.known.values().filter(|known| known.tier == Tier::Automation).map(|known| &known.item);
-        known.chain(&self.queue).chain(self.returned.iter().map(|(_, item)| item))
-    }
-
-    fn done(&mut self, command: &'static str) {
-        self.report(self.position, StationEvent::CommandDone { command });
-    }
-
-    fn fail(&mut self, command: &'static str, error: String) {
-        self.report(self.position, StationEvent::CommandFailed { command, error });
+        let heard = self.known.values().filter(|known| known.tier == Tier::Automation);
+        heard.map(|known| &known.item).chain(self.line.iter().map(|entry| &entry.item))
     }
 
     fn report(&mut self, frame: Frames, event: StationEvent) {

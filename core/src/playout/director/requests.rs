@@ -2,84 +2,112 @@
 
 use std::sync::Arc;
 
-use super::{Director, Issued, Opening, Origin};
+use super::items::{Opening, Purpose};
+use super::{Answer, Director, HostOrder, Issued};
 use crate::chain::{Chain, ParamValue};
-use crate::control::{Command, When};
-use crate::deck::ItemId;
-use crate::playout::request::Request;
+use crate::control::{Command, Failure, When};
+use crate::curve::Curve;
+use crate::item::Item;
+use crate::playout::request::{Position, Request, RequestId};
 use crate::tier::Tier;
 use crate::units::db_to_gain;
 
 impl Director {
-    pub(super) fn carry_out(&mut self, when: When, request: Request) {
-        let name = request.name();
+    pub(super) fn carry_out(&mut self, when: When, id: RequestId, request: Request) {
+        let answer = Answer::to(id, &request);
+        let said = self.logging().then(|| Box::new(request.clone()));
         match request {
             Request::Play { tier, item } => {
-                let now = tier == Tier::Automation;
-                self.open(Opening {
-                    item,
-                    tier,
-                    origin: Origin::Request(name),
-                    when,
-                    now,
-                    since: self.position,
-                });
+                let now = Position::Now { fade_s: None, curve: Curve::default() };
+                let place = if tier == Tier::Automation { now } else { Position::Back };
+                self.open_requested(answer, when, tier, item, place, None);
             }
             Request::InsertEmergency { item } => {
-                let (tier, origin) = (Tier::Emergency, Origin::Request(name));
-                self.open(Opening { item, tier, origin, when, now: false, since: self.position });
+                self.open_requested(answer, when, Tier::Emergency, item, Position::Back, None);
             }
-            Request::Queue { item } => {
-                self.held = false;
-                self.queue.push_back(item);
-                self.make_way();
-                self.done(name);
+            Request::Load { tier, item, place, after } => {
+                self.open_requested(answer, when, tier, item, place, after);
             }
-            Request::Skip { tier, fade_s, curve } => {
+            Request::Queue(request) => self.change_line(answer, request),
+            Request::Skip { tier, fade_s, curve, wait } => {
                 let ramp = fade_s.map(|fade_s| self.ramp(fade_s, curve));
-                let wait = !self.held && self.has_more();
-                self.issue_named(when, Command::Skip { tier, ramp, wait }, name);
+                let wait = wait.unwrap_or(!self.held && self.has_more());
+                let said = said.map(|_| Box::new(Request::Skip { tier, fade_s, curve, wait: Some(wait) }));
+                self.issue_for(answer, when, Command::Skip { tier, ramp, wait }, said);
             }
             Request::Stop { tier, fade_s, curve } => {
                 let ramp = self.ramp(fade_s, curve);
                 let hold = (tier == Tier::Automation).then_some(true);
-                let issued = Issued { name: Some(name), hold, ..Issued::default() };
+                let issued = Issued { answer: Some(answer), hold, logged: said, ..Issued::default() };
                 self.issue(when, Command::Stop { tier, ramp }, issued);
             }
             Request::Fade { tier, gain_db, duration_s, curve } => {
                 let gain = if gain_db <= -120.0 { 0.0 } else { db_to_gain(gain_db as f32) };
                 let ramp = self.ramp(duration_s, curve);
-                self.issue_named(when, Command::Fade { tier, gain, ramp }, name);
+                self.issue_for(answer, when, Command::Fade { tier, gain, ramp }, said);
             }
             Request::SetMetadata { metadata } => {
-                self.issue_named(when, Command::SetMetadata(Arc::new(metadata)), name);
+                self.issue_for(answer, when, Command::SetMetadata(Arc::new(metadata)), said);
             }
             Request::SetChain { nodes } => {
                 match Chain::build(&nodes, self.config.format, self.config.latency) {
                     Ok(chain) => {
                         // Known from now on: parameters set after this one are meant for it.
                         let before = std::mem::replace(&mut self.config.chain, nodes);
-                        let issued = Issued { name: Some(name), chain: Some(before), ..Issued::default() };
+                        let (answer, chain_before) = (Some(answer), Some(before));
+                        let issued =
+                            Issued { answer, chain: chain_before, logged: said, ..Issued::default() };
                         self.issue(when, Command::SetChain(Box::new(chain)), issued);
                     }
-                    Err(error) => self.fail(name, error.to_string()),
+                    Err(error) => self.answer(answer, Err(error.to_string())),
                 }
             }
             Request::SetParam { node, param, value } => match self.find_param(&node, &param, &value) {
                 Ok((node, param, value)) => {
-                    self.issue_named(when, Command::SetParam { node, param, value }, name);
+                    self.issue_for(answer, when, Command::SetParam { node, param, value }, said);
                 }
-                Err(error) => self.fail(name, error),
+                Err(error) => self.answer(answer, Err(error)),
+            },
+            Request::AddOutput { .. } | Request::RemoveOutput { .. } => {
+                self.orders.push_back(HostOrder { when, request, answer });
+            }
+            Request::Replay => {
+                self.exhausted = true;
+                self.line.clear();
+                self.answer(answer, Ok(()));
+            }
+            Request::Unload { tier, id } => match self.find(tier, &id) {
+                Some(item) => self.issue_unload(when, tier, item, id, Some(answer)),
+                None => self.answer(answer, Err(Failure::NotWaiting.to_string())),
+            },
+            Request::Move { tier, id, place } => match self.find(tier, &id) {
+                Some(item) => {
+                    let place = self.place(tier, &place);
+                    self.issue_for(answer, when, Command::Move { tier, item, place }, said);
+                }
+                None => self.answer(answer, Err(Failure::NotWaiting.to_string())),
             },
         }
     }
 
-    pub(super) fn find_param(
-        &self,
-        node: &str,
-        param: &str,
-        value: &ParamValue,
-    ) -> Result<(usize, usize, f32), String> {
+    fn issue_for(&mut self, answer: Answer, when: When, command: Command, logged: Option<Box<Request>>) {
+        self.issue(when, command, Issued { answer: Some(answer), logged, ..Issued::default() });
+    }
+
+    fn open_requested(
+        &mut self,
+        answer: Answer,
+        when: When,
+        tier: Tier,
+        item: Item,
+        place: Position,
+        after: Option<String>,
+    ) {
+        let (purpose, since) = (Purpose::Request(answer), self.position);
+        self.open(Opening { item, tier, purpose, when, place, after, since });
+    }
+
+    fn find_param(&self, node: &str, param: &str, value: &ParamValue) -> Result<(usize, usize, f32), String> {
         let chain = &self.config.chain;
         let index = match node.parse::<usize>() {
             Ok(index) => Some(index).filter(|index| *index < chain.len()),
@@ -93,21 +121,5 @@ impl Director {
         let resolved = value.resolve(info);
         let value = resolved.ok_or_else(|| format!("value: {value} is not accepted, give {}", info.kind))?;
         Ok((index, id, value))
-    }
-
-    /// Takes back programme items that wait, so that a queued one comes before them.
-    pub(super) fn make_way(&mut self) {
-        let waiting: Vec<ItemId> = self
-            .known
-            .iter_mut()
-            .filter(|(_, known)| known.origin == Origin::Programme && !known.heard && !known.returning)
-            .map(|(id, known)| {
-                known.returning = true;
-                *id
-            })
-            .collect();
-        for item in waiting {
-            self.issue(When::Now, Command::Unload { tier: Tier::Automation, item }, Issued::default());
-        }
     }
 }
