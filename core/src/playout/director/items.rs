@@ -102,8 +102,12 @@ impl Director {
         if opening.item.id.is_empty() {
             opening.item.id = format!("item-{}", id.0);
         }
-        let after = opening.after.as_deref().and_then(|name| self.find(opening.tier, name));
-        self.begin(id, opening, after.map(|id| Ticket(id.0)));
+        let after = opening.after.as_deref().and_then(|name| {
+            let begun =
+                self.opening.iter().find(|(_, other)| other.item.id == name).map(|(ticket, _)| *ticket);
+            begun.or_else(|| self.find(opening.tier, name).map(|id| Ticket(id.0)))
+        });
+        self.begin(id, opening, after);
     }
 
     fn begin(&mut self, id: ItemId, opening: Opening, after: Option<Ticket>) {
