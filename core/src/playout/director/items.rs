@@ -24,6 +24,8 @@ const PATIENCE: u32 = 16;
 const LONGEST_PAUSE_S: f64 = 10.0;
 /// An item that takes longer to open no longer holds up those behind it.
 const SLOW_S: f64 = 1.0;
+/// The same when what is on air and ready does not last for much longer than that.
+const SLOW_IN_NEED_S: f64 = 0.1;
 /// An item that is not open after this is left out: its disk hangs.
 const OPENING_S: f64 = 10.0;
 
@@ -47,8 +49,8 @@ pub(super) struct Opening {
     pub(super) purpose: Purpose,
     pub(super) when: When,
     pub(super) place: Position,
-    /// The id of the item that it goes on from, for one that is not in the line.
-    pub(super) after: Option<String>,
+    /// The item that it goes on from, where the two join without a gap.
+    pub(super) after: Option<Ticket>,
     /// Position at which it was begun.
     pub(super) since: Frames,
 }
@@ -71,7 +73,9 @@ impl Director {
         if self.held || self.position < self.retry_at {
             return false;
         }
-        match self.line.wanted(self.position, self.frames(AHEAD_S), self.frames(SLOW_S)) {
+        let in_need = self.left_on_air().saturating_add(self.line.ready()) < self.frames(SLOW_S);
+        let patience = self.frames(if in_need { SLOW_IN_NEED_S } else { SLOW_S });
+        match self.line.wanted(self.position, self.frames(AHEAD_S), patience) {
             Wanted::Nothing => false,
             Wanted::More(ready) => self.ask_programme(ready),
             Wanted::Open(id) => {
@@ -81,19 +85,26 @@ impl Director {
                 let after = self.goes_on_from(id);
                 let (place, when, since) = (Position::Back, When::Now, self.position);
                 let (tier, purpose) = (Tier::Automation, Purpose::Line);
-                self.begin(id, Opening { item, tier, purpose, when, place, after: None, since }, after);
+                self.begin(id, Opening { item, tier, purpose, when, place, after, since });
                 true
             }
         }
     }
 
-    /// The item that one of the line-up follows: the one before it, or else the one on air.
+    /// The open item that one of the line-up follows: the one before it, or else the one on air.
     fn goes_on_from(&self, id: ItemId) -> Option<Ticket> {
         let on_air = || {
             let heard = self.known.iter().filter(|(_, k)| k.tier == Tier::Automation && k.heard);
             heard.map(|(id, known)| (known.started, *id)).max().map(|(_, id)| id)
         };
-        self.line.before(id).map(|entry| entry.id).or_else(on_air).map(|id| Ticket(id.0))
+        let id = self.line.before(id).map(|entry| entry.id).or_else(on_air)?;
+        Some(Ticket(id.0)).filter(|ticket| !self.opening.contains_key(ticket))
+    }
+
+    /// The item called `name`, opened or being opened for `tier`.
+    pub(super) fn ticket_of(&self, tier: Tier, name: &str) -> Option<Ticket> {
+        let begun = self.opening.iter().find(|(_, other)| other.tier == tier && other.item.id == name);
+        begun.map(|(ticket, _)| *ticket).or_else(|| self.find(tier, name).map(|id| Ticket(id.0)))
     }
 
     /// Opens an item that is not in the line-up.
@@ -102,19 +113,14 @@ impl Director {
         if opening.item.id.is_empty() {
             opening.item.id = format!("item-{}", id.0);
         }
-        let after = opening.after.as_deref().and_then(|name| {
-            let begun =
-                self.opening.iter().find(|(_, other)| other.item.id == name).map(|(ticket, _)| *ticket);
-            begun.or_else(|| self.find(opening.tier, name).map(|id| Ticket(id.0)))
-        });
-        self.begin(id, opening, after);
+        self.begin(id, opening);
     }
 
-    fn begin(&mut self, id: ItemId, opening: Opening, after: Option<Ticket>) {
+    fn begin(&mut self, id: ItemId, opening: Opening) {
         match opening.item.validate() {
             Ok(()) => {
                 let urgent = matches!(opening.purpose, Purpose::Request(_)) && opening.when == When::Now;
-                self.loader.open(Ticket(id.0), &opening.item, after, urgent);
+                self.loader.open(Ticket(id.0), &opening.item, opening.after, urgent);
                 self.opening.insert(Ticket(id.0), opening);
             }
             Err(invalid) => self.not_opened(id, opening, invalid.to_string()),
@@ -139,7 +145,7 @@ impl Director {
             Ok(loaded) => {
                 self.failures = 0;
                 match opening.purpose {
-                    Purpose::Line => self.load_in_line(id, opening.item, loaded),
+                    Purpose::Line => self.load_in_line(id, opening, loaded),
                     _ => self.load(id, opening, loaded),
                 }
             }
@@ -148,7 +154,7 @@ impl Director {
     }
 
     /// Hands an opened item of the line-up to the engine.
-    fn load_in_line(&mut self, id: ItemId, item: Item, loaded: Loaded) {
+    fn load_in_line(&mut self, id: ItemId, opening: Opening, loaded: Loaded) {
         let held = self.held;
         // Nothing to do for one that was taken out meanwhile.
         let Some(entry) = self.line.get_mut(id) else { return };
@@ -159,14 +165,13 @@ impl Director {
         if let Some(last) = self.line.surplus() {
             self.unload(last);
         }
-        let after = self.goes_on_from(id);
         let place = self.line.place_of(id);
-        let ((prepared, length), item) = self.prepare(id, item, loaded);
+        let ((prepared, length), item) = self.prepare(id, opening.item, loaded);
         if let Some(entry) = self.line.get_mut(id) {
             entry.state = State::Loaded(length);
             entry.item = item.clone();
         }
-        let logged = self.log_load(Tier::Automation, item, place, after.map(|ticket| ItemId(ticket.0)));
+        let logged = self.log_load(Tier::Automation, item, place, opening.after);
         let issued = Issued { item: Some(id), logged, ..Issued::default() };
         let command = Command::Load { tier: Tier::Automation, item: Box::new(prepared), place };
         self.issue(When::Now, command, issued);
@@ -195,12 +200,12 @@ impl Director {
 
     /// Hands an opened item that is not in the line-up to the engine.
     pub(super) fn load(&mut self, id: ItemId, opening: Opening, loaded: Loaded) {
-        let Opening { item, tier, purpose, when, place, .. } = opening;
+        let Opening { item, tier, purpose, when, place, after, .. } = opening;
         let ((prepared, length), item) = self.prepare(id, item, loaded);
         let place = self.place(tier, &place);
         let logged = match purpose {
             Purpose::Host => None,
-            _ => self.log_load(tier, item.clone(), place, None),
+            _ => self.log_load(tier, item.clone(), place, after),
         };
         let hold = (tier == Tier::Automation && matches!(place, Place::Now(_))).then_some(false);
         let answer = if let Purpose::Request(answer) = purpose { Some(answer.with(&item.id)) } else { None };
@@ -304,11 +309,11 @@ impl Director {
     }
 
     /// What the command log says of an item that is handed to the engine.
-    fn log_load(&self, tier: Tier, item: Item, place: Place, after: Option<ItemId>) -> Option<Box<Request>> {
-        let name = |id: ItemId| self.name_of(id).unwrap_or_default();
+    fn log_load(&self, tier: Tier, item: Item, place: Place, after: Option<Ticket>) -> Option<Box<Request>> {
         self.logging().then(|| {
-            let place = self.position_of(place);
-            Box::new(Request::Load { tier, item, place, after: after.map(name) })
+            let (place, after) =
+                (self.position_of(place), after.and_then(|Ticket(id)| self.name_of(ItemId(id))));
+            Box::new(Request::Load { tier, item, place, after })
         })
     }
 

@@ -152,6 +152,16 @@ impl Line {
         held().next_back().map(|entry| entry.id)
     }
 
+    /// Frames that the engine holds of the line.
+    pub(super) fn ready(&self) -> Frames {
+        let length = |entry: &Entry| match entry.state {
+            State::Loaded(length) => length.unwrap_or(Frames::MAX),
+            _ => 0,
+        };
+        // The engine holds no more than that, and all of it stands near the front.
+        self.entries.iter().take(2 * WAITING).map(length).fold(0, Frames::saturating_add)
+    }
+
     /// What is wanted for the line to be ready for the next `ahead` frames. An item that has been opening for longer than
     /// `patience` is not waited for: those behind it are opened too.
     pub(super) fn wanted(&self, position: Frames, ahead: Frames, patience: Frames) -> Wanted {

@@ -180,7 +180,7 @@ impl Director {
 
     /// Carries out the requests whose time has come.
     fn take_up(&mut self) {
-        let horizon_ns = self.clock.utc_of(self.position + 2 * self.frames(LEAD_S));
+        let horizon_ns = self.clock.utc_of(self.position + self.frames(LEAD_S + SHORT_LEAD_S));
         while let Some(entry) = self.by_clock.first_entry().filter(|entry| entry.key().0 <= horizon_ns) {
             let ((utc_ns, id), request) = entry.remove_entry();
             self.schedule(self.clock.frame_of(utc_ns).unwrap_or(0), id, request);

@@ -33,13 +33,14 @@ impl Director {
     /// Whether what is on air and in line lasts for less than the lead that the programme asks for.
     fn is_needed(&self, ready: Frames) -> bool {
         let Some(lead_s) = self.programme.lead_s() else { return true };
+        ready.saturating_add(self.left_on_air()) <= self.frames(lead_s)
+    }
+
+    /// Frames that the automation's item on air still lasts; none when its end is not known and may be near.
+    pub(super) fn left_on_air(&self) -> Frames {
         let on_air = self.known.values().rev().find(|known| known.tier == Tier::Automation && known.heard);
-        let left = match on_air.map(|known| (known.started, known.length)) {
-            Some((started, Some(length))) => (started + length).saturating_sub(self.position),
-            // Its end may be near.
-            Some((_, None)) | None => 0,
-        };
-        ready.saturating_add(left) <= self.frames(lead_s)
+        let end = on_air.and_then(|known| Some(known.started + known.length?));
+        end.unwrap_or(0).saturating_sub(self.position)
     }
 
     /// A new entry for the line-up. An item without a name of its own is given one.

@@ -104,6 +104,7 @@ impl Director {
         after: Option<String>,
     ) {
         let (purpose, since) = (Purpose::Request(answer), self.position);
+        let after = after.and_then(|name| self.ticket_of(tier, &name));
         self.open(Opening { item, tier, purpose, when, place, after, since });
     }
 

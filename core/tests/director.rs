@@ -1,0 +1,411 @@
+//! The director over the real engine, with items that open as slowly as a test says: nothing it is asked for leaves the
+//! programme silent, and every item of a supply is accounted for.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use airchain_core::chain::Chain;
+use airchain_core::control::{Ending, Ramp};
+use airchain_core::curve::Curve;
+use airchain_core::dsp::Format;
+use airchain_core::engine::{Engine, EngineConfig, engine};
+use airchain_core::item::{Item, Metadata};
+use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::playout::{
+    Director, DirectorConfig, Loaded, Loader, Moment, NextItem, NextTrack, Report, Request, StationEvent,
+    Ticket,
+};
+use airchain_core::program::Joins;
+use airchain_core::source::MemorySource;
+use airchain_core::tier::Tier;
+use airchain_core::{Frames, Stereo};
+use proptest::prelude::*;
+
+const RATE: u32 = 48_000;
+const BLOCK: usize = 480;
+
+/// Opens the item `LEVEL:FRAMES[:TICKS]`: so many frames of a level, there after so many ticks; `hang` never is.
+#[derive(Default)]
+struct SlowLoader {
+    ticks: u64,
+    opening: BTreeMap<(u64, u64), (Ticket, Result<Loaded, String>)>,
+    count: u64,
+}
+
+impl Loader for SlowLoader {
+    fn open(&mut self, ticket: Ticket, item: &Item, _: Option<Ticket>, _: bool) {
+        let fields: Vec<f64> = item.path.split(':').map_while(|field| field.parse().ok()).collect();
+        let (due, result) = match fields[..] {
+            _ if item.path == "hang" => return,
+            [level, frames, ref rest @ ..] => {
+                let audio: Vec<Stereo> = vec![[level as f32; 2]; frames as usize];
+                let length = Some(audio.len() as Frames);
+                let source = Box::new(MemorySource::new(audio.into(), false));
+                (
+                    rest.first().copied().unwrap_or(0.0) as u64,
+                    Ok(Loaded { source, metadata: Metadata::default(), length }),
+                )
+            }
+            _ => (0, Err(format!("{}: no such file", item.path))),
+        };
+        self.count += 1;
+        self.opening.insert((self.ticks + due, self.count), (ticket, result));
+    }
+
+    fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)> {
+        let entry = self.opening.first_entry()?;
+        (entry.key().0 <= self.ticks).then(|| entry.remove())
+    }
+}
+
+/// The loader, where the test can move its time.
+struct Ticking(Arc<Mutex<SlowLoader>>);
+
+impl Loader for Ticking {
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool) {
+        self.0.lock().unwrap().open(ticket, item, after, urgent);
+    }
+
+    fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)> {
+        self.0.lock().unwrap().poll()
+    }
+}
+
+#[derive(Default)]
+struct Told {
+    given: usize,
+    unused: usize,
+    failed: usize,
+}
+
+/// A supply that gives its items in turn, and counts what it hears of them.
+struct Supply {
+    items: Vec<Item>,
+    lead_s: Option<f64>,
+    asked_at: Arc<Mutex<Told>>,
+}
+
+impl NextTrack for Supply {
+    fn next_track(&mut self) -> NextItem {
+        if self.items.is_empty() {
+            return NextItem::End;
+        }
+        self.asked_at.lock().unwrap().given += 1;
+        NextItem::Item(Box::new(self.items.remove(0)))
+    }
+
+    fn lead_s(&self) -> Option<f64> {
+        self.lead_s
+    }
+
+    fn unused(&mut self, _: &Item) {
+        self.asked_at.lock().unwrap().unused += 1;
+    }
+
+    fn failed(&mut self, _: &Item, _: &str) {
+        self.asked_at.lock().unwrap().failed += 1;
+    }
+}
+
+struct Station {
+    director: Director,
+    engine: Engine,
+    loader: Arc<Mutex<SlowLoader>>,
+    told: Arc<Mutex<Told>>,
+    audio: Vec<f32>,
+    reports: Vec<Report>,
+}
+
+impl Station {
+    fn new(programme: &[&str], lead_s: Option<f64>, automation: Return) -> Self {
+        let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
+        let short = Ramp { length: 240, curve: Curve::SCurve };
+        let mut returns = [Return::Resume; Tier::COUNT];
+        returns[Tier::Automation.index()] = automation;
+        let joins = Joins { crossfade: Ramp { length: 0, curve: Curve::EqualPower }, rate: RATE };
+        let ladder = LadderConfig { joins, takeover: [short; Tier::COUNT], returns };
+        let chain = Chain::build(&[], format, 0).unwrap();
+        let (control, engine) = engine(&EngineConfig { max_block: BLOCK, ladder }, chain);
+        let loader = Arc::<Mutex<SlowLoader>>::default();
+        let told = Arc::<Mutex<Told>>::default();
+        let items = programme.iter().map(|path| Item::file(*path)).collect();
+        let supply = Supply { items, lead_s, asked_at: told.clone() };
+        let config = DirectorConfig { format, latency: 0, chain: Vec::new(), returns };
+        let ticking = Box::new(Ticking(loader.clone()));
+        let mut director = Director::new(config, control, ticking, Box::new(supply));
+        director.tick(0);
+        Self { director, engine, loader, told, audio: Vec::new(), reports: Vec::new() }
+    }
+
+    /// Runs for so many blocks.
+    fn run(&mut self, blocks: usize) {
+        let mut block = [[0.0; 2]; BLOCK];
+        for _ in 0..blocks {
+            self.engine.render(&mut block);
+            self.audio.extend(block.iter().map(|frame| frame[0]));
+            self.loader.lock().unwrap().ticks += 1;
+            self.director.tick(self.engine.position());
+            self.reports.extend(std::iter::from_fn(|| self.director.poll()));
+        }
+    }
+
+    fn ask(&mut self, command: &str) {
+        self.ask_at(Moment::Now, command);
+    }
+
+    fn ask_at(&mut self, moment: Moment, command: &str) {
+        let request: Request = serde_json::from_str(command).unwrap();
+        let _ = self.director.request(moment, request);
+    }
+
+    /// What became audible, and when.
+    fn started(&self) -> Vec<(Frames, String)> {
+        let start = |report: &Report| match &report.event {
+            StationEvent::NowPlaying { item, .. } => Some((report.frame, item.path.clone())),
+            _ => None,
+        };
+        self.reports.iter().filter_map(start).collect()
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.started().into_iter().map(|start| start.1).collect()
+    }
+
+    fn failures(&self) -> Vec<String> {
+        let failure = |report: &Report| match &report.event {
+            StationEvent::CommandFailed { error, .. } => Some(error.clone()),
+            _ => None,
+        };
+        self.reports.iter().filter_map(failure).collect()
+    }
+
+    /// The first silent frame between these.
+    fn silence(&self, frames: std::ops::Range<usize>) -> Option<usize> {
+        frames.clone().find(|frame| self.audio[*frame] == 0.0)
+    }
+}
+
+fn queue(path: &str) -> String {
+    format!(r#"{{"command": "queue", "item": {{"path": "{path}", "id": "{path}"}}}}"#)
+}
+
+#[test]
+fn an_item_queued_at_the_last_moment_leaves_no_gap_however_slowly_it_opens() {
+    for ticks in [0, 1, 3, 50] {
+        for before in [0, 1, 2, 3, 5, 20] {
+            let mut station = Station::new(&["0.1:48000", "0.2:48000", "0.3:48000"], None, Return::Next);
+            station.run(100 - before);
+            station.ask(&queue(&format!("0.5:24000:{ticks}")));
+            station.run(200);
+            assert_eq!(station.silence(0..134_000), None, "{ticks} ticks, {before} blocks before the end");
+            let queued = station.heard().iter().any(|path| path.starts_with("0.5"));
+            assert!(queued, "{ticks} ticks, {before} blocks before the end");
+        }
+    }
+}
+
+#[test]
+fn the_line_up_is_changed_in_place() {
+    let mut station = Station::new(&["0.1:48000", "0.2:4800", "0.3:4800"], None, Return::Next);
+    station.run(10);
+    for id in ["0.5:4800", "0.6:4800", "0.7:4800", "0.8:4800"] {
+        station.ask(&queue(id));
+    }
+    station.run(5);
+    station.ask(r#"{"command": "queue", "op": "move", "id": "0.8:4800", "index": 0}"#);
+    station.ask(r#"{"command": "queue", "op": "remove", "id": "0.6:4800"}"#);
+    station.ask(
+        r#"{"command": "queue", "op": "insert", "index": 2, "item": {"path": "0.9:4800", "id": "nine"}}"#,
+    );
+    station.ask(r#"{"command": "queue", "op": "list"}"#);
+    station.run(200);
+    assert!(station.failures().is_empty(), "{:?}", station.failures());
+    let wanted = ["0.1:48000", "0.8:4800", "0.5:4800", "0.9:4800", "0.7:4800", "0.2:4800", "0.3:4800"];
+    assert_eq!(station.heard(), wanted);
+    assert_eq!(station.silence(0..48_000 + 6 * 4_800), None);
+    let listed = station.reports.iter().find_map(|report| match &report.event {
+        StationEvent::CommandDone { queue: Some(queue), length, .. } => Some((queue.clone(), *length)),
+        _ => None,
+    });
+    let (listed, length) = listed.unwrap();
+    assert_eq!(listed[2].id, "nine");
+    assert_eq!(length, Some(listed.len()));
+    let unused: Vec<_> = station
+        .reports
+        .iter()
+        .filter(|report| matches!(&report.event, StationEvent::ItemUnused { .. }))
+        .collect();
+    assert!(unused.len() <= 1, "only the one that was removed: {unused:?}");
+}
+
+#[test]
+fn clearing_takes_out_what_was_queued_and_leaves_the_programme() {
+    let mut station = Station::new(&["0.1:48000", "0.2:4800"], None, Return::Next);
+    station.run(10);
+    for id in ["0.5:4800", "0.6:4800"] {
+        station.ask(&queue(id));
+    }
+    station.run(10);
+    station.ask(r#"{"command": "queue", "op": "clear"}"#);
+    station.run(150);
+    assert_eq!(station.heard(), ["0.1:48000", "0.2:4800"]);
+    assert_eq!(station.silence(0..52_800), None);
+}
+
+#[test]
+fn a_file_that_hangs_holds_up_nothing_behind_it() {
+    let mut station = Station::new(&["0.1:144000", "hang", "0.2:48000", "0.3:48000"], None, Return::Next);
+    station.run(600);
+    assert_eq!(station.silence(0..240_000), None);
+    assert_eq!(station.heard(), ["0.1:144000", "0.2:48000", "0.3:48000"]);
+}
+
+#[test]
+fn a_supply_with_a_lead_is_asked_that_long_before_need() {
+    let mut station = Station::new(&["0.1:480000", "0.2:480000"], Some(3.0), Return::Next);
+    assert_eq!(station.told.lock().unwrap().given, 1);
+    // 10 s of the first: asked when 3 s of it are left.
+    station.run(699);
+    assert_eq!(station.told.lock().unwrap().given, 1);
+    station.run(2);
+    assert_eq!(station.told.lock().unwrap().given, 2);
+    station.run(400);
+    assert_eq!(station.silence(0..500_000), None);
+}
+
+#[test]
+fn restart_begins_the_interrupted_item_again() {
+    let mut station = Station::new(&["0.1:96000", "0.2:48000"], None, Return::Restart);
+    station.run(50);
+    station.ask(r#"{"command": "insert_emergency", "item": {"path": "0.9:9600"}}"#);
+    station.run(400);
+    let started = station.started();
+    assert_eq!(station.heard(), ["0.1:96000", "0.9:9600", "0.1:96000", "0.2:48000"]);
+    // From its beginning: the next one comes a whole length after it.
+    assert_eq!(started[3].0 - started[2].0, 96_000);
+    assert_eq!(started[2].0 - started[1].0, 9_600);
+    let preempted =
+        |report: &Report| matches!(report.event, StationEvent::ItemEnded { ending: Ending::Preempted, .. });
+    assert_eq!(station.reports.iter().filter(|report| preempted(report)).count(), 1);
+}
+
+#[test]
+fn what_cannot_be_meant_is_answered_by_the_name_of_the_field() {
+    let mut station = Station::new(&["0.1:480000"], None, Return::Next);
+    station.run(5);
+    for (command, field) in [
+        (r#"{"command": "queue", "item": {"path": ""}}"#, "item.path"),
+        (r#"{"command": "queue", "item": {"path": "a", "cue_in_s": 5, "cue_out_s": 4}}"#, "cue_out_s"),
+        (r#"{"command": "queue", "item": {"path": "a", "gain_db": 1e9}}"#, "gain_db"),
+        (r#"{"command": "queue"}"#, "item"),
+        (r#"{"command": "queue", "op": "remove"}"#, "id"),
+        (r#"{"command": "queue", "op": "remove", "id": "nobody"}"#, "id"),
+        (r#"{"command": "queue", "op": "move", "id": "nobody", "index": 0}"#, "id"),
+        (r#"{"command": "queue", "op": "insert", "index": 99, "item": {"path": "a"}}"#, "index"),
+        (r#"{"command": "queue", "op": "list", "index": 1}"#, "index"),
+        (r#"{"command": "stop", "tier": "automation", "fade_s": -1}"#, "fade_s"),
+        (r#"{"command": "skip", "fade_s": 1e300}"#, "fade_s"),
+        (r#"{"command": "fade", "gain_db": 41}"#, "gain_db"),
+        (r#"{"command": "set_param", "node": "gain", "param": "gain_db", "value": 1}"#, "node"),
+        (r#"{"command": "unload", "tier": "automation", "id": "nobody"}"#, "no such item"),
+        (r#"{"command": "stop", "tier": "live_override"}"#, "nothing is playing"),
+    ] {
+        let before = station.failures().len();
+        station.ask(command);
+        station.run(2);
+        let failures = station.failures();
+        assert_eq!(failures.len(), before + 1, "{command}: {failures:?}");
+        assert!(failures[before].contains(field), "{command}: {}", failures[before]);
+    }
+    assert_eq!(station.silence(0..station.audio.len()), None);
+    assert_eq!(station.started().len(), 1);
+    // NaN cannot be written in JSON, but a program can ask for it.
+    let fade = Request::Fade { tier: None, gain_db: f64::NAN, duration_s: 0.0, curve: Curve::Linear };
+    assert_eq!(station.director.request(Moment::Now, fade).unwrap_err().field, "gain_db");
+}
+
+#[test]
+fn a_flood_of_commands_and_a_huge_queue_are_carried_out_or_refused() {
+    let mut station = Station::new(&["0.1:4800000"], None, Return::Next);
+    station.run(5);
+    for _ in 0..10_000 {
+        station.ask(r#"{"command": "set_metadata", "metadata": {"title": "flood"}}"#);
+    }
+    station.run(100);
+    let done = |station: &Station| {
+        let done = |report: &&Report| matches!(report.event, StationEvent::CommandDone { .. });
+        station.reports.iter().filter(done).count()
+    };
+    assert_eq!(done(&station), 10_000);
+    for n in 0..100_010 {
+        station.ask(&format!(r#"{{"command": "queue", "item": {{"path": "0.5:480", "id": "{n}"}}}}"#));
+    }
+    station.run(2);
+    let refused = station.failures();
+    assert_eq!(done(&station), 10_000 + 100_010 - refused.len());
+    assert!(!refused.is_empty() && refused.iter().all(|error| error.contains("queue: the line-up is full")));
+    station.ask(r#"{"command": "queue", "op": "clear"}"#);
+    // What has passed is done at once, also what lies before the station began.
+    station.ask_at(Moment::Frame(1), r#"{"command": "fade", "gain_db": -6}"#);
+    station.ask_at(Moment::Utc(-5), r#"{"command": "fade", "gain_db": 0}"#);
+    station.run(5);
+    assert_eq!(station.failures().len(), refused.len());
+    assert_eq!(station.silence(0..station.audio.len()), None);
+}
+
+#[test]
+fn utc_is_a_frame_by_the_stations_clock() {
+    let mut station = Station::new(&["0.1:480000", "0.2:480000"], None, Return::Next);
+    let noon = 1_795_867_200_000_000_000;
+    station.director.set_clock(noon);
+    station.ask_at(Moment::Utc(noon + 4_000_000_000), r#"{"command": "skip", "fade_s": 0}"#);
+    station.ask_at(Moment::Utc(noon + 7_000_000_000), r#"{"command": "play", "item": {"path": "0.5:4800"}}"#);
+    station.run(300);
+    // The clock is set back by a second: what is still far away moves with it.
+    station.director.set_clock(noon + 1_000_000_000);
+    station.run(500);
+    let starts: Vec<Frames> = station.started().iter().map(|start| start.0).collect();
+    assert_eq!(starts[..3], [0, 4 * 48_000, 6 * 48_000]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever is asked of the line-up and however slowly items open, there is no silence as long as the programme has
+    /// items that open in time, and each of them was heard, was told of as unused, or is still to come.
+    #[test]
+    fn every_item_is_accounted_for(
+        commands in prop::collection::vec((0_usize..12, 0_u8..6, 0_usize..8, 0_u64..30), 0..40),
+    ) {
+        let names: Vec<String> = (1..200).map(|n| format!("0.{n:03}:{}:1", 2_400 + 977 * (n % 7))).collect();
+        let programme: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut station = Station::new(&programme, None, Return::Next);
+        station.run(3);
+        for (n, (wait, kind, index, ticks)) in commands.into_iter().enumerate() {
+            station.run(wait);
+            match kind {
+                0 => station.ask(&queue(&format!("0.9{n}:4800:{ticks}"))),
+                1 => station.ask(&format!(
+                    r#"{{"command": "queue", "op": "insert", "index": {index}, "item": {{"path": "0.9{n}:3000:{ticks}", "id": "i{n}"}}}}"#
+                )),
+                2 | 3 => {
+                    let ids: Vec<String> = station.director.upcoming().map(|item| item.id.clone()).collect();
+                    let id = ids.get(index).cloned().unwrap_or_default();
+                    let op = if kind == 2 { r#""op": "remove""#.to_owned() } else { format!(r#""op": "move", "index": {}"#, index / 2) };
+                    station.ask(&format!(r#"{{"command": "queue", "id": "{id}", {op}}}"#));
+                }
+                4 => station.ask(r#"{"command": "skip", "fade_s": 0.01}"#),
+                _ => station.ask(&format!(r#"{{"command": "insert_emergency", "item": {{"path": "0.99:{}", "id": "e{n}"}}}}"#, 480 * (index + 1))),
+            }
+        }
+        station.run(60);
+        prop_assert_eq!(station.silence(960..station.audio.len()), None);
+        let of_programme = |path: &String| path.ends_with(":1") && !path.starts_with("0.9");
+        let heard: BTreeSet<String> = station.heard().into_iter().filter(of_programme).collect();
+        station.director.abandon();
+        let told = station.told.lock().unwrap();
+        prop_assert_eq!(told.given, heard.len() + told.unused + told.failed);
+    }
+}
