@@ -74,6 +74,7 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
         block_ms: config.station.block_ms,
         crossfade_s: automation.crossfade_sec,
         curve: automation.curve,
+        after_interruption: automation.after_interruption,
         chain: chain(&config.dsp_graph.nodes),
         fallback,
         fallback_loop: config.failover.fallback_audio_loop,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use airchain_core::curve::Curve;
+use airchain_core::ladder::Return;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::Encoding;
@@ -331,6 +332,8 @@ pub struct Automation {
     pub crossfade_sec: f64,
     /// Shape of the fades.
     pub curve: Curve,
+    /// How it goes on after a higher tier had the air.
+    pub after_interruption: Return,
 }
 
 /// Order of a playlist.

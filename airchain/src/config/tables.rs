@@ -370,5 +370,11 @@ const AUTOMATION: Section = Section {
             is("equal_power"),
             "shape of the fades",
         ),
+        field(
+            "after_interruption",
+            Choice(&["next", "resume", "restart"]),
+            is("next"),
+            "after an emergency or a live programme: the next item, the interrupted one from where it was, or from its start",
+        ),
     ],
 };
