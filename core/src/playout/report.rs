@@ -31,6 +31,8 @@ pub enum StationEvent {
         tier: Tier,
         /// The item.
         item: Item,
+        /// `true` at its own start, `false` when it is announced again.
+        started: bool,
         /// Its length from cue in to cue out, where known.
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_s: Option<f64>,

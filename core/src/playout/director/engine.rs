@@ -46,7 +46,7 @@ impl Director {
                 known.item.metadata = (*metadata).clone();
                 let (item, length) = (known.item.clone(), known.length);
                 let duration_s = length.map(|length| self.seconds(length));
-                self.report(frame, StationEvent::NowPlaying { tier, item, duration_s });
+                self.report(frame, StationEvent::NowPlaying { tier, item, started, duration_s });
             }
             EventKind::ItemEnded { tier, item, ending, played } => {
                 self.on_end(frame, tier, item, ending, played)
