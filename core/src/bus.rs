@@ -23,11 +23,14 @@ pub(crate) struct Bus {
     taps: Vec<Tap>,
     /// Frames by which the bus lags behind the programme: the chain's latency.
     latency: Frames,
+    /// The newest change of metadata, on the frames of the bus: what a new tap begins with, and what a tap is told that
+    /// had no room for it. It also holds the metadata, so that none is ever freed here.
+    title: Option<Mark>,
 }
 
 impl Bus {
     pub(crate) fn new(latency: Frames) -> Self {
-        Self { taps: Vec::with_capacity(TAPS), latency }
+        Self { taps: Vec::with_capacity(TAPS), latency, title: None }
     }
 
     pub(crate) fn add(&mut self, mut tap: Tap, at: Frames) -> Result<(), Tap> {
@@ -35,6 +38,9 @@ impl Bus {
             return Err(tap);
         }
         tap.writer.begin(at);
+        if let Some(title) = &self.title {
+            tap.writer.mark(title);
+        }
         self.taps.push(tap);
         Ok(())
     }
@@ -44,15 +50,20 @@ impl Bus {
         Some(self.taps.swap_remove(index))
     }
 
-    /// Announces a change of metadata, placed on the programme's frames.
-    pub(crate) fn mark(&mut self, mark: &Mark) {
+    /// Announces a change of metadata, placed on the programme's frames. Gives back the one before, to be retired.
+    pub(crate) fn mark(&mut self, mark: Mark) -> Option<Mark> {
+        let title = Mark { at: mark.at + self.latency, metadata: mark.metadata };
         for tap in &mut self.taps {
-            tap.writer.mark(Mark { at: mark.at + self.latency, metadata: mark.metadata.clone() });
+            tap.writer.mark(&title);
         }
+        self.title.replace(title)
     }
 
     pub(crate) fn push(&mut self, block: &[Stereo]) {
         for tap in &mut self.taps {
+            if let Some(title) = self.title.as_ref().filter(|_| tap.writer.lacks_title()) {
+                tap.writer.mark(title);
+            }
             tap.writer.push(block);
         }
     }

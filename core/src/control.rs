@@ -1,5 +1,6 @@
 //! The two ends of an engine: commands in, events and retired boxes out, over bounded lock-free rings.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
@@ -305,8 +306,8 @@ impl Inbox {
 pub(crate) struct Outbox {
     events: HeapProd<Event>,
     retired: HeapProd<Retired>,
-    /// Changes of metadata in the segment being rendered, for the bus.
-    marks: Vec<Mark>,
+    /// Changes of metadata in the segment being rendered, for the bus, in order.
+    marks: VecDeque<Mark>,
 }
 
 /// Changes of metadata one rendered segment can hold; items shorter than a frame or two need no more.
@@ -315,14 +316,24 @@ const MARKS: usize = 32;
 impl Outbox {
     /// Reports an event.
     pub(crate) fn event(&mut self, frame: Frames, kind: EventKind) {
-        if let EventKind::NowPlaying { metadata, .. } = &kind
-            && self.marks.len() < MARKS
-        {
-            self.marks.push(Mark { at: frame, metadata: Arc::clone(metadata) });
+        if let EventKind::NowPlaying { metadata, .. } = &kind {
+            self.mark(Mark { at: frame, metadata: Arc::clone(metadata) });
         }
         if let Err(event) = self.events.try_push(Event { frame, kind }) {
             // Dropping could free the last handle to the metadata.
             std::mem::forget(event);
+        }
+    }
+
+    /// Notes a change of metadata. Of several at one frame the last one counts, and so it does when there is no room.
+    fn mark(&mut self, mark: Mark) {
+        let full = self.marks.len() >= MARKS;
+        match self.marks.back_mut().filter(|last| full || last.at == mark.at) {
+            Some(last) => {
+                let superseded = std::mem::replace(last, mark);
+                self.retire(Retired::Metadata(superseded.metadata));
+            }
+            None => self.marks.push_back(mark),
         }
     }
 
@@ -334,10 +345,9 @@ impl Outbox {
         }
     }
 
-    /// The next change of metadata, in no particular order. To be retired, not dropped: by now it may be the last
-    /// to hold the metadata.
+    /// The next change of metadata.
     pub(crate) fn take_mark(&mut self) -> Option<Mark> {
-        self.marks.pop()
+        self.marks.pop_front()
     }
 }
 
@@ -347,6 +357,6 @@ pub(crate) fn rings() -> (Control, Inbox, Outbox) {
     let (events_in, events_out) = HeapRb::new(2 * RING).split();
     let (retired_in, retired_out) = HeapRb::new(2 * RING).split();
     let control = Control { orders: orders_in, events: events_out, retired: retired_out, next_id: 0 };
-    let outbox = Outbox { events: events_in, retired: retired_in, marks: Vec::with_capacity(MARKS) };
+    let outbox = Outbox { events: events_in, retired: retired_in, marks: VecDeque::with_capacity(MARKS) };
     (control, Inbox { orders: orders_out }, outbox)
 }

@@ -97,8 +97,9 @@ impl Engine {
             self.outbox.event(at, EventKind::ChainReset);
         }
         while let Some(mark) = self.outbox.take_mark() {
-            self.bus.mark(&mark);
-            self.outbox.retire(Retired::Metadata(mark.metadata));
+            if let Some(old) = self.bus.mark(mark) {
+                self.outbox.retire(Retired::Metadata(old.metadata));
+            }
         }
         self.position += segment.len() as Frames;
         self.heed_silence();

@@ -53,6 +53,7 @@ pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
         start: 0,
         written: 0,
         lost: 0,
+        lacks_title: false,
     };
     let reader =
         TapReader { frames: frames_out, marks: marks_out, gaps: gaps_out, shared, position: 0, silenced: 0 };
@@ -70,6 +71,8 @@ pub struct TapWriter {
     written: Frames,
     /// Frames that have found no room since, of which the reader has not been told.
     lost: Frames,
+    /// The newest change of metadata has found no room.
+    lacks_title: bool,
 }
 
 impl TapWriter {
@@ -96,18 +99,17 @@ impl TapWriter {
         self.lost = (block.len() - pushed) as Frames;
     }
 
-    /// Hands on a change of metadata at a frame of the bus, before the block that holds that frame. `false` when
-    /// there is no room.
-    pub fn mark(&mut self, mut mark: Mark) -> bool {
-        mark.at = mark.at.saturating_sub(self.start);
-        match self.marks.try_push(mark) {
-            Ok(()) => true,
-            Err(refused) => {
-                // The item on air holds the metadata too, so this drop never frees.
-                drop(refused);
-                false
-            }
-        }
+    /// Hands on a change of metadata at a frame of the bus, before the block that holds that frame. Without room for it
+    /// the tap [lacks its title](Self::lacks_title).
+    pub fn mark(&mut self, mark: &Mark) {
+        let mark = Mark { at: mark.at.saturating_sub(self.start), metadata: Arc::clone(&mark.metadata) };
+        // Whoever gave it holds the metadata too, so dropping a refused one never frees.
+        self.lacks_title = self.marks.try_push(mark).is_err();
+    }
+
+    /// Whether the newest change of metadata found no room and is to be handed on again.
+    pub fn lacks_title(&self) -> bool {
+        self.lacks_title
     }
 
     /// Whether nobody reads any more.
@@ -194,7 +196,7 @@ mod tests {
     fn reads_stop_at_marks() {
         let (mut writer, mut reader) = tap(16);
         writer.begin(1000);
-        assert!(writer.mark(Mark { at: 1003, metadata: Arc::default() }));
+        writer.mark(&Mark { at: 1003, metadata: Arc::default() });
         writer.push(&[[1.0; 2]; 8]);
         let mut out = [[0.0; 2]; 16];
         assert!(reader.next_mark().is_none());
@@ -211,7 +213,7 @@ mod tests {
         let mut out = [[0.5; 2]; 16];
         assert_eq!(reader.read(&mut out[..2]), (0, 2));
         // What comes next has its place behind the loss, also when it is there before the rest is read.
-        assert!(writer.mark(Mark { at: 10, metadata: Arc::default() }));
+        writer.mark(&Mark { at: 10, metadata: Arc::default() });
         writer.push(&[[0.25; 2]; 2]);
         writer.push(&[[0.25; 2]; 1]);
         assert_eq!(reader.read(&mut out), (2, 2));

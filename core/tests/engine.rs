@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use airchain_core::bus::{Tap, TapId};
 use airchain_core::chain::{Chain, NodeSpec, ParamValue};
 use airchain_core::control::{Command, Control, Ending, Event, EventKind, Place, Ramp, When};
 use airchain_core::curve::Curve;
@@ -15,6 +16,7 @@ use airchain_core::item::Metadata;
 use airchain_core::ladder::{LadderConfig, Return};
 use airchain_core::program::Joins;
 use airchain_core::source::MemorySource;
+use airchain_core::tap::{TapReader, tap};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 
@@ -301,6 +303,72 @@ fn what_cannot_be_done_is_answered_and_changes_nothing() {
     let failures = events(&mut control);
     assert_eq!(failures.len(), 6);
     assert!(failures.iter().all(|event| matches!(event.kind, EventKind::CommandFailed(..))), "{failures:?}");
+}
+
+fn put_tap(control: &mut Control, when: When) -> TapReader {
+    let (writer, reader) = tap(48_000);
+    assert!(control.send(when, Command::AddTap(Tap { id: TapId(0), writer })).is_ok());
+    reader
+}
+
+fn set_title(control: &mut Control, when: When, title: &str) {
+    let metadata = Metadata { title: Some(title.into()), ..Metadata::default() };
+    assert!(control.send(when, Command::SetMetadata(Arc::new(metadata))).is_ok());
+}
+
+/// The titles of a tap and where each begins, as an encoder reads them.
+fn titles(reader: &mut TapReader) -> Vec<(Frames, String)> {
+    let (mut titles, mut block) = (Vec::new(), [[0.0; 2]; 100]);
+    loop {
+        while let Some(mark) = reader.next_mark() {
+            titles.push((mark.at, mark.metadata.title.clone().unwrap_or_default()));
+        }
+        if reader.read(&mut block).1 == 0 {
+            return titles;
+        }
+    }
+}
+
+#[test]
+fn titles_of_one_block_reach_a_tap_in_their_order() {
+    let latency = 123;
+    let (mut control, mut engine) = engine(&config(0), chain(&[], latency as usize));
+    let mut reader = put_tap(&mut control, When::Now);
+    // Items of a few frames, and a title that is set shortly before the item ends.
+    for (id, length) in [(1, 50), (2, 60), (3, 1_000), (4, 1_000)] {
+        load(&mut control, Tier::Automation, item(id, 0.1, length));
+    }
+    set_title(&mut control, When::At(1_100), "never heard");
+    set_title(&mut control, When::At(1_100), "set");
+    render(&mut engine, 2_400);
+    let expected = [(0, "item 1"), (50, "item 2"), (110, "item 3"), (1_100, "set"), (1_110, "item 4")];
+    let expected: Vec<_> = expected.map(|(at, title)| (at + latency, title.to_owned())).into();
+    assert_eq!(titles(&mut reader), expected);
+}
+
+#[test]
+fn a_new_tap_is_told_the_title_and_a_flood_of_titles_ends_with_the_last() {
+    let (mut control, mut engine) = start(0);
+    load(&mut control, Tier::Automation, item(1, 0.1, 48_000));
+    render(&mut engine, 960);
+    let mut reader = put_tap(&mut control, When::At(1_200));
+    render(&mut engine, 480);
+    assert_eq!(titles(&mut reader), [(0, "item 1".to_owned())]);
+    // More than a tap holds, each at a frame of its own.
+    for n in 0..200 {
+        set_title(&mut control, When::At(1_440 + n), &n.to_string());
+    }
+    render(&mut engine, 480);
+    let told = titles(&mut reader);
+    assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
+    render(&mut engine, 480);
+    assert_eq!(titles(&mut reader), [(1_639 - 1_200, "199".to_owned())]);
+    // And at one frame.
+    for n in 0..200 {
+        set_title(&mut control, When::At(3_000), &n.to_string());
+    }
+    render(&mut engine, 1_440);
+    assert_eq!(titles(&mut reader), [(1_800, "199".to_owned())]);
 }
 
 #[test]
