@@ -12,6 +12,7 @@ pub mod info;
 mod queue;
 pub mod recording;
 pub mod sink;
+mod upcoming;
 pub mod worker;
 
 /// Every kind of output: a sink is one file or folder and one line here.

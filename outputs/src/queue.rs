@@ -12,6 +12,9 @@ use crate::sink::Parcel;
 /// More parcels than this are never held, whatever durations the packets declare.
 const MOST_PARCELS: usize = 65_536;
 
+/// Titles kept of audio that is dropped: more than an encoder looks ahead.
+const MOST_TITLES: usize = 64;
+
 pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Notify,
@@ -45,11 +48,7 @@ impl Queue {
             }
             match &parcel {
                 Parcel::Packet(packet) => state.frames += u64::from(packet.duration),
-                // Only the newest of several titles in a row is ever heard.
-                Parcel::Title { .. } if matches!(state.parcels.back(), Some(Parcel::Title { .. })) => {
-                    state.parcels.pop_back();
-                }
-                Parcel::Title { .. } => {}
+                Parcel::Title { at, .. } => state.supersede(*at),
                 Parcel::End => {
                     state.ended = true;
                     self.ended.send_replace(true);
@@ -153,6 +152,13 @@ impl Queue {
 }
 
 impl State {
+    /// Drops the last title if one from `at` on is never heard.
+    fn supersede(&mut self, at: i64) {
+        if matches!(self.parcels.back(), Some(Parcel::Title { at: last, .. }) if *last >= at) {
+            self.parcels.pop_back();
+        }
+    }
+
     fn pop(&mut self) -> Option<Parcel> {
         let parcel = self.parcels.pop_front()?;
         if let Parcel::Packet(packet) = &parcel {
@@ -165,13 +171,18 @@ impl State {
         self.parcels.iter().find_map(|p| if let Parcel::Packet(packet) = p { Some(packet) } else { None })
     }
 
-    /// Drops the oldest audio until `keep` is left. The last title among it stays true, and the end stays the end.
+    /// Drops the oldest audio until `keep` is left. The titles of what comes next stay, and the end stays the end.
     fn trim(&mut self) {
-        let mut title = None;
+        let mut titles = VecDeque::new();
         while self.frames > self.keep || self.parcels.len() > MOST_PARCELS / 2 {
             match self.pop() {
                 Some(Parcel::Packet(packet)) => self.dropped += u64::from(packet.duration),
-                Some(parcel @ Parcel::Title { .. }) => title = Some(parcel),
+                Some(Parcel::Title { at, metadata }) => {
+                    if titles.len() == MOST_TITLES {
+                        titles.pop_front();
+                    }
+                    titles.push_back((at, metadata));
+                }
                 Some(Parcel::End) => {
                     self.parcels.push_front(Parcel::End);
                     break;
@@ -179,10 +190,12 @@ impl State {
                 None => break,
             }
         }
-        if let Some(title) = title
-            && !matches!(self.parcels.front(), Some(Parcel::Title { .. }))
-        {
-            self.parcels.push_front(title);
+        let next = self.first_packet().map_or(i64::MAX, Packet::end);
+        while titles.get(1).is_some_and(|(at, _)| *at < next) {
+            titles.pop_front();
+        }
+        while let Some((at, metadata)) = titles.pop_back() {
+            self.parcels.push_front(Parcel::Title { at, metadata });
         }
     }
 }
@@ -231,6 +244,25 @@ mod tests {
     }
 
     #[test]
+    fn a_title_ahead_of_dropped_audio_does_not_replace_the_one_that_is_true() {
+        let queue = Queue::new(50, 20);
+        queue.push(title(0, "a"));
+        for pts in [0, 10] {
+            queue.push(packet(pts));
+        }
+        // Told while the encoder had not yet given out what comes before it.
+        queue.push(title(25, "b"));
+        queue.push(title(55, "c"));
+        for pts in [20, 30, 40, 50] {
+            queue.push(packet(pts));
+        }
+        assert_eq!(contents(&queue), ["b", "c", "40", "50"]);
+        let Some(Parcel::Title { at: 25, .. }) = queue.pop_title() else {
+            panic!("b is true of 40's beginning")
+        };
+    }
+
+    #[test]
     fn the_end_survives_and_nothing_follows_it() {
         let queue = Queue::new(50, 20);
         queue.push(packet(0));
@@ -242,11 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn titles_in_a_row_leave_the_newest() {
+    fn of_titles_for_one_frame_the_newest_is_left() {
         let queue = Queue::new(50, 20);
         for n in 0..1000 {
-            queue.push(title(0, &n.to_string()));
+            queue.push(title(7, &n.to_string()));
         }
-        assert_eq!(contents(&queue), ["999"]);
+        // An encoder looks ahead: this one is still to come when the packet of the one before does.
+        queue.push(title(17, "next"));
+        queue.push(packet(0));
+        assert_eq!(contents(&queue), ["999", "next", "0"]);
+    }
+
+    #[test]
+    fn a_flood_of_titles_without_audio_is_bounded() {
+        let queue = Queue::new(50, 20);
+        for n in 0..200_000 {
+            queue.push(title(n, &n.to_string()));
+        }
+        let held = contents(&queue);
+        assert!(held.len() <= MOST_PARCELS, "{}", held.len());
+        assert_eq!(held.last().map(String::as_str), Some("199999"));
     }
 }

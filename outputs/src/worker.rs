@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::health::{Board, OnHealth, Stats};
 use crate::queue::Queue;
 use crate::sink::{Health, Opening, Output, Parcel, Retry, Sink, SinkError};
+use crate::upcoming::Upcoming;
 
 /// How a worker treats its output.
 #[derive(Clone)]
@@ -92,7 +93,7 @@ pub fn spawn(
         output,
         queue: queue.clone(),
         board: board.clone(),
-        ahead: Vec::new(),
+        ahead: Upcoming::default(),
         pauses: Pauses::default(),
         options,
     };
@@ -182,7 +183,7 @@ struct Worker {
     queue: Arc<Queue>,
     board: Arc<Board>,
     /// Titles taken from the queue whose audio has not been delivered yet.
-    ahead: Vec<(i64, Arc<Metadata>)>,
+    ahead: Upcoming,
     pauses: Pauses,
     options: WorkerOptions,
 }
@@ -254,7 +255,7 @@ impl Worker {
 
     async fn open(&mut self) -> Result<Box<dyn Sink>, SinkError> {
         while let Some(Parcel::Title { at, metadata }) = self.queue.pop_title() {
-            self.ahead.push((at, metadata));
+            self.ahead.push(at, &metadata);
         }
         if let Some(end) = self.queue.first_end() {
             self.reached(end);
@@ -269,7 +270,7 @@ impl Worker {
         self.queue.resize(limit, limit / 4 * 3);
         let what = self.output.describe();
         let allowed = self.options.write_timeout;
-        for (at, metadata) in &self.ahead {
+        for (at, metadata) in self.ahead.iter() {
             guarded(&what, "a title", allowed, sink.title(*at, metadata)).await?;
         }
         let mut watch = LagWatch::new(self.queue.dropped());
@@ -293,7 +294,7 @@ impl Worker {
                     }
                 }
                 Parcel::Title { at, metadata } => {
-                    self.ahead.push((at, metadata.clone()));
+                    self.ahead.push(at, &metadata);
                     guarded(&what, "a title", allowed, sink.title(at, &metadata)).await?;
                 }
                 Parcel::End => return guarded(&what, "closing", allowed, sink.close()).await,
@@ -303,14 +304,9 @@ impl Worker {
 
     /// Audio up to `end` is out: titles from before are true now.
     fn reached(&mut self, end: i64) {
-        let opening = &mut self.opening;
-        self.ahead.retain(|(at, metadata)| {
-            let ahead = *at >= end;
-            if !ahead {
-                opening.metadata = Some(metadata.clone());
-            }
-            ahead
-        });
+        if let Some(metadata) = self.ahead.due(end) {
+            self.opening.metadata = Some(metadata);
+        }
     }
 
     fn frames(&self, time: Duration) -> u64 {

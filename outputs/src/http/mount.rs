@@ -3,7 +3,6 @@
 //! Packets are muxed once per mount. What differs per listener is where it joins, the header it is given there and
 //! whether it asked for ICY titles.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,12 +21,10 @@ use super::listener::Shared;
 use super::ring::{Chunk, Counts, Reader, Ring};
 use super::{Options, ogg};
 use crate::sink::{Opening, Output, Sink, SinkError};
+use crate::upcoming::Upcoming;
 
 /// Audio per chunk: bounds the wake-ups of hundreds of listeners, and adds that much latency.
 const CHUNK: Duration = Duration::from_millis(100);
-
-/// Titles that may wait for their audio; more than a second of the wildest producer.
-const MAX_UPCOMING: usize = 64;
 
 /// What listeners are told about a mount in its HTTP headers. Control characters are removed.
 #[derive(Clone, Debug, Default)]
@@ -218,7 +215,7 @@ struct MountSink {
     pending_frames: u64,
     preamble: Bytes,
     title: Arc<Title>,
-    upcoming: VecDeque<(i64, Arc<Metadata>)>,
+    upcoming: Upcoming,
 }
 
 impl MountSink {
@@ -238,7 +235,7 @@ impl MountSink {
             pending_frames: 0,
             preamble: Bytes::new(),
             title,
-            upcoming: VecDeque::new(),
+            upcoming: Upcoming::default(),
         };
         sink.begin_chain(head.into());
         sink
@@ -296,11 +293,7 @@ impl MountSink {
 #[async_trait]
 impl Sink for MountSink {
     async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError> {
-        let mut due = None;
-        while let Some((_, metadata)) = self.upcoming.pop_front_if(|(at, _)| *at < packet.end()) {
-            due = Some(metadata);
-        }
-        if let Some(metadata) = due {
+        if let Some(metadata) = self.upcoming.due(packet.end()) {
             self.retitle(&metadata);
         }
         let mut out = Vec::new();
@@ -314,10 +307,7 @@ impl Sink for MountSink {
     }
 
     async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
-        if self.upcoming.len() == MAX_UPCOMING {
-            self.upcoming.pop_front();
-        }
-        self.upcoming.push_back((at, Arc::clone(metadata)));
+        self.upcoming.push(at, metadata);
         Ok(())
     }
 

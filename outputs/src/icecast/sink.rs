@@ -14,6 +14,7 @@ use super::link::{Connection, Link};
 use super::request::readable;
 use super::titles::Titles;
 use crate::sink::{Retry, Sink, SinkError};
+use crate::upcoming::Upcoming;
 
 /// How long the server may take to close after we did.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -30,8 +31,7 @@ pub(crate) struct IcecastSink {
     buffer: Vec<u8>,
     /// What the server said since it let us in.
     said: Vec<u8>,
-    /// Titles whose audio is still to come, in order.
-    ahead: Vec<(i64, Arc<Metadata>)>,
+    upcoming: Upcoming,
     /// For titles beside the audio; without it they go in band.
     titles: Option<Titles>,
     /// The title to send beside the audio, once enough audio is out for the server to show it.
@@ -55,14 +55,8 @@ impl IcecastSink {
         muxer.start(metadata.unwrap_or(&Arc::default()), &mut buffer);
         let titles = (!in_band).then(|| Titles::start(link.clone()));
         let song = metadata.map(|metadata| metadata.one_line());
-        let (said, ahead) = (Vec::new(), Vec::new());
-        Self { link, read, write, muxer, buffer, said, ahead, titles, song, lead }
-    }
-
-    /// The newest title that `packet` brings into force.
-    fn due(&mut self, packet: &Packet) -> Option<Arc<Metadata>> {
-        let due = self.ahead.iter().take_while(|(at, _)| *at < packet.end()).count();
-        self.ahead.drain(..due).next_back().map(|(_, metadata)| metadata)
+        let (said, upcoming) = (Vec::new(), Upcoming::default());
+        Self { link, read, write, muxer, buffer, said, upcoming, titles, song, lead }
     }
 
     /// Sends what is in the buffer. Notices at once when the server closes, also while it takes nothing.
@@ -106,7 +100,7 @@ impl IcecastSink {
 #[async_trait]
 impl Sink for IcecastSink {
     async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError> {
-        if let Some(metadata) = self.due(packet) {
+        if let Some(metadata) = self.upcoming.due(packet.end()) {
             if self.titles.is_some() {
                 self.song = Some(metadata.one_line());
             } else {
@@ -125,7 +119,7 @@ impl Sink for IcecastSink {
     }
 
     async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
-        self.ahead.push((at, metadata.clone()));
+        self.upcoming.push(at, metadata);
         Ok(())
     }
 
