@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airchain_codecs::packet::SharedInfo;
-use airchain_core::item::Metadata;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::runtime::Handle;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use airchain_codecs::packet::{Packet, StreamInfo};
 use airchain_codecs::{Bitrate, Codec, Format};
+use airchain_core::item::Metadata;
 use async_trait::async_trait;
 use bytes::Bytes;
 

@@ -6,17 +6,38 @@ use super::text::one_line;
 
 /// Appends a tag; nothing if there is nothing to say.
 pub(super) fn write(metadata: &Metadata, out: &mut Vec<u8>) {
+    let mut frames = known(metadata);
+    for (key, value) in metadata.extra.iter().take(50) {
+        text_frame("TXXX", &format!("{}\0{}", one_line(key), one_line(value)), &mut frames);
+    }
+    if !frames.is_empty() {
+        tag(&frames, out);
+    }
+}
+
+/// A tag for a moment of a broadcast: title, artist and album, 3 KiB at most. It is never without a frame, as a tag must
+/// not be: where nothing is known, it says so by an empty title.
+pub(super) fn timed(metadata: &Metadata) -> Vec<u8> {
+    let mut frames = known(metadata);
+    if frames.is_empty() {
+        text_frame("TIT2", "", &mut frames);
+    }
+    let mut out = Vec::new();
+    tag(&frames, &mut out);
+    out
+}
+
+/// Frames of title, artist and album, of those there are.
+fn known(metadata: &Metadata) -> Vec<u8> {
     let mut frames = Vec::new();
     let known = [("TIT2", &metadata.title), ("TPE1", &metadata.artist), ("TALB", &metadata.album)];
     for (id, value) in known.into_iter().filter_map(|(id, value)| Some((id, value.as_ref()?))) {
         text_frame(id, &one_line(value), &mut frames);
     }
-    for (key, value) in metadata.extra.iter().take(50) {
-        text_frame("TXXX", &format!("{}\0{}", one_line(key), one_line(value)), &mut frames);
-    }
-    if frames.is_empty() {
-        return;
-    }
+    frames
+}
+
+fn tag(frames: &[u8], out: &mut Vec<u8>) {
     out.extend(b"ID3\x04\0\0");
     out.extend(synchsafe(frames.len()));
     out.extend(frames);

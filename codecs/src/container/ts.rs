@@ -6,10 +6,16 @@
 //! is: time stamps come from absolute frame positions by integer arithmetic and wrap at 33 bits, continuity
 //! counters run on through every [`TsMuxer::tables`] and [`TsMuxer::flush`].
 //!
-//! An HLS segment is `tables`, then `packet` for each of its packets, then `flush`: it opens with PAT and PMT, and
-//! no PES packet crosses its end. A continuous transport (SRT, UDP) calls `tables` at its own cadence.
+//! Titles are ID3v2.4 tags in a stream of their own (Apple, "Timed Metadata for HTTP Live Streaming"), each with the time
+//! stamp of the packet of audio that first belongs to it.
+//!
+//! An HLS segment is `tables`, then `title`, then `packet` for each of its packets, then `flush`: it opens with PAT and PMT,
+//! and no PES packet crosses its end. A continuous transport (SRT, UDP) calls `tables` at its own cadence.
+
+use airchain_core::item::Metadata;
 
 use super::adts::{self, Adts};
+use super::id3;
 use crate::format::Codec;
 use crate::packet::{Packet, StreamInfo};
 
@@ -22,7 +28,20 @@ pub const EPOCH_TICKS: i64 = 900_000;
 const PAT_PID: u16 = 0x0000;
 const PMT_PID: u16 = 0x1000;
 const AUDIO_PID: u16 = 0x0100;
+const TITLE_PID: u16 = 0x0101;
 const PROGRAM: u16 = 1;
+
+/// MPEG audio stream 0, and private stream 1 (ISO/IEC 13818-1, table 2-22).
+const AUDIO_STREAM: u8 = 0xC0;
+const TITLE_STREAM: u8 = 0xBD;
+
+/// `metadata_pointer_descriptor` (2.6.58) of the programme: its metadata is ID3 in this very transport, as service 0 of
+/// this programme.
+const METADATA_POINTER: [u8; 17] =
+    [0x25, 15, 0xFF, 0xFF, b'I', b'D', b'3', b' ', 0xFF, b'I', b'D', b'3', b' ', 0, 0x1F, 0, PROGRAM as u8];
+/// `metadata_descriptor` (2.6.60) of the titles: ID3, service 0, no configuration.
+const METADATA: [u8; 15] =
+    [0x26, 13, 0xFF, 0xFF, b'I', b'D', b'3', b' ', 0xFF, b'I', b'D', b'3', b' ', 0, 0x0F];
 
 /// By how much a clock reference lies before the time stamp it comes with: the time a PES packet of the longest
 /// kind takes to arrive, so that it is complete when it is due.
@@ -56,6 +75,7 @@ pub struct TsMuxer {
     pat_counter: u8,
     pmt_counter: u8,
     audio_counter: u8,
+    title_counter: u8,
 }
 
 impl TsMuxer {
@@ -78,6 +98,7 @@ impl TsMuxer {
             pat_counter: 0,
             pmt_counter: 0,
             audio_counter: 0,
+            title_counter: 0,
         })
     }
 
@@ -89,14 +110,26 @@ impl TsMuxer {
         let pat = section(0x00, PROGRAM, &[program_high, program_low, pmt_high, pmt_low]);
         transport(PAT_PID, &mut self.pat_counter, &pat, None, out);
 
-        let [pid_high, pid_low] = (0xE000 | AUDIO_PID).to_be_bytes();
-        // Clock PID, no programme descriptors; then one entry per elementary stream, without descriptors.
-        let pmt = section(
-            0x02,
-            PROGRAM,
-            &[pid_high, pid_low, 0xF0, 0x00, self.stream_type, pid_high, pid_low, 0xF0, 0x00],
-        );
-        transport(PMT_PID, &mut self.pmt_counter, &pmt, None, out);
+        let [audio_high, audio_low] = (0xE000 | AUDIO_PID).to_be_bytes();
+        let [title_high, title_low] = (0xE000 | TITLE_PID).to_be_bytes();
+        // Clock PID and programme descriptors; then one entry per elementary stream with its descriptors.
+        let mut entries = vec![audio_high, audio_low, 0xF0, METADATA_POINTER.len() as u8];
+        entries.extend_from_slice(&METADATA_POINTER);
+        entries.extend_from_slice(&[self.stream_type, audio_high, audio_low, 0xF0, 0x00]);
+        entries.extend_from_slice(&[0x15, title_high, title_low, 0xF0, METADATA.len() as u8]);
+        entries.extend_from_slice(&METADATA);
+        transport(PMT_PID, &mut self.pmt_counter, &section(0x02, PROGRAM, &entries), None, out);
+    }
+
+    /// Says what the audio belongs to from the next packet on, which begins at `pts`. Ends the PES packet under way, so
+    /// that one of both kinds begins there.
+    pub fn title(&mut self, metadata: &Metadata, pts: i64, out: &mut Vec<u8>) {
+        self.flush(out);
+        let tag = id3::timed(metadata);
+        let mut pes = Vec::with_capacity(PES_HEADER_BYTES + tag.len());
+        pes.extend_from_slice(&pes_header(TITLE_STREAM, tag.len(), self.ticks(pts)));
+        pes.extend_from_slice(&tag);
+        transport(TITLE_PID, &mut self.title_counter, &pes, None, out);
     }
 
     /// Takes a packet; transport packets come out whenever a PES packet is complete.
@@ -127,26 +160,32 @@ impl TsMuxer {
         if self.pes.is_empty() {
             return;
         }
-        let pts = (self.pes_start * 90_000).div_euclid(self.rate) + EPOCH_TICKS;
+        let pts = self.ticks(self.pes_start);
         let mut pes = Vec::with_capacity(PES_HEADER_BYTES + self.pes.len());
-        pes.extend_from_slice(&pes_header(self.pes.len(), pts.rem_euclid(WRAP) as u64));
+        pes.extend_from_slice(&pes_header(AUDIO_STREAM, self.pes.len(), pts));
         pes.append(&mut self.pes);
         let clock = (pts - ARRIVAL_TICKS).rem_euclid(WRAP) as u64;
         transport(AUDIO_PID, &mut self.audio_counter, &pes, Some(clock), out);
+    }
+
+    /// The time stamp of a frame, before it is cut to 33 bits.
+    fn ticks(&self, pts: i64) -> i64 {
+        (pts * 90_000).div_euclid(self.rate) + EPOCH_TICKS
     }
 }
 
 const PES_HEADER_BYTES: usize = 14;
 
-/// PES header with a presentation time stamp (ISO/IEC 13818-1, 2.4.3.6): audio stream 0, aligned.
-fn pes_header(payload: usize, pts: u64) -> [u8; PES_HEADER_BYTES] {
+/// PES header with a presentation time stamp (ISO/IEC 13818-1, 2.4.3.6), aligned.
+fn pes_header(stream: u8, payload: usize, pts: i64) -> [u8; PES_HEADER_BYTES] {
+    let pts = pts.rem_euclid(WRAP) as u64;
     // What the length counts begins after the length field itself.
     let [length_high, length_low] = ((payload + PES_HEADER_BYTES - 6) as u16).to_be_bytes();
     [
         0x00,
         0x00,
         0x01,
-        0xC0,
+        stream,
         length_high,
         length_low,
         0x84,

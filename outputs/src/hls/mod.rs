@@ -10,6 +10,9 @@
 //! up the playlist it finds: numbers go on, old entries stay as they were, the join is a discontinuity. A clean end
 //! publishes what is left and `EXT-X-ENDLIST`, which the next start takes away again.
 //!
+//! Titles are timed ID3 metadata in the segments, with the time stamp of the packet of audio that first belongs to them;
+//! each segment begins with the title that is true there.
+//!
 //! packets ─► `segmenter` (pure) ─► `publisher` (order of things) ─► `store` (files), with the texts from `playlist`
 //! and `multivariant`.
 
@@ -150,7 +153,8 @@ impl Output for HlsOutput {
             Ok(joins)
         })
         .await?;
-        let segmenter = Segmenter::new(&opening.info, grid, joins).map_err(unfit)?;
+        let segmenter =
+            Segmenter::new(&opening.info, grid, joins, opening.metadata.as_ref()).map_err(unfit)?;
         Ok(Box::new(HlsSink { segmenter, opening: opening.clone(), shared: self.shared.clone() }))
     }
 }
@@ -185,7 +189,8 @@ impl Sink for HlsSink {
         if complete.is_empty() { Ok(()) } else { self.publish(complete, false).await }
     }
 
-    async fn title(&mut self, _at: i64, _metadata: &Arc<Metadata>) -> Result<(), SinkError> {
+    async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
+        self.segmenter.title(at, metadata);
         Ok(())
     }
 

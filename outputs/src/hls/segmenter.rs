@@ -3,9 +3,16 @@
 //! Cuts are wanted where whole multiples of the segment duration lie on the encoder's own frame grid, and happen at
 //! the first packet boundary at or after them. So durations do not drift, and encoders that run side by side cut at
 //! the same instants.
+//!
+//! A title stands before the packet that holds its frame, and again at the start of each segment for those who join.
+
+use std::sync::Arc;
 
 use airchain_codecs::container::ts::{TsError, TsMuxer};
 use airchain_codecs::packet::{Packet, StreamInfo};
+use airchain_core::item::Metadata;
+
+use crate::upcoming::Upcoming;
 
 /// A complete segment.
 #[derive(Debug)]
@@ -66,13 +73,36 @@ pub(crate) struct Segmenter {
     cut: i64,
     /// Of the segment under way.
     discontinuity: bool,
+    /// What the audio belongs to.
+    title: Arc<Metadata>,
+    upcoming: Upcoming,
 }
 
 impl Segmenter {
-    /// `joins`: something is published already, which the first segment does not continue.
-    pub(crate) fn new(info: &StreamInfo, grid: Grid, joins: bool) -> Result<Self, TsError> {
-        let muxer = TsMuxer::new(info)?;
-        Ok(Self { muxer, grid, data: Vec::new(), start: 0, end: None, cut: 0, discontinuity: joins })
+    /// `joins`: something is published already, which the first segment does not continue. `title` is what the audio
+    /// belongs to.
+    pub(crate) fn new(
+        info: &StreamInfo,
+        grid: Grid,
+        joins: bool,
+        title: Option<&Arc<Metadata>>,
+    ) -> Result<Self, TsError> {
+        Ok(Self {
+            muxer: TsMuxer::new(info)?,
+            grid,
+            data: Vec::new(),
+            start: 0,
+            end: None,
+            cut: 0,
+            discontinuity: joins,
+            title: title.cloned().unwrap_or_default(),
+            upcoming: Upcoming::default(),
+        })
+    }
+
+    /// Notes that the audio belongs to `metadata` from frame `at` on.
+    pub(crate) fn title(&mut self, at: i64, metadata: &Arc<Metadata>) {
+        self.upcoming.push(at, metadata);
     }
 
     /// Takes a packet and appends the segments that it completes: the one that it ends, and before that the one
@@ -82,10 +112,16 @@ impl Segmenter {
             out.extend(self.finish());
             self.discontinuity = true;
         }
+        let due = self.upcoming.due(packet.end()).filter(|title| *title != self.title);
+        let tell = due.is_some() || self.data.is_empty();
+        self.title = due.unwrap_or_else(|| Arc::clone(&self.title));
         if self.data.is_empty() {
             self.start = packet.pts;
             self.cut = self.grid.cut_after(packet.pts, packet.duration);
             self.muxer.tables(&mut self.data);
+        }
+        if tell {
+            self.muxer.title(&self.title, packet.pts, &mut self.data);
         }
         self.muxer.packet(packet, &mut self.data)?;
         self.end = Some(packet.end());

@@ -17,13 +17,17 @@ pub struct Checker {
     counters: BTreeMap<u16, u8>,
     clock: Option<i64>,
     pts: i64,
+    /// Titles found so far: time stamp, unwrapped, and ID3 tag.
+    pub titles: Vec<(i64, Vec<u8>)>,
 }
 
 impl Checker {
-    /// Checks the next segment by itself, and that it continues the one before. Gives its PES packets.
+    /// Checks the next segment by itself, and that it continues the one before. Gives its PES packets of audio. Every
+    /// title is whole and stands right before the audio of the same time stamp; one opens the segment.
     pub fn segment(&mut self, data: &[u8]) -> Vec<Pes> {
         assert!(!data.is_empty() && data.len().is_multiple_of(188), "not whole packets");
         let (mut audio, mut found, mut pes) = (None, Vec::new(), Vec::new());
+        let (mut title, mut title_pts) = (Vec::new(), None);
         for (index, packet) in data.chunks(188).enumerate() {
             assert_eq!(packet[0], 0x47, "sync");
             assert_eq!(packet[1] & 0xA0, 0, "error or priority bit");
@@ -58,17 +62,33 @@ impl Checker {
                 1 => {
                     assert!(pid == 0x1000 && start, "then the PMT");
                     let body = section(payload, 0x02);
-                    assert_eq!(body.len(), 9);
-                    let stream = u16::from_be_bytes([body[5], body[6]]) & 0x1FFF;
+                    let (programme, streams) = body[4..].split_at(17);
+                    assert_eq!(body[2..4], [0xF0, 17]);
+                    assert_eq!(programme, b"\x25\x0F\xFF\xFFID3 \xFFID3 \0\x1F\0\x01", "metadata pointer");
+                    let stream = u16::from_be_bytes([streams[1], streams[2]]) & 0x1FFF;
                     assert_eq!(u16::from_be_bytes([body[0], body[1]]) & 0x1FFF, stream, "clock PID");
-                    assert!([0x0F, 0x03, 0x04].contains(&body[4]));
+                    assert!([0x0F, 0x03, 0x04].contains(&streams[0]));
+                    assert_eq!(streams[3..5], [0xF0, 0], "audio without descriptors");
+                    assert_eq!(streams[5..10], [0x15, 0xE1, 0x01, 0xF0, 15], "metadata in PES packets");
+                    assert_eq!(&streams[10..], b"\x26\x0D\xFF\xFFID3 \xFFID3 \0\x0F", "metadata descriptor");
                     audio = Some(stream);
+                }
+                _ if pid == 0x101 => {
+                    assert!(clock.is_none());
+                    if start {
+                        assert!(title.is_empty(), "a title follows another");
+                        found.extend(self.finish(&mut pes));
+                    }
+                    assert!(start || !title.is_empty(), "a title without its beginning");
+                    title.extend_from_slice(payload);
                 }
                 _ => {
                     assert_eq!(Some(pid), audio);
                     assert_eq!(start, clock.is_some(), "a clock reference with each PES packet");
                     if start {
                         found.extend(self.finish(&mut pes));
+                        assert!(!found.is_empty() || !title.is_empty(), "a segment begins with its title");
+                        title_pts = (!title.is_empty()).then(|| self.title(std::mem::take(&mut title)));
                         let clock = clock.unwrap();
                         if let Some(last) = self.clock {
                             let gap = (clock - last).rem_euclid(1 << 33);
@@ -78,11 +98,30 @@ impl Checker {
                     }
                     assert!(start || !pes.is_empty(), "a segment begins within a PES packet");
                     pes.extend_from_slice(payload);
+                    if let Some(raw) = title_pts.take() {
+                        assert_eq!(time_stamp(&pes), raw, "a title has the time of the audio behind it");
+                    }
                 }
             }
         }
+        assert!(title.is_empty(), "a title without audio");
         found.extend(self.finish(&mut pes));
         found
+    }
+
+    /// Checks the PES packet of a title, keeps it and gives its time stamp as it stands.
+    fn title(&mut self, pes: Vec<u8>) -> i64 {
+        assert_eq!(pes[..4], [0, 0, 1, 0xBD], "private stream 1");
+        assert_eq!(usize::from(pes[4]) << 8 | usize::from(pes[5]), pes.len() - 6, "PES length");
+        assert_eq!((pes[6], pes[7], pes[8]), (0x84, 0x80, 5), "aligned, a time stamp and nothing else");
+        let raw = time_stamp(&pes);
+        self.titles.push((self.unwrapped(raw), pes[14..].to_vec()));
+        raw
+    }
+
+    /// The time stamp nearest to the last one, as players unwrap.
+    fn unwrapped(&self, raw: i64) -> i64 {
+        self.pts + (raw - self.pts + (1 << 32)).rem_euclid(1 << 33) - (1 << 32)
     }
 
     fn finish(&mut self, pes: &mut Vec<u8>) -> Option<Pes> {
@@ -93,17 +132,38 @@ impl Checker {
         assert_eq!(pes[..4], [0, 0, 1, 0xC0], "start code");
         assert_eq!(usize::from(pes[4]) << 8 | usize::from(pes[5]), pes.len() - 6, "PES length");
         assert_eq!((pes[6] & 0xC0, pes[7], pes[8]), (0x80, 0x80, 5), "a time stamp and nothing else");
-        assert_eq!((pes[9] >> 4, pes[9] & 1, pes[11] & 1, pes[13] & 1), (2, 1, 1, 1), "marker bits");
-        let raw = i64::from(pes[9] >> 1 & 7) << 30
-            | i64::from(u16::from_be_bytes([pes[10], pes[11]]) >> 1) << 15
-            | i64::from(u16::from_be_bytes([pes[12], pes[13]]) >> 1);
+        let raw = time_stamp(&pes);
         let lead = (raw - self.clock.unwrap()).rem_euclid(1 << 33);
         assert!((1..=63_000).contains(&lead), "time stamp {lead} ticks after the clock");
-        // Nearest to the last one, as players unwrap.
-        let step = (raw - self.pts + (1 << 32)).rem_euclid(1 << 33) - (1 << 32);
-        self.pts += step;
+        self.pts = self.unwrapped(raw);
         Some(Pes { pts: self.pts, data: pes[14..].to_vec() })
     }
+}
+
+/// The time stamp of a PES packet that has nothing but one.
+fn time_stamp(pes: &[u8]) -> i64 {
+    assert_eq!((pes[9] >> 4, pes[9] & 1, pes[11] & 1, pes[13] & 1), (2, 1, 1, 1), "marker bits");
+    i64::from(pes[9] >> 1 & 7) << 30
+        | i64::from(u16::from_be_bytes([pes[10], pes[11]]) >> 1) << 15
+        | i64::from(u16::from_be_bytes([pes[12], pes[13]]) >> 1)
+}
+
+/// The text frames of an ID3v2.4 tag (id3.org), which must be whole and have nothing else: all in UTF-8.
+pub fn id3(tag: &[u8]) -> Vec<(String, String)> {
+    let size = |bytes: &[u8]| bytes.iter().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7F));
+    assert_eq!(tag[..6], *b"ID3\x04\0\0", "version 2.4.0, no flags");
+    assert_eq!(size(&tag[6..10]), tag.len() - 10);
+    let (mut frames, mut rest) = (Vec::new(), &tag[10..]);
+    assert!(!rest.is_empty(), "a tag has a frame");
+    while !rest.is_empty() {
+        let (head, behind) = rest.split_at(10);
+        let (body, behind) = behind.split_at(size(&head[4..8]));
+        assert_eq!((&head[8..], body[0]), (&[0, 0][..], 3), "no flags, UTF-8");
+        let text = String::from_utf8(body[1..].to_vec()).unwrap();
+        frames.push((String::from_utf8(head[..4].to_vec()).unwrap(), text));
+        rest = behind;
+    }
+    frames
 }
 
 fn pcr(field: &[u8]) -> i64 {
