@@ -11,7 +11,8 @@ use airchain_outputs::http::Options;
 use http_common::*;
 use tokio::net::{TcpSocket, TcpStream};
 
-const METAINT: usize = 16_000;
+/// The bytes of a packet, which has one more where padding is due.
+const METAINT: usize = 417;
 
 /// Takes a body with ICY blocks apart: the audio, and each title with the byte of audio that it stands before.
 fn parse_icy(mut body: &[u8]) -> (Vec<u8>, Vec<(usize, String)>) {
@@ -76,7 +77,7 @@ async fn a_mount_says_what_it_is() {
     assert_eq!(reply.header("icy-br"), Some("128"));
     assert_eq!(reply.header("icy-metaint"), None, "nobody asked");
     let asked = get(&listener, "/live.mp3", "Icy-MetaData: 1\r\n").await;
-    assert_eq!(asked.header("icy-metaint"), Some("16000"));
+    assert_eq!(asked.header("icy-metaint"), Some("417"));
 
     let head = request(&listener, "HEAD /live.mp3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert_eq!((head.status, head.header("content-type")), (200, Some("audio/mpeg")));
@@ -140,11 +141,11 @@ async fn titles_change_at_their_byte() {
     let packets = mp3(12);
     let reply = get(&listener, "/live.mp3", "Icy-MetaData: 1\r\n").await;
     let long = "ü".repeat(3000);
-    // Frame, title, what players show. The second is replaced before its block is due.
+    // Frame, title, what players show. The second is replaced within its packet.
     let titles = [
         (60 * FRAME, "Größe – 日本語 🎵", "Größe – 日本語 🎵"),
         (100 * FRAME, "never shown", ""),
-        (101 * FRAME + 1151, "It's 'quoted';StreamUrl='evil", "It's 'quoted’;StreamUrl='evil"),
+        (100 * FRAME + 1151, "It's 'quoted';StreamUrl='evil", "It's 'quoted’;StreamUrl='evil"),
         (200 * FRAME, "two\r\nlines\0", "two  lines "),
         (300 * FRAME + 5, &long, &long[..4064]),
         (430 * FRAME, "", ""),
@@ -164,7 +165,9 @@ async fn titles_change_at_their_byte() {
     for (at, _, shown) in titles.iter().filter(|(_, text, _)| *text != "never shown") {
         let packet = packets.iter().position(|packet| packet.end() > *at).unwrap();
         let byte = join(&packets[..packet]).len();
-        expected.push((byte.next_multiple_of(METAINT), (*shown).to_owned()));
+        let block = byte.next_multiple_of(METAINT);
+        assert!(block < byte + packets[packet].data.len(), "the block is not in the title's own packet");
+        expected.push((block, (*shown).to_owned()));
     }
     assert_eq!(heard, expected);
 }

@@ -1,13 +1,34 @@
 //! ICY metadata: titles interleaved with audio for players that ask by `Icy-MetaData: 1`.
 //!
-//! After every [`METAINT`] bytes of audio comes one byte `n` and then `16 n` bytes of `StreamTitle='...';` padded
+//! After every so many bytes of audio ([`metaint`]) comes one byte `n` and then `16 n` bytes of `StreamTitle='...';` padded
 //! with zeros; `n` is 0 when the title has not changed since the listener was last told.
+//!
+//! A title can only stand where a block is due, so it is late by up to the distance of two blocks. Icecast has 16 000 bytes
+//! there, a second at 128 kbit/s. Here it is a packet: for one byte more in each, a title stands within the very packet of
+//! audio that first belongs to it.
 
+use airchain_codecs::Bitrate;
+use airchain_codecs::packet::StreamInfo;
 use airchain_core::item::Metadata;
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Bytes of audio between two metadata blocks, as Icecast has it.
-pub(crate) const METAINT: usize = 16_000;
+/// Bytes between two blocks at most, as Icecast has it; uncompressed audio has them (83 ms at 16 bits and 48 kHz).
+const MAX_METAINT: usize = 16_000;
+/// What a packet of variable bit rate has at the least, in kbit/s: the smallest frame of MPEG-1 layer III.
+const LEAST_KBPS: u32 = 32;
+
+/// Bytes of audio between two metadata blocks: a packet of constant bit rate (MP3: at the least, so that one block or more
+/// lies in each; AAC: on average), the smallest one of a variable rate.
+pub(crate) fn metaint(info: &StreamInfo) -> usize {
+    let format = &info.format;
+    let kbps = match format.bitrate {
+        Bitrate::Lossless => return MAX_METAINT,
+        bitrate => bitrate.kbps().unwrap_or(LEAST_KBPS),
+    };
+    let bits = u64::from(kbps) * 1000 * u64::from(info.packet_frames.unwrap_or(1024));
+    let bytes = bits / 8 / u64::from(format.sample_rate_hz.max(1));
+    usize::try_from(bytes).unwrap_or(MAX_METAINT).clamp(1, MAX_METAINT)
+}
 
 /// Longest payload that the length byte can express.
 const MAX_PAYLOAD: usize = 255 * 16;
@@ -60,13 +81,15 @@ pub(crate) fn truncate(text: &str, bytes: usize) -> &str {
 /// Puts metadata blocks into one listener's bytes; shares the audio, copies nothing.
 #[derive(Debug)]
 pub(crate) struct Interleaver {
+    metaint: usize,
     until_block: usize,
     told: Option<Bytes>,
 }
 
 impl Interleaver {
-    pub(crate) fn new() -> Self {
-        Self { until_block: METAINT, told: None }
+    /// With a block after every `metaint` bytes, which is more than none.
+    pub(crate) fn new(metaint: usize) -> Self {
+        Self { metaint, until_block: metaint, told: None }
     }
 
     /// Passes on `audio`, all of which belongs to `title`. A block is written only when audio follows it, so it
@@ -75,7 +98,7 @@ impl Interleaver {
         while !audio.is_empty() {
             if self.until_block == 0 {
                 emit(self.tell(title));
-                self.until_block = METAINT;
+                self.until_block = self.metaint;
             }
             let part = audio.split_to(audio.len().min(self.until_block));
             self.until_block -= part.len();
@@ -94,6 +117,8 @@ impl Interleaver {
 
 #[cfg(test)]
 mod tests {
+    use airchain_codecs::Format;
+
     use super::*;
 
     fn text(block: &[u8]) -> String {
@@ -121,10 +146,11 @@ mod tests {
 
     #[test]
     fn blocks_come_at_their_bytes_and_only_say_what_is_new() {
+        const METAINT: usize = 417;
         let one = Title::new(&Metadata { title: Some("one".into()), ..Metadata::default() });
         let two = Title::new(&Metadata { title: Some("two".into()), ..Metadata::default() });
         let mut out = Vec::new();
-        let mut icy = Interleaver::new();
+        let mut icy = Interleaver::new(METAINT);
         for (len, title) in [(METAINT, &one), (METAINT + 5, &one), (METAINT - 5, &two), (1, &two)] {
             icy.push(Bytes::from(vec![b'.'; len]), title, |b| out.extend_from_slice(&b));
         }
@@ -135,5 +161,21 @@ mod tests {
         let third = second + 1 + METAINT;
         assert_eq!(&out[third + 1..third + 17], b"StreamTitle='two");
         assert_eq!(out.len(), third + 33 + 1);
+    }
+
+    #[test]
+    fn a_block_is_due_in_every_packet() {
+        for (text, frames, bytes) in [
+            ("mp3:128k@44100", 1152, 417),
+            ("mp3:320k", 1152, 960),
+            ("mp3:v2@44100", 1152, 104),
+            ("mp3:8k@8000/mono", 576, 72),
+            ("aac:96k", 1024, 256),
+            ("wav", 960, 16_000),
+        ] {
+            let format = Format::parse(text).unwrap();
+            let info = StreamInfo { format, delay: 0, packet_frames: Some(frames), headers: Vec::new() };
+            assert_eq!(metaint(&info), bytes, "{text}");
+        }
     }
 }

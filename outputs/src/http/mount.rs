@@ -16,7 +16,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::icy::{METAINT, Title};
+use super::icy::{self, Title};
 use super::listener::Shared;
 use super::ring::{Chunk, Counts, Reader, Ring};
 use super::{Options, ogg};
@@ -72,7 +72,7 @@ impl OnAir {
 
     /// Bytes of audio between ICY blocks for a listener who asks; Ogg has its titles in band.
     pub(crate) fn metaint(&self) -> Option<usize> {
-        (!self.is_ogg()).then_some(METAINT)
+        (!self.is_ogg()).then(|| icy::metaint(&self.info))
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -103,8 +103,8 @@ impl Mount {
 
     /// A new listener of `on_air`.
     pub(crate) fn join(&self, on_air: &OnAir, icy: bool, disconnect: Arc<Notify>) -> Reader {
-        let icy = icy && on_air.metaint().is_some();
-        on_air.ring.join(frames(self.burst, &on_air.info), icy, disconnect)
+        let metaint = on_air.metaint().filter(|_| icy);
+        on_air.ring.join(frames(self.burst, &on_air.info), metaint, disconnect)
     }
 
     /// Takes it off the air: listeners get what there is, and no more.

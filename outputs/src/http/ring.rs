@@ -146,8 +146,14 @@ impl Ring {
         Counts { listeners: state.readers.len(), most: state.most, dropped: state.dropped }
     }
 
-    /// A new listener, who gets the last `burst` frames at once. `disconnect` is notified when it falls behind.
-    pub(crate) fn join(self: &Arc<Self>, burst: u64, icy: bool, disconnect: Arc<Notify>) -> Reader {
+    /// A new listener, who gets the last `burst` frames at once, and ICY titles every `metaint` bytes. `disconnect` is
+    /// notified when it falls behind.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        burst: u64,
+        metaint: Option<usize>,
+        disconnect: Arc<Notify>,
+    ) -> Reader {
         let mut state = self.lock();
         let (id, next) = (state.joined_ever, state.burst(burst));
         state.joined_ever += 1;
@@ -158,7 +164,7 @@ impl Ring {
             id,
             wake: self.wake.subscribe(),
             began: false,
-            icy: icy.then(Interleaver::new),
+            icy: metaint.map(Interleaver::new),
             queue: VecDeque::new(),
         }
     }
@@ -267,7 +273,7 @@ mod tests {
     }
 
     fn join(ring: &Arc<Ring>, burst: u64) -> Reader {
-        ring.join(burst, false, Arc::default())
+        ring.join(burst, None, Arc::default())
     }
 
     #[tokio::test]
@@ -291,7 +297,7 @@ mod tests {
     async fn who_falls_a_ring_behind_is_disconnected_alone() {
         let ring = Ring::new(20);
         let disconnect = Arc::new(Notify::new());
-        let slow = ring.join(0, false, Arc::clone(&disconnect));
+        let slow = ring.join(0, None, Arc::clone(&disconnect));
         ring.push(chunk("a", true));
         let fine = join(&ring, 0);
         ring.push(chunk("b", true));

@@ -39,7 +39,7 @@ pub fn title(text: &str) -> Arc<Metadata> {
 
 pub fn opening(codec: Codec, bitrate: Bitrate, headers: Vec<Bytes>) -> Opening {
     let format = Format { codec, bitrate, sample_rate_hz: RATE, channels: 2 };
-    let info = StreamInfo { format, delay: 0, packet_frames: None, headers };
+    let info = StreamInfo { format, delay: 0, packet_frames: Some(FRAME as u32), headers };
     Opening { info: Arc::new(info), epoch: jiff::Timestamp::UNIX_EPOCH, metadata: Some(title("first")) }
 }
 
