@@ -39,6 +39,21 @@ pub fn max_difference(a: &[Stereo], b: &[Stereo]) -> f64 {
     a.as_flattened().iter().zip(b.as_flattened()).fold(0.0, |d, (x, y)| f64::max(d, f64::from((x - y).abs())))
 }
 
+/// Where `pattern` is in `samples`, whatever its level: the place where their correlation is highest, and how high it is
+/// (1 for a copy, near 0 for anything else).
+pub fn find(samples: &[f64], pattern: &[f64]) -> (usize, f64) {
+    let norm = |samples: &[f64]| dot(samples, samples).sqrt().max(f64::MIN_POSITIVE);
+    let (mut best, length) = ((0, 0.0), norm(pattern));
+    for (at, window) in samples.windows(pattern.len()).enumerate() {
+        let likeness = dot(window, pattern) / length;
+        // No more than 1 once it is divided by this too.
+        if likeness > 0.0 && likeness > best.1 * norm(window) {
+            best = (at, likeness / norm(window));
+        }
+    }
+    best
+}
+
 /// A sine found in samples.
 #[derive(Clone, Copy, Debug)]
 pub struct Tone {

@@ -2,7 +2,8 @@
 //!
 //! It speaks on a raw socket, as HTTP libraries would send the audio in chunks, which Icecast takes for audio. Titles go
 //! in band where the container carries them (Ogg), otherwise beside the audio by `/admin/metadata`, when the audio that
-//! they belong to is sent.
+//! they belong to has been sent. Icecast then marks what it reads next (in pieces of 1400 bytes) and shows the title at the
+//! listener's next block: late by the time of the request and up to `<mp3-metadata-interval>` bytes, 16 000 by default.
 //!
 //! Icecast keeps the names and titles of MP3 and AAC mounts in ISO 8859-1 unless its configuration gives the mount a
 //! `<charset>UTF-8</charset>`; what airchain sends is UTF-8 and says so.
