@@ -102,6 +102,11 @@ impl Fade {
         (f64::from(low) + f64::from(high - low) * self.curve.rise(x)) as f32
     }
 
+    /// The same fade, `frames` later.
+    pub fn shifted(self, frames: Frames) -> Self {
+        Self { start: self.start.saturating_add(frames), ..self }
+    }
+
     /// The last frame whose gain is still `from`.
     pub fn start(&self) -> Frames {
         self.start

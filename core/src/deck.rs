@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::control::{Ending, EventKind, Outbox, Retired};
 use crate::curve::{Curve, Fade};
 use crate::item::Metadata;
 use crate::source::{Fill, Source};
+use crate::tier::Tier;
 use crate::{Frames, Stereo};
 
 /// Names an item within one station; never used twice.
@@ -32,6 +34,23 @@ pub struct Prepared {
     pub metadata: Arc<Metadata>,
 }
 
+impl Prepared {
+    /// Frames that its source can deliver for certain; all there are when its end is known.
+    fn held(&self) -> Frames {
+        if self.source.remaining().is_some() { Frames::MAX } else { self.source.available() }
+    }
+
+    /// Whether its source delivers enough to be put on air.
+    pub(crate) fn flows(&self, rate: u32) -> bool {
+        self.held() >= declicked(0, rate)
+    }
+}
+
+/// The length of a fade that does not click: at least 5 ms.
+pub(crate) fn declicked(length: Frames, rate: u32) -> Frames {
+    length.max(Frames::from(rate) / 200)
+}
+
 /// A deck with an item on it.
 pub(crate) struct Deck {
     item: Box<Prepared>,
@@ -42,6 +61,10 @@ pub(crate) struct Deck {
     played: Frames,
     fade_in: Fade,
     fade_out: Option<Fade>,
+    /// Falls over the last 5 ms that its source holds when nothing follows them, and rises when it delivers again.
+    flow: Fade,
+    /// Listeners have been told of it.
+    told: bool,
     /// Frames that its source has been short of without a break, and where that began.
     starved: Frames,
     starved_at: Frames,
@@ -59,7 +82,19 @@ impl Deck {
     /// Puts `item` on a deck at frame `at`, rising over `fade_in` frames.
     pub(crate) fn start(item: Box<Prepared>, at: Frames, fade_in: Frames, curve: Curve, rate: u32) -> Self {
         let fade_in = Fade::new(at, fade_in, 0.0, 1.0, curve, rate);
-        Self { item, rate, started: at, played: 0, fade_in, fade_out: None, starved: 0, starved_at: 0 }
+        let flow = Fade::constant(if item.flows(rate) { 1.0 } else { 0.0 });
+        Self {
+            item,
+            rate,
+            started: at,
+            played: 0,
+            fade_in,
+            fade_out: None,
+            flow,
+            told: false,
+            starved: 0,
+            starved_at: 0,
+        }
     }
 
     pub(crate) fn item(&self) -> &Prepared {
@@ -73,6 +108,11 @@ impl Deck {
     /// Gives the item other metadata and returns the old.
     pub(crate) fn retitle(&mut self, metadata: Arc<Metadata>) -> Arc<Metadata> {
         std::mem::replace(&mut self.item.metadata, metadata)
+    }
+
+    /// Notes that listeners are told of it, and whether that is for the first time.
+    pub(crate) fn tell(&mut self) -> bool {
+        !std::mem::replace(&mut self.told, true)
     }
 
     pub(crate) fn played(&self) -> Frames {
@@ -95,9 +135,51 @@ impl Deck {
         self.item.source.remaining().map(|left| at.saturating_add(left))
     }
 
-    /// Whether it has been told to fall.
-    pub(crate) fn is_falling(&self) -> bool {
-        self.fade_out.is_some()
+    /// Whether it has begun to fall.
+    pub(crate) fn is_falling(&self, now: Frames) -> bool {
+        self.fade_out.is_some_and(|fade| fade.start() <= now)
+    }
+
+    /// Whether its source has run short, so that it falls silent or is.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.flow.target() == 0.0
+    }
+
+    /// Whether it is dry and has played the last of what its source held.
+    pub(crate) fn is_silent(&self, now: Frames) -> bool {
+        self.is_dry() && self.flow.is_settled(now)
+    }
+
+    /// Looks at what its source holds. Dry, it flows again once that is a tenth of a second or all there is; at
+    /// once if it is `alone`, with nothing to be heard in its place.
+    pub(crate) fn watch(&mut self, now: Frames, alone: bool) {
+        let (held, least) = (self.item.held(), declicked(0, self.rate));
+        let enough = if alone { least } else { Frames::from(self.rate) / 10 };
+        let gain = self.flow.gain_at(now);
+        if self.is_dry() {
+            if held >= enough {
+                self.flow = Fade::new(now, least, gain, 1.0, Curve::SCurve, self.rate);
+            }
+        } else if held < least {
+            self.flow = Fade::new(now, held, gain, 0.0, Curve::SCurve, self.rate);
+        }
+    }
+
+    /// Frames until it must be watched again, or is given up.
+    pub(crate) fn until_look(&self, now: Frames) -> Frames {
+        let patience = Frames::from(self.rate).saturating_sub(self.starved);
+        if self.is_dry() {
+            return self.flow.end().saturating_sub(now) + patience;
+        }
+        let short = declicked(0, self.rate).saturating_sub(1);
+        self.item.held().saturating_sub(short).min(patience)
+    }
+
+    /// It has stood still for `frames`, and so have its fades.
+    pub(crate) fn shift(&mut self, frames: Frames) {
+        self.started += frames;
+        self.fade_in = self.fade_in.shifted(frames);
+        self.fade_out = self.fade_out.map(|fade| fade.shifted(frames));
     }
 
     /// The frame from which it plays at its full gain.
@@ -119,6 +201,13 @@ impl Deck {
         // was starved) falls over what is left.
         let start = end.saturating_sub(length).max(self.started).max(if end - at < length { at } else { 0 });
         self.fade_out = Some(Fade::new(start, end - start, 1.0, 0.0, curve, self.rate));
+    }
+
+    /// Lets a fall that would end after `end`, where its audio does, end there.
+    pub(crate) fn fall_by(&mut self, end: Frames, at: Frames) {
+        if self.fade_out.is_some_and(|fade| fade.end() > end) {
+            self.fall_from(at, end.saturating_sub(at), Curve::SCurve);
+        }
     }
 
     /// Lets it fall from frame `at`, over `length` frames or what is left of it.
@@ -158,13 +247,17 @@ impl Deck {
         out: &mut [Stereo],
         scratch: &mut [Stereo],
     ) -> Option<Starvation> {
-        let scratch = scratch.get_mut(..out.len())?;
+        // Dry, it plays the last of what it held and lets the rest gather.
+        let wanted = if self.is_dry() { self.flow.end().saturating_sub(at) } else { Frames::MAX };
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(out.len());
+        let scratch = scratch.get_mut(..wanted)?;
         let frames = match self.item.source.fill(scratch) {
             Fill::Full => scratch.len(),
             Fill::Short { frames } | Fill::End { frames } => frames.min(scratch.len()),
         };
         self.played += frames as Frames;
         let flat = self.fade_in.is_settled(at)
+            && self.flow.is_settled(at)
             && self.fade_out.is_none_or(|fade| at + frames as Frames <= fade.start());
         for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).take(frames).enumerate() {
             let gain = if flat { self.item.gain } else { self.gain_at(at + i as Frames) };
@@ -176,6 +269,13 @@ impl Deck {
 
     fn gain_at(&self, frame: Frames) -> f32 {
         let falling = self.fade_out.map_or(1.0, |fade| fade.gain_at(frame));
-        self.item.gain * self.fade_in.gain_at(frame) * falling
+        self.item.gain * self.fade_in.gain_at(frame) * self.flow.gain_at(frame) * falling
     }
+}
+
+/// Reports that an item is over, and hands it over to be freed.
+pub(crate) fn end(tier: Tier, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {
+    let (item, played) = (deck.item().id, deck.played());
+    outbox.event(now, EventKind::ItemEnded { tier, item, ending, played });
+    outbox.retire(Retired::Item(deck.into_item()));
 }

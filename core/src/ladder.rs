@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::control::{EventKind, Failure, Outbox, Place, Ramp};
 use crate::curve::{Curve, Fade};
-use crate::deck::{ItemId, Prepared};
+use crate::deck::{ItemId, Prepared, declicked};
 use crate::item::Metadata;
-use crate::program::{Joins, Program, declicked};
+use crate::program::{Joins, Program, Run};
 use crate::tier::Tier;
 use crate::{Frames, Stereo};
 
@@ -22,7 +22,7 @@ pub enum Return {
     Next,
     /// Where it was interrupted.
     Resume,
-    /// With the interrupted item, from its beginning. In the engine it is over, as with [`Next`](Self::Next); the director
+    /// With the interrupted item from its cue in. In the engine it is over, as with [`Next`](Self::Next); the director
     /// opens it again and puts it first.
     Restart,
 }
@@ -41,25 +41,42 @@ pub struct LadderConfig {
 /// One tier: its programme and the gains on it.
 struct Rung {
     program: Program,
-    /// 1 while it has the air, 0 while a higher tier has.
+    /// 1 while it has the air, 0 while another tier has.
     level: Fade,
     /// The operator's fade.
     trim: Fade,
-    /// Length of the fade by which it was stopped, for the tier below to rise with.
-    handover: Frames,
-    /// It was silent while it had the air, and does not get it back before it is heard again. The frames of sound
-    /// counted so far.
+    /// It was silent while it had the air, and has it only for want of another before it is heard again. The frames
+    /// of sound counted so far.
     bypassed: Option<Frames>,
 }
 
 impl Rung {
-    /// Whether it can have the air.
-    fn is_candidate(&self) -> bool {
-        self.bypassed.is_none() && self.program.has_audio()
+    /// Whether it can have the air before all lower tiers.
+    fn is_candidate(&self, now: Frames) -> bool {
+        self.bypassed.is_none() && self.program.is_ready(now)
     }
 
     fn is_silenced(&self, now: Frames) -> bool {
         self.level.target() == 0.0 && self.level.is_settled(now)
+    }
+
+    /// Whether anything of it is on a deck.
+    fn is_under_way(&self) -> bool {
+        self.program.is_under_way() || self.program.has_tail()
+    }
+
+    /// Lets it fall, unless it is silent sooner anyway.
+    fn fall(&mut self, ramp: Ramp, now: Frames, rate: u32) {
+        if self.level.target() != 0.0 || self.level.end() > now + ramp.length {
+            self.level = Fade::new(now, ramp.length, self.level.gain_at(now), 0.0, ramp.curve, rate);
+        }
+    }
+
+    /// Counts sound in what a bypassed tier plays.
+    fn listen(&mut self, audio: &[Stereo]) {
+        let Some(heard) = &mut self.bypassed else { return };
+        let sound = audio.iter().filter(|frame| frame.iter().any(|sample| sample.abs() > SOUND)).count();
+        *heard += sound as Frames;
     }
 }
 
@@ -70,6 +87,8 @@ pub(crate) struct Ladder {
     config: LadderConfig,
     rungs: [Rung; Tier::COUNT],
     on_air: Option<Tier>,
+    /// No tier delivers anything: the one on air plays what little it has as soon as it has it.
+    alone: bool,
     /// The operator's fade of the whole programme. An emergency is heard all the same.
     master: Fade,
     scratch: Box<[Stereo]>,
@@ -81,11 +100,10 @@ impl Ladder {
             program: Program::new(tier, config.joins, max_block),
             level: Fade::constant(0.0),
             trim: Fade::constant(1.0),
-            handover: 0,
             bypassed: None,
         });
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
-        Self { config, rungs, on_air: None, master: Fade::constant(1.0), scratch }
+        Self { config, rungs, on_air: None, alone: false, master: Fade::constant(1.0), scratch }
     }
 
     pub(crate) fn load(
@@ -120,10 +138,11 @@ impl Ladder {
         outbox: &mut Outbox,
     ) -> Result<(), Failure> {
         let tier = tier.or(self.on_air).ok_or(Failure::Idle)?;
-        let rung = self.rung(tier);
         let wait = wait && tier == Tier::Automation;
-        rung.handover = rung.program.skip(ramp, wait, at, outbox)?;
-        Ok(())
+        let first = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate(at));
+        let on_air = self.on_air == Some(tier) && first == Some(tier);
+        let heard = self.is_heard(tier, at);
+        self.rung(tier).program.skip(ramp, wait, on_air, heard, at, outbox)
     }
 
     pub(crate) fn stop(
@@ -133,10 +152,13 @@ impl Ladder {
         at: Frames,
         outbox: &mut Outbox,
     ) -> Result<(), Failure> {
-        let rung = self.rung(tier);
-        rung.program.stop(ramp, at, outbox)?;
-        rung.handover = ramp.length;
-        Ok(())
+        let heard = self.is_heard(tier, at);
+        self.rung(tier).program.stop(ramp, heard, at, outbox)
+    }
+
+    /// Whether a tier has the air or still falls under the one that has.
+    fn is_heard(&mut self, tier: Tier, now: Frames) -> bool {
+        !self.rung(tier).is_silenced(now)
     }
 
     pub(crate) fn fade(&mut self, tier: Option<Tier>, gain: f32, ramp: Ramp, at: Frames) {
@@ -156,21 +178,16 @@ impl Ladder {
         outbox: &mut Outbox,
     ) -> Result<(), Arc<Metadata>> {
         let Some(tier) = self.on_air else { return Err(metadata) };
-        let program = &mut self.rung(tier).program;
-        program.retitle(metadata, outbox)?;
-        program.announce(at, outbox);
-        Ok(())
+        self.rung(tier).program.retitle(metadata, at, outbox)
     }
 
     /// The tier on air has been silent for too long: the tiers below get the air until it is heard again. An
     /// emergency keeps it, and so does a tier below which there is nothing.
-    pub(crate) fn bypass_silent_tier(&mut self) {
+    pub(crate) fn bypass_silent_tier(&mut self, now: Frames) {
         let Some(tier) = self.on_air.filter(|tier| *tier != Tier::Emergency) else { return };
-        let below = Tier::ALL.into_iter().filter(|other| *other > tier);
-        if below.into_iter().any(|other| self.rung(other).is_candidate()) {
-            let rung = self.rung(tier);
-            rung.bypassed = Some(0);
-            rung.program.set_unheard(true);
+        let mut below = Tier::ALL.into_iter().filter(|other| *other > tier);
+        if below.any(|other| self.rung(other).is_candidate(now)) {
+            self.rung(tier).bypassed = Some(0);
         }
     }
 
@@ -181,125 +198,166 @@ impl Ladder {
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let now = at + done as Frames;
             self.decide(now, outbox);
-            let run = self.until_silenced(now).min(rest.len() as Frames) as usize;
+            let run = self.until_change(now).min(rest.len() as Frames) as usize;
             let mixed = match self.on_air {
-                Some(tier) => self.mix(tier, false, now, &mut rest[..run], outbox),
+                Some(tier) => {
+                    let how = if self.alone { Run::Alone } else { Run::Heard };
+                    self.mix(tier, how, now, &mut rest[..run], outbox)
+                }
                 None => run,
             };
-            let on_air = self.on_air;
-            for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
-                if self.rung(tier).bypassed.is_some() && self.rung(tier).is_silenced(now) {
-                    self.listen(tier, now, mixed, outbox);
-                } else {
-                    self.mix(tier, true, now, &mut rest[..mixed], outbox);
+            for tier in Tier::ALL {
+                if let Some(how) = self.run_off_air(tier, now) {
+                    self.mix(tier, how, now, &mut rest[..mixed], outbox);
                 }
             }
             done += mixed;
         }
-        self.silence_interrupted(at + done as Frames, outbox);
+    }
+
+    /// How a tier that does not have the air is run; not at all when it stands still.
+    fn run_off_air(&mut self, tier: Tier, now: Frames) -> Option<Run> {
+        let on_air = self.on_air;
+        let rung = self.rung(tier);
+        if on_air == Some(tier) {
+            None
+        } else if !rung.is_silenced(now) {
+            rung.is_under_way().then_some(Run::Leaving)
+        } else {
+            // It would have the air if it were not short of audio or silent.
+            (on_air > Some(tier) && rung.program.has_audio()).then_some(Run::Unheard)
+        }
     }
 
     /// Gives the air to the highest tier that has audio.
     fn decide(&mut self, now: Frames, outbox: &mut Outbox) {
-        self.silence_interrupted(now, outbox);
-        let mut candidates = Tier::ALL.into_iter();
-        let winner = candidates.find(|tier| self.rung(*tier).is_candidate()).or_else(|| self.quiet_one());
+        for rung in &mut self.rungs {
+            rung.program.watch(now, false, outbox);
+        }
+        self.settle(now, outbox);
+        let candidate = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate(now));
+        self.alone = candidate.is_none();
+        let winner = candidate.or_else(|| self.last_resort(now, outbox));
         if winner == self.on_air {
             return;
         }
         let from = std::mem::replace(&mut self.on_air, winner);
         outbox.event(now, EventKind::PriorityChanged { from, to: winner });
-        let rise = self.hand_over(from, winner, now);
-        let rate = self.config.joins.rate;
         if let Some(tier) = winner {
-            let rung = self.rung(tier);
-            rung.level = match rise {
-                Some(ramp) => {
-                    // A tier that had run dry still stands at full level, with nothing to be heard at it.
-                    let sounding = rung.program.is_under_way() || rung.program.has_tail();
-                    let from = if sounding { rung.level.gain_at(now) } else { 0.0 };
-                    Fade::new(now, ramp.length, from, 1.0, ramp.curve, rate)
-                }
-                None => Fade::constant(1.0),
-            };
-            if rung.program.is_under_way() {
-                rung.program.announce(now, outbox);
-            }
+            self.hand_over(from, tier, now);
+            self.rung(tier).program.begin_to_be_heard();
         }
     }
 
-    /// Where no tier has anything to be heard, a silent one has the air: its sound may come back.
-    fn quiet_one(&mut self) -> Option<Tier> {
-        let tier = Tier::ALL.into_iter().find(|tier| self.rung(*tier).program.has_audio())?;
-        let rung = self.rung(tier);
-        rung.bypassed = None;
-        rung.program.set_unheard(false);
-        Some(tier)
+    /// Where nothing is to be heard: a silent tier, for its sound may come back; else one that has been short of
+    /// audio and has a little again, or may have.
+    fn last_resort(&mut self, now: Frames, outbox: &mut Outbox) -> Option<Tier> {
+        let ready = |ladder: &mut Self, tier: &Tier| ladder.rung(*tier).program.is_ready(now);
+        let short: [bool; Tier::COUNT] = Tier::ALL.map(|tier| self.rung(tier).program.has_audio());
+        let mut short = Tier::ALL.into_iter().filter(|tier| short[tier.index()]);
+        let silent = Tier::ALL.into_iter().find(|tier| ready(self, tier));
+        silent
+            .or_else(|| {
+                short.clone().find(|tier| {
+                    self.rung(*tier).program.watch(now, true, outbox);
+                    ready(self, tier)
+                })
+            })
+            .or_else(|| self.on_air.filter(|tier| self.rung(*tier).program.has_audio()))
+            .or_else(|| short.next())
     }
 
-    /// Lets the tier that loses the air fall, and says how the one that gets it rises; `None` is at once.
-    fn hand_over(&mut self, from: Option<Tier>, winner: Option<Tier>, now: Frames) -> Option<Ramp> {
+    /// Lets the tier that loses the air fall, and with it all that is left of lower ones, and the one that gets it
+    /// rise.
+    fn hand_over(&mut self, from: Option<Tier>, to: Tier, now: Frames) {
         let rate = self.config.joins.rate;
-        let winner = winner?;
-        let midway = self.rung(winner).program.is_under_way();
         let declick = Ramp { length: declicked(0, rate), curve: Curve::SCurve };
-        let Some(from) = from else {
-            return midway.then_some(declick);
+        let takeover = self.config.takeover[to.index()];
+        let takeover = Ramp { length: declicked(takeover.length, rate), ..takeover };
+        let mut rise = None;
+        if let Some(from) = from {
+            let loser = self.rung(from);
+            let left = loser.program.tail_left(now);
+            if loser.program.is_ready(now) {
+                // Interrupted, or passed over for its silence.
+                loser.fall(takeover, now, rate);
+                rise = Some(takeover);
+            } else if loser.program.has_audio() {
+                loser.fall(declick, now, rate);
+                rise = Some(declick);
+            } else if left > 0 {
+                let left = if to < from { left.min(takeover.length) } else { left };
+                rise = Some(Ramp { length: declicked(left, rate), curve: Curve::EqualPower });
+            }
+        }
+        for lower in Tier::ALL.into_iter().filter(|tier| *tier > to) {
+            self.rung(lower).fall(takeover, now, rate);
+        }
+        let rung = self.rung(to);
+        // A new item on a dry tier starts at once.
+        let rise = rise.or(rung.is_under_way().then_some(declick));
+        rung.level = match rise {
+            Some(ramp) => Fade::new(now, ramp.length, rung.level.gain_at(now), 1.0, ramp.curve, rate),
+            None => Fade::constant(1.0),
         };
-        let takeover = self.config.takeover[winner.index()];
-        let loser = self.rung(from);
-        if loser.program.has_audio() {
-            let ramp = Ramp { length: declicked(takeover.length, rate), curve: takeover.curve };
-            loser.level = Fade::new(now, ramp.length, loser.level.gain_at(now), 0.0, ramp.curve, rate);
-            return Some(ramp);
-        }
-        if loser.program.has_tail() {
-            let length = declicked(std::mem::take(&mut loser.handover), rate);
-            return Some(Ramp { length, curve: Curve::EqualPower });
-        }
-        midway.then_some(declick)
     }
 
-    /// Drops or holds what a higher tier has faded to silence.
-    fn silence_interrupted(&mut self, now: Frames, outbox: &mut Outbox) {
-        for tier in Tier::ALL {
-            let policy = self.config.returns[tier.index()];
-            // Only a higher tier interrupts; a bypassed one stands above the tier on air.
-            let below = self.on_air.is_some_and(|on_air| on_air < tier);
+    /// Stops what has fallen to silence, and gives a silent tier another chance once a tenth of a second of it was sound.
+    fn settle(&mut self, now: Frames, outbox: &mut Outbox) {
+        let on_air = self.on_air;
+        let enough = Frames::from(self.config.joins.rate) / 10;
+        if self.until_listening(now) == 0 {
+            for rung in &mut self.rungs {
+                rung.bypassed = rung.bypassed.filter(|heard| *heard < enough);
+            }
+        }
+        for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
+            let keep = self.config.returns[tier.index()] == Return::Resume;
             let rung = self.rung(tier);
-            if below && rung.is_silenced(now) && policy != Return::Resume {
-                rung.program.preempt(now, outbox);
+            if !rung.is_under_way() {
+                rung.level = Fade::constant(0.0);
+            }
+            // Only a higher tier interrupts. One that is silent or short of audio stands above the tier on air.
+            let goes_on = on_air > Some(tier) && rung.program.has_audio();
+            if rung.is_silenced(now) && !goes_on {
+                rung.program.freeze(keep, now, outbox);
             }
         }
     }
 
-    /// Frames until a tier that is fading away is silent.
-    fn until_silenced(&self, now: Frames) -> Frames {
-        let ends = self.rungs.iter().map(|rung| rung.level.end()).filter(|end| *end > now);
-        ends.min().unwrap_or(Frames::MAX).saturating_sub(now).max(1)
+    /// Frames until a tier that is fading away is silent, an item that has run short is given up, or a silent tier is
+    /// listened to.
+    fn until_change(&self, now: Frames) -> Frames {
+        let listening = self.until_listening(now + 1) + 1;
+        let due = |rung: &Rung| {
+            let level = if rung.level.is_settled(now) { Frames::MAX } else { rung.level.end() - now };
+            let listen = if rung.bypassed.is_some() { listening } else { Frames::MAX };
+            level.min(listen).min(rung.program.until_given_up(now))
+        };
+        self.rungs.iter().map(due).min().unwrap_or(Frames::MAX).max(1)
+    }
+
+    /// Frames until it is judged whether a silent tier sounds: every 10 ms of the frame grid, whatever the blocks.
+    fn until_listening(&self, now: Frames) -> Frames {
+        let every = (Frames::from(self.config.joins.rate) / 100).max(1);
+        now.next_multiple_of(every) - now
     }
 
     /// Adds a tier to `out` and says how many frames it had.
-    fn mix(
-        &mut self,
-        tier: Tier,
-        leaving: bool,
-        now: Frames,
-        out: &mut [Stereo],
-        outbox: &mut Outbox,
-    ) -> usize {
+    fn mix(&mut self, tier: Tier, run: Run, now: Frames, out: &mut [Stereo], outbox: &mut Outbox) -> usize {
         let master = if tier == Tier::Emergency { Fade::constant(1.0) } else { self.master };
         let Some(rung) = self.rungs.get_mut(tier.index()) else {
             return 0;
         };
-        if leaving && (rung.is_silenced(now) || !(rung.program.is_under_way() || rung.program.has_tail())) {
-            return 0;
-        }
         let Some(scratch) = self.scratch.get_mut(..out.len()) else {
             return out.len();
         };
         scratch.fill(crate::units::SILENCE);
-        let frames = rung.program.render(now, scratch, leaving, outbox);
+        let frames = rung.program.render(now, scratch, run, outbox);
+        rung.listen(&scratch[..frames]);
+        if run == Run::Unheard {
+            return frames;
+        }
         let fades = [rung.level, rung.trim, master];
         let flat = fades.iter().all(|fade| fade.is_settled(now));
         let flat_gain: f32 = fades.iter().map(|fade| fade.gain_at(now)).product();
@@ -310,18 +368,6 @@ impl Ladder {
             mixed[1] += frame[1] * gain;
         }
         frames
-    }
-
-    /// Lets a bypassed tier run on unheard, and gives it another chance once a tenth of a second of it was sound.
-    fn listen(&mut self, tier: Tier, now: Frames, frames: usize, outbox: &mut Outbox) {
-        let (rate, Some(scratch)) = (self.config.joins.rate, self.scratch.get_mut(..frames)) else { return };
-        let Some(rung) = self.rungs.get_mut(tier.index()) else { return };
-        scratch.fill(crate::units::SILENCE);
-        rung.program.render(now, scratch, false, outbox);
-        let sound = scratch.iter().filter(|frame| frame.iter().any(|sample| sample.abs() > SOUND)).count();
-        let heard = rung.bypassed.unwrap_or(0) + sound as Frames;
-        rung.bypassed = Some(heard).filter(|heard| *heard < Frames::from(rate) / 10);
-        rung.program.set_unheard(rung.bypassed.is_some());
     }
 
     fn rung(&mut self, tier: Tier) -> &mut Rung {

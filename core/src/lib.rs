@@ -18,6 +18,7 @@ pub mod ladder;
 pub mod playout;
 pub mod program;
 pub mod source;
+mod tails;
 pub mod tap;
 pub mod tier;
 pub mod units;

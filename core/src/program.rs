@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use crate::control::{Ending, EventKind, Failure, Outbox, Place, Ramp, Retired};
 use crate::curve::Curve;
-use crate::deck::{Deck, ItemId, Prepared, Starvation};
+use crate::deck::{Deck, ItemId, Prepared, Starvation, declicked, end};
 use crate::item::Metadata;
+use crate::tails::Tails;
 use crate::tier::Tier;
 use crate::{Frames, Stereo};
 
 /// Items that may wait on a tier.
 pub const WAITING: usize = 8;
-/// Decks that may be fading out at once. Two tiers of a crossfade need one; the others are for skips in quick
-/// succession, each of which leaves a tail of its own.
-const FALLING: usize = 4;
 
 /// How the items of a tier follow each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,10 +24,25 @@ pub struct Joins {
     pub rate: u32,
 }
 
-/// A deck on its way out, and why.
-struct Falling {
-    deck: Deck,
-    ending: Ending,
+/// How a programme is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// On air. It stops where its source runs short: a lower tier has something to play.
+    Heard,
+    /// On air with nothing to be heard in its place: where its source runs short, there is silence.
+    Alone,
+    /// Not on air, but it goes on all the same.
+    Unheard,
+    /// Not on air any more: what is under way is played out, and nothing new starts.
+    Leaving,
+}
+
+/// A skip that waits for a tail to be over, or for an item to skip to.
+#[derive(Clone, Copy)]
+struct Skip {
+    ramp: Ramp,
+    /// It is worth waiting when no item is there at all.
+    patient: bool,
 }
 
 /// The programme of one tier.
@@ -37,12 +50,13 @@ pub(crate) struct Program {
     tier: Tier,
     joins: Joins,
     current: Option<Deck>,
-    falling: Vec<Falling>,
+    tails: Tails,
     waiting: VecDeque<Box<Prepared>>,
-    /// It runs on without being heard, and announces nothing.
-    unheard: bool,
-    /// A skip that waits for a deck to come free or for an item to skip to.
-    skip: Option<Ramp>,
+    skip: Option<Skip>,
+    /// The item that listeners have been told is on air.
+    told: Option<ItemId>,
+    /// The frame up to which it has been rendered.
+    rendered: Frames,
     scratch: Box<[Stereo]>,
 }
 
@@ -52,17 +66,35 @@ impl Program {
             tier,
             joins,
             current: None,
-            falling: Vec::with_capacity(FALLING + 1),
+            tails: Tails::new(tier, joins.crossfade, joins.rate),
             waiting: VecDeque::with_capacity(WAITING),
-            unheard: false,
             skip: None,
+            told: None,
+            rendered: 0,
             scratch: vec![[0.0; 2]; max_block].into_boxed_slice(),
         }
     }
 
-    /// Whether it has anything to be heard now.
+    /// Whether it has anything to play, be it short of it at the moment.
     pub(crate) fn has_audio(&self) -> bool {
         self.current.is_some() || !self.waiting.is_empty()
+    }
+
+    /// Whether it would be heard at frame `now` if it had the air: its source, or that of the item that would start,
+    /// delivers.
+    pub(crate) fn is_ready(&self, now: Frames) -> bool {
+        match &self.current {
+            None => self.next_flows(),
+            Some(deck) if !deck.is_dry() => true,
+            Some(deck) => {
+                let goes_on = deck.is_stalled() || self.skip.is_some();
+                self.next_flows() && (goes_on || self.join_at(now).is_some_and(|join| join <= now))
+            }
+        }
+    }
+
+    fn next_flows(&self) -> bool {
+        self.waiting.front().is_some_and(|next| next.flows(self.joins.rate))
     }
 
     /// Tells it apart from a programme that would start a new item: an item of it has been heard in part.
@@ -70,32 +102,44 @@ impl Program {
         self.current.is_some()
     }
 
-    /// While unheard, items that start are not announced.
-    pub(crate) fn set_unheard(&mut self, unheard: bool) {
-        self.unheard = unheard;
-    }
-
     /// Whether something of it is still fading out.
     pub(crate) fn has_tail(&self) -> bool {
-        !self.falling.is_empty()
+        !self.tails.is_empty()
     }
 
-    /// Gives the item on air other metadata; gives it back when there is no item.
+    /// Frames until what is still fading out is silent.
+    pub(crate) fn tail_left(&self, now: Frames) -> Frames {
+        self.tails.left(now)
+    }
+
+    /// Gives the item on air other metadata and tells listeners; gives it back when there is no item.
     pub(crate) fn retitle(
         &mut self,
         metadata: Arc<Metadata>,
+        at: Frames,
         outbox: &mut Outbox,
     ) -> Result<(), Arc<Metadata>> {
         let Some(deck) = &mut self.current else { return Err(metadata) };
         outbox.retire(Retired::Metadata(deck.retitle(metadata)));
+        if self.told.take().is_some() {
+            self.tell(at, outbox);
+        }
         Ok(())
     }
 
-    /// Announces the item on air again.
-    pub(crate) fn announce(&self, at: Frames, outbox: &mut Outbox) {
-        let Some(deck) = &self.current else { return };
-        let (tier, item, metadata) = (self.tier, deck.item().id, Arc::clone(&deck.item().metadata));
-        outbox.event(at, EventKind::NowPlaying { tier, item, metadata, started: false });
+    /// It has the air again, so listeners are to be told what it plays.
+    pub(crate) fn begin_to_be_heard(&mut self) {
+        self.told = None;
+    }
+
+    /// Tells listeners which item they hear, if that is another.
+    fn tell(&mut self, at: Frames, outbox: &mut Outbox) {
+        let Some(deck) = self.current.as_mut().filter(|deck| !deck.is_dry()) else { return };
+        let (tier, item) = (self.tier, deck.item().id);
+        if self.told.replace(item) != Some(item) {
+            let (metadata, started) = (Arc::clone(&deck.item().metadata), deck.tell());
+            outbox.event(at, EventKind::NowPlaying { tier, item, metadata, started });
+        }
     }
 
     pub(crate) fn load(&mut self, item: Box<Prepared>, place: Place) -> Result<(), (Failure, Box<Prepared>)> {
@@ -124,7 +168,7 @@ impl Program {
         if let Place::Now(ramp) = place
             && self.current.is_some()
         {
-            self.skip = Some(ramp.unwrap_or(self.joins.crossfade));
+            self.skip = Some(Skip { ramp: ramp.unwrap_or(self.joins.crossfade), patient: false });
         }
     }
 
@@ -135,86 +179,152 @@ impl Program {
     pub(crate) fn unload(&mut self, id: ItemId, at: Frames, outbox: &mut Outbox) -> Result<(), Failure> {
         let item = self.index_of(id).and_then(|index| self.waiting.remove(index));
         discard(self.tier, item.ok_or(Failure::NotWaiting)?, at, outbox);
+        self.forget_vain_skip();
         Ok(())
     }
 
-    /// Starts the next waiting item, as soon as there is one if `wait`. Otherwise an item with nothing behind it
-    /// fades out, over the frames returned.
+    /// A skip whose item was taken away must not befall the next one that is loaded.
+    fn forget_vain_skip(&mut self) {
+        if self.waiting.is_empty() {
+            self.skip = self.skip.filter(|skip| skip.patient);
+        }
+    }
+
+    /// Starts the next waiting item, as soon as there is one if `wait` and it has the air. Otherwise an item with
+    /// nothing behind it fades out, or is over at once if it is not heard.
     pub(crate) fn skip(
         &mut self,
         ramp: Option<Ramp>,
         wait: bool,
+        on_air: bool,
+        heard: bool,
         at: Frames,
         outbox: &mut Outbox,
-    ) -> Result<Frames, Failure> {
-        let ramp = ramp.unwrap_or(self.joins.crossfade);
-        if self.current.is_some() && (wait || !self.waiting.is_empty()) {
-            self.skip = Some(ramp);
-            return Ok(0);
+    ) -> Result<(), Failure> {
+        if self.current.is_none() {
+            return Err(Failure::Idle);
         }
-        let mut deck = self.current.take().ok_or(Failure::Idle)?;
-        deck.fall_from(at, declicked(ramp.length, self.joins.rate), ramp.curve);
-        self.let_fall(deck, Ending::Skipped, at, outbox);
-        Ok(ramp.length)
+        let ramp = ramp.unwrap_or(self.joins.crossfade);
+        if wait || !self.waiting.is_empty() {
+            self.skip = Some(Skip { ramp, patient: wait });
+            if on_air {
+                // Now, so that of several skips at one frame each finds another item.
+                self.skip_if_ready(at, outbox);
+            }
+        } else {
+            self.take_off(ramp, Ending::Skipped, heard, at, outbox);
+        }
+        Ok(())
     }
 
     /// Fades out what is heard and takes the rest off.
-    pub(crate) fn stop(&mut self, ramp: Ramp, at: Frames, outbox: &mut Outbox) -> Result<(), Failure> {
+    pub(crate) fn stop(
+        &mut self,
+        ramp: Ramp,
+        heard: bool,
+        at: Frames,
+        outbox: &mut Outbox,
+    ) -> Result<(), Failure> {
         if !self.has_audio() {
             return Err(Failure::Idle);
         }
         while let Some(item) = self.waiting.pop_front() {
             discard(self.tier, item, at, outbox);
         }
-        self.skip = None;
-        if let Some(mut deck) = self.current.take() {
-            deck.fall_from(at, declicked(ramp.length, self.joins.rate), ramp.curve);
-            self.let_fall(deck, Ending::Stopped, at, outbox);
-        }
+        self.take_off(ramp, Ending::Stopped, heard, at, outbox);
         Ok(())
     }
 
-    /// Drops what is on its decks, which a higher tier has silenced; what waits is kept.
-    pub(crate) fn preempt(&mut self, at: Frames, outbox: &mut Outbox) {
+    /// Takes the item off its deck: faded if it is `heard` and has begun, else at once.
+    fn take_off(&mut self, ramp: Ramp, ending: Ending, heard: bool, at: Frames, outbox: &mut Outbox) {
         self.skip = None;
-        for falling in self.falling.drain(..) {
-            end(self.tier, falling.deck, falling.ending, at, outbox);
-        }
-        if let Some(deck) = self.current.take() {
-            end(self.tier, deck, Ending::Preempted, at, outbox);
+        let Some(mut deck) = self.current.take() else { return };
+        if heard && deck.played() > 0 && !deck.is_silent(at) {
+            deck.fall_from(at, declicked(ramp.length, self.joins.rate), ramp.curve);
+            self.tails.push(deck, ending, at, outbox);
+        } else {
+            self.end(deck, ending, at, outbox);
         }
     }
 
+    /// It is over, and what it was short of at last is reported.
+    fn end(&self, mut deck: Deck, ending: Ending, at: Frames, outbox: &mut Outbox) {
+        if let Some(starvation) = deck.take_starvation() {
+            report(self.tier, &deck, &starvation, outbox);
+        }
+        end(self.tier, deck, ending, at, outbox);
+    }
+
+    /// A higher tier has silenced it. It stands still until it has the air again, and goes on with the item on its
+    /// deck if that is to be kept.
+    pub(crate) fn freeze(&mut self, keep: bool, at: Frames, outbox: &mut Outbox) {
+        self.tails.end_all(at, outbox);
+        if self.rendered == at {
+            // The last frame of it may have been played while it fell.
+            self.end_current(at, outbox);
+        }
+        let skipped = self.skip.is_some() && !self.waiting.is_empty();
+        if skipped || !keep {
+            self.skip = None;
+            if let Some(deck) = self.current.take() {
+                let ending = if skipped { Ending::Skipped } else { Ending::Preempted };
+                self.end(deck, ending, at, outbox);
+            }
+        }
+    }
+
+    /// Looks at what its sources hold at frame `now`, which may have changed since the last block.
+    pub(crate) fn watch(&mut self, now: Frames, alone: bool, outbox: &mut Outbox) {
+        if let Some(deck) = &mut self.current {
+            deck.watch(now, alone);
+        }
+        // An item without a frame is over before it could start.
+        while let Some(empty) = self.waiting.pop_front_if(|next| next.source.remaining() == Some(0)) {
+            let (tier, item, ending) = (self.tier, empty.id, Ending::Finished);
+            outbox.event(now, EventKind::ItemEnded { tier, item, ending, played: 0 });
+            outbox.retire(Retired::Item(empty));
+            self.forget_vain_skip();
+        }
+    }
+
+    /// Frames until an item that has run short is given up.
+    pub(crate) fn until_given_up(&self, now: Frames) -> Frames {
+        self.current.as_ref().filter(|deck| deck.is_dry()).map_or(Frames::MAX, |deck| deck.until_look(now))
+    }
+
     /// Adds the next frames to `out`, the first of which is frame `at`, and says how many there were: fewer than
-    /// asked when the programme ran dry. While `leaving` (another tier is on air) no new item starts, and tails
-    /// are played out.
-    pub(crate) fn render(
-        &mut self,
-        at: Frames,
-        out: &mut [Stereo],
-        leaving: bool,
-        outbox: &mut Outbox,
-    ) -> usize {
+    /// asked when the programme ran dry.
+    pub(crate) fn render(&mut self, at: Frames, out: &mut [Stereo], run: Run, outbox: &mut Outbox) -> usize {
+        if let Some(deck) = &mut self.current {
+            deck.shift(at.saturating_sub(self.rendered));
+        }
         let mut done = 0;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let now = at + done as Frames;
-            self.advance(now, leaving, outbox);
-            let only_tails = self.current.is_none();
-            if only_tails && (!leaving || self.falling.is_empty()) {
+            self.advance(now, run, outbox);
+            let leaving = run == Run::Leaving;
+            let plays = match &self.current {
+                Some(deck) => !(run == Run::Heard && deck.is_dry()),
+                // An item may wait for a tail to be over.
+                None => !self.tails.is_empty() && (leaving || !self.waiting.is_empty()),
+            };
+            if !plays {
                 break;
             }
-            let run =
-                usize::try_from(self.until_change(now, leaving)).unwrap_or(usize::MAX).clamp(1, rest.len());
-            self.mix(now, &mut rest[..run], outbox);
-            done += run;
+            if matches!(run, Run::Heard | Run::Alone) {
+                self.tell(now, outbox);
+            }
+            let change = usize::try_from(self.until_change(now, leaving)).unwrap_or(usize::MAX);
+            let length = change.clamp(1, rest.len());
+            self.mix(now, &mut rest[..length], outbox);
+            done += length;
         }
+        self.rendered = at + done as Frames;
         done
     }
 
     fn mix(&mut self, now: Frames, out: &mut [Stereo], outbox: &mut Outbox) {
-        for falling in &mut self.falling {
-            falling.deck.mix(now, out, &mut self.scratch);
-        }
+        self.tails.mix(now, out, &mut self.scratch);
         if let Some(deck) = &mut self.current
             && let Some(starvation) = deck.mix(now, out, &mut self.scratch)
         {
@@ -222,52 +332,23 @@ impl Program {
         }
     }
 
-    /// Lets the tails that were joined before their end was in sight fall, now that it is.
-    fn let_tails_fall(&mut self, now: Frames) {
-        let crossfade = self.joins.crossfade;
-        let unfaded =
-            |falling: &&mut Falling| falling.ending == Ending::Finished && !falling.deck.is_falling();
-        for falling in self.falling.iter_mut().filter(unfaded) {
-            let item = falling.deck.item();
-            let (length, curve) =
-                (item.fade_out.unwrap_or(crossfade.length), item.curve.unwrap_or(crossfade.curve));
-            if let Some(end) = falling.deck.audio_end(now) {
-                falling.deck.fall_before(end, length, curve, now);
-            }
-        }
-    }
-
     /// Does everything that is due at frame `now`.
-    fn advance(&mut self, now: Frames, leaving: bool, outbox: &mut Outbox) {
-        let tier = self.tier;
-        self.let_tails_fall(now);
-        for i in (0..self.falling.len()).rev() {
-            if self.falling.get(i).is_some_and(|falling| falling.deck.end(now).is_some_and(|end| end <= now))
-            {
-                let falling = self.falling.swap_remove(i);
-                end(tier, falling.deck, falling.ending, now, outbox);
-            }
+    fn advance(&mut self, now: Frames, run: Run, outbox: &mut Outbox) {
+        let leaving = run == Run::Leaving;
+        self.tails.advance(now, outbox);
+        if let Some(deck) = &mut self.current {
+            deck.watch(now, run == Run::Alone);
         }
-        if !leaving
-            && let Some(ramp) = self.skip
-            && !self.waiting.is_empty()
-            && self.falling.len() < FALLING
-        {
-            self.skip = None;
-            self.skip_now(ramp, now, outbox);
+        if !leaving {
+            self.skip_if_ready(now, outbox);
         }
         // Items shorter than a block follow one another within this call, so this is a loop.
         loop {
-            let over = |deck: &mut Deck| deck.is_stalled() || deck.end(now).is_some_and(|end| end <= now);
-            if let Some(mut deck) = self.current.take_if(over) {
-                let ending = if deck.is_stalled() { Ending::Stalled } else { Ending::Finished };
-                if let Some(starvation) = deck.take_starvation() {
-                    report(tier, &deck, &starvation, outbox);
-                }
-                end(tier, deck, ending, now, outbox);
-                self.skip = None;
+            self.end_current(now, outbox);
+            if self.current.is_none() && (leaving || self.waiting.is_empty()) {
+                self.current = self.tails.take_back(now);
             }
-            let room = self.current.is_none() || self.falling.len() < FALLING;
+            let room = if self.current.is_none() { self.tails.let_start() } else { self.tails.have_room() };
             if leaving || !room || self.join_at(now).is_none_or(|join| join > now) {
                 break;
             }
@@ -282,12 +363,23 @@ impl Program {
         }
     }
 
+    /// Takes the item off its deck if it is over, or has delivered nothing for too long.
+    fn end_current(&mut self, now: Frames, outbox: &mut Outbox) {
+        let over = |deck: &mut Deck| deck.is_stalled() || deck.end(now).is_some_and(|end| end <= now);
+        let Some(deck) = self.current.take_if(over) else { return };
+        let ending = if deck.is_stalled() { Ending::Stalled } else { Ending::Finished };
+        self.end(deck, ending, now, outbox);
+        self.skip = None;
+    }
+
     /// Frames until something is due that [`advance`](Self::advance) must do.
     fn until_change(&self, now: Frames, leaving: bool) -> Frames {
-        let ends = self.falling.iter().filter_map(|falling| falling.deck.end(now));
-        let end = self.current.as_ref().and_then(|deck| deck.end(now));
-        let join = if leaving { None } else { self.join_at(now) };
-        ends.chain(end).chain(join).min().unwrap_or(Frames::MAX).saturating_sub(now)
+        let current = self.current.as_ref();
+        let end = current.and_then(|deck| deck.end(now)).map(|end| end.saturating_sub(now));
+        let look = current.map(|deck| deck.until_look(now));
+        let join = if leaving { None } else { self.join_at(now) }.map(|join| join.saturating_sub(now));
+        let due = [end, look, join, Some(self.tails.until_change(now))];
+        due.into_iter().flatten().min().unwrap_or(Frames::MAX)
     }
 
     /// The frame at which the next waiting item starts, if both it and the end it follows are in sight.
@@ -296,6 +388,9 @@ impl Program {
         let Some(deck) = &self.current else {
             return Some(now);
         };
+        if !self.next_flows() {
+            return None;
+        }
         if let Some(asked) = deck.start_next(now) {
             return Some(deck.end(now).map_or(asked, |end| asked.min(end)));
         }
@@ -314,6 +409,9 @@ impl Program {
         };
         let crossfade = self.joins.crossfade;
         let mut overlap = 0;
+        if let Some(deck) = self.current.take_if(|deck| deck.is_silent(now)) {
+            self.end(deck, Ending::Stalled, now, outbox);
+        }
         if let Some(mut deck) = self.current.take() {
             let curve = deck.item().curve.unwrap_or(crossfade.curve);
             match deck.end(now) {
@@ -325,68 +423,39 @@ impl Program {
                 // Its end is out of sight: it asked for the next item early. It falls when its end is seen.
                 None => overlap = crossfade.length,
             }
-            self.let_fall(deck, Ending::Finished, now, outbox);
+            self.tails.push(deck, Ending::Finished, now, outbox);
         }
         let fade_in = next.fade_in.unwrap_or(overlap);
-        self.start(next, now, fade_in, crossfade.curve, outbox);
+        self.start(next, now, fade_in, crossfade.curve);
     }
 
-    fn skip_now(&mut self, ramp: Ramp, now: Frames, outbox: &mut Outbox) {
-        let length = declicked(ramp.length, self.joins.rate);
-        if let Some(mut deck) = self.current.take() {
-            deck.fall_from(now, length, ramp.curve);
-            self.let_fall(deck, Ending::Skipped, now, outbox);
-        }
+    /// Carries out a skip that waits, if there is an item to skip to and a place for the tail.
+    fn skip_if_ready(&mut self, now: Frames, outbox: &mut Outbox) {
+        let Some(Skip { ramp, .. }) = self.skip.filter(|_| self.next_flows() && self.tails.have_room())
+        else {
+            return;
+        };
+        let silent = self.current.as_ref().is_none_or(|deck| deck.is_silent(now));
+        let length = if silent { 0 } else { declicked(ramp.length, self.joins.rate) };
+        self.take_off(ramp, Ending::Skipped, true, now, outbox);
         if let Some(next) = self.waiting.pop_front() {
             let fade_in = next.fade_in.unwrap_or(length);
-            self.start(next, now, fade_in, ramp.curve, outbox);
+            self.start(next, now, fade_in, ramp.curve);
         }
     }
 
-    fn start(
-        &mut self,
-        item: Box<Prepared>,
-        now: Frames,
-        fade_in: Frames,
-        curve: Curve,
-        outbox: &mut Outbox,
-    ) {
-        let (tier, id, metadata) = (self.tier, item.id, item.metadata.clone());
+    fn start(&mut self, item: Box<Prepared>, now: Frames, fade_in: Frames, curve: Curve) {
         // An item shorter than its fade in rises over half of itself.
         let fade_in = fade_in.min(item.source.remaining().map_or(Frames::MAX, |length| length / 2));
         let curve = item.curve.unwrap_or(curve);
         self.current = Some(Deck::start(item, now, fade_in, curve, self.joins.rate));
-        if self.unheard {
-            // The item holds the metadata too, so this frees nothing.
-            drop(metadata);
-        } else {
-            outbox.event(now, EventKind::NowPlaying { tier, item: id, metadata, started: true });
-        }
+        self.rendered = now;
     }
-
-    fn let_fall(&mut self, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {
-        if deck.end(now).is_some_and(|end| end <= now) || self.falling.len() > FALLING {
-            end(self.tier, deck, ending, now, outbox);
-        } else {
-            self.falling.push(Falling { deck, ending });
-        }
-    }
-}
-
-/// The length of a fade that does not click: at least 5 ms.
-pub(crate) fn declicked(length: Frames, rate: u32) -> Frames {
-    length.max(Frames::from(rate) / 200)
 }
 
 fn report(tier: Tier, deck: &Deck, starvation: &Starvation, outbox: &mut Outbox) {
     let (item, frames) = (deck.item().id, starvation.frames);
     outbox.event(starvation.at, EventKind::Underrun { tier, item, frames });
-}
-
-fn end(tier: Tier, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {
-    let (item, played) = (deck.item().id, deck.played());
-    outbox.event(now, EventKind::ItemEnded { tier, item, ending, played });
-    outbox.retire(Retired::Item(deck.into_item()));
 }
 
 fn discard(tier: Tier, item: Box<Prepared>, now: Frames, outbox: &mut Outbox) {

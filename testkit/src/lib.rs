@@ -6,4 +6,5 @@ pub mod contract;
 pub mod http;
 pub mod icecast;
 pub mod measure;
+pub mod rig;
 pub mod signal;
