@@ -39,8 +39,17 @@ impl StationClock {
 
     /// UTC of `frame` in nanoseconds since 1970, to the nearest; at the ends of time it stands still.
     pub fn utc_of(&self, frame: Frames) -> i64 {
+        self.utc_after(frame.into())
+    }
+
+    /// The same for a frame counted from frame 0 in either direction.
+    pub fn utc_at(&self, offset: i64) -> i64 {
+        self.utc_after(offset.into())
+    }
+
+    fn utc_after(&self, frames: i128) -> i64 {
         let rate = i128::from(self.rate_hz.max(1));
-        let elapsed = (2 * i128::from(frame) * NS_PER_S + rate).div_euclid(2 * rate);
+        let elapsed = (2 * frames * NS_PER_S + rate).div_euclid(2 * rate);
         saturated(i128::from(self.epoch_ns) + elapsed)
     }
 }

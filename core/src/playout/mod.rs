@@ -10,6 +10,7 @@ pub mod playlist;
 pub mod queue;
 pub mod report;
 pub mod request;
+pub mod schedule;
 
 pub use clock::StationClock;
 pub use director::{Director, DirectorConfig};
@@ -18,3 +19,4 @@ pub use playlist::{NextItem, NextTrack, Playlist};
 pub use queue::{QueueOp, QueueRequest};
 pub use report::{Report, StationEvent};
 pub use request::{Moment, Position, Request, RequestId};
+pub use schedule::Schedule;

@@ -1,0 +1,158 @@
+//! Entries whose time has come, sent on their way.
+
+use super::entry::{Action, Edge, Entry, EntryId, Length, Lengths, Plan};
+use super::filling::Filling;
+use super::{Pending, Round, Schedule, Sent};
+use crate::Frames;
+use crate::control::Ramp;
+use crate::item::Item;
+use crate::units::frames_to_seconds;
+
+/// The rise of an item that is joined in the middle.
+const DECLICK_S: f64 = 0.005;
+/// A hard item that has not started so long after its frame is taken back: another tier had the air.
+const PATIENCE_S: f64 = 10.0;
+
+/// The end of an item that may be cut off by the next without a fade. Nobody hears it, and no other item has to be begun for a
+/// blink.
+const CUT_S: f64 = 0.02;
+
+/// An item to be cut in.
+struct Cut {
+    item: Item,
+    fade: Option<Ramp>,
+    edge: Edge,
+    at_ns: i64,
+    row: usize,
+    /// The frame at which it starts; before frame 0 it is negative.
+    start: i64,
+}
+
+impl Schedule {
+    /// Sends the items whose time has come on their way.
+    pub(super) fn send_due(&mut self, round: &mut Round<'_>, lengths: &mut dyn Lengths) {
+        let horizon = (round.position + round.lead()) as i64;
+        let mut due = Vec::new();
+        for pending in std::mem::take(&mut self.pending) {
+            match pending.start(round.clock).filter(|start| *start <= horizon) {
+                Some(start) => due.push((start, pending)),
+                None => self.pending.push(pending),
+            }
+        }
+        // At the same time, what cuts in comes before what is put in line.
+        due.sort_by_key(|(start, Pending { entry, .. })| (*start, !entry.plan.cuts_in(), entry.row));
+        let begun = |(start, pending): &&(i64, Pending)| {
+            pending.entry.plan.cuts_in() && *start < round.position as i64
+        };
+        let last_begun = due.iter().rev().find(begun).map(|(start, _)| *start);
+        let last_begun = last_begun.max(self.last_cut_ns.map(|ns| round.clock.offset_of(ns)));
+        let mut cut_at = None;
+        for (start, pending) in due {
+            let (at_ns, row) = (pending.entry.at_ns, pending.entry.row);
+            match pending.entry.plan {
+                // Something was cut in at this very time already, and this follows it.
+                Plan::CutIn { item, .. } if cut_at == Some(start) => {
+                    self.put_in_line(round, item, start.max(0) as Frames, None);
+                }
+                Plan::CutIn { item, fade, edge } => {
+                    let cut = Cut { item, fade, edge, at_ns, row, start };
+                    if start >= round.position as i64 {
+                        cut_at = Some(start);
+                        self.cut_in(round, cut, pending.before);
+                    } else if last_begun.is_some_and(|last| last > start) {
+                        round.drop(cut.item, at_ns, "another scheduled item took its place");
+                    } else {
+                        cut_at = Some(start);
+                        self.join_late(round, cut, lengths);
+                    }
+                }
+                Plan::Soft { item, latest_ns } => {
+                    let latest = latest_ns.map(|latest_ns| round.clock.offset_of(latest_ns));
+                    if start < round.position as i64 && latest.unwrap_or(start) < round.position as i64 {
+                        round.drop(item, at_ns, "its time has passed");
+                    } else {
+                        let latest = latest.map(|latest| latest.max(0) as Frames);
+                        self.put_in_line(round, item, start.max(0) as Frames, latest);
+                    }
+                }
+                Plan::Fill { pool, until_ns } => {
+                    let reach = self.reach_over(until_ns, round);
+                    self.filling.push(Filling::new(start.max(0) as Frames, until_ns, reach, pool));
+                }
+            }
+        }
+    }
+
+    /// Cuts an item in at its start. `length` is that of one that ends at a time.
+    fn cut_in(&mut self, round: &mut Round<'_>, cut: Cut, length: Option<Frames>) {
+        let Cut { mut item, fade, edge, start, .. } = cut;
+        if let (Edge::End, Some(length)) = (edge, length) {
+            round.end_alone(&mut item, length);
+        }
+        // It is there at once; only what ran falls.
+        item.fade_in_s.get_or_insert(0.0);
+        self.send_cut(round, item, start as Frames, fade, start);
+    }
+
+    /// Cuts an item in that should be on air already, as far into it as it would be by then.
+    fn join_late(&mut self, round: &mut Round<'_>, cut: Cut, lengths: &mut dyn Lengths) {
+        let Cut { mut item, fade, edge, at_ns, row, start } = cut;
+        let length = match lengths.length(&item) {
+            Length::Known(length) => length,
+            Length::Later => {
+                let entry = Entry { at_ns, row, plan: Plan::CutIn { item, fade, edge } };
+                let before = (round.clock.offset_of(at_ns) - start).unsigned_abs();
+                self.pending.push(Pending { entry, before: Some(before), asked: true });
+                return;
+            }
+            Length::Never => return round.drop(item, at_ns, "it is late, and how long it lasts is unknown"),
+        };
+        // Where nothing plays there is nothing to wait for.
+        let frame = if round.on_air.is_some() { round.position + round.lead() } else { round.position };
+        let over = (frame as i64 - start).unsigned_abs();
+        if over >= length {
+            return round.drop(item, at_ns, "it would be over by now");
+        }
+        if edge == Edge::End {
+            round.end_alone(&mut item, length);
+        }
+        let over_s = frames_to_seconds(over, round.clock.rate_hz);
+        item.cue_in_s = Some(item.cue_in_s.unwrap_or(0.0) + over_s);
+        item.fade_in_s = Some(item.fade_in_s.unwrap_or(0.0).max(DECLICK_S));
+        self.send_cut(round, item, frame, fade, start);
+    }
+
+    /// How far what plays at a time may reach beyond it: as long as it takes to fall under what is cut in then.
+    fn reach_over(&self, at_ns: i64, round: &Round<'_>) -> Frames {
+        let fade = self.pending.iter().find_map(|pending| match pending.entry.plan {
+            Plan::CutIn { fade, .. } if pending.entry.at_ns == at_ns => fade,
+            _ => None,
+        });
+        fade.map_or(self.joining.crossfade, |ramp| ramp.length).max(round.frames(CUT_S))
+    }
+
+    fn send_cut(&mut self, round: &mut Round<'_>, item: Item, frame: Frames, fade: Option<Ramp>, start: i64) {
+        let entry = self.fresh_id();
+        self.sent.push(Sent { entry, latest: frame + round.frames(PATIENCE_S) });
+        self.last_cut_ns = Some(round.clock.utc_at(start));
+        round.actions.push(Action::CutIn { entry, item, frame, fade });
+    }
+
+    pub(super) fn put_in_line(
+        &mut self,
+        round: &mut Round<'_>,
+        item: Item,
+        frame: Frames,
+        latest: Option<Frames>,
+    ) -> EntryId {
+        let entry = self.fresh_id();
+        self.sent.extend(latest.map(|latest| Sent { entry, latest }));
+        round.actions.push(Action::PutInLine { entry, item, frame });
+        entry
+    }
+
+    fn fresh_id(&mut self) -> EntryId {
+        self.next_id += 1;
+        EntryId(self.next_id)
+    }
+}

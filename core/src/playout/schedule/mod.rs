@@ -1,0 +1,271 @@
+//! The schedule: items that start, or end, at exact times.
+//!
+//! Times are UTC; the station's clock turns them into frames when they come near, so a clock that is set is followed. The
+//! schedule opens nothing and plays nothing: it tells the director what to do and when ([`Action`]), and is told what
+//! came of it.
+//!
+//! What should be on air is a function of the clock and the list. An item whose start has passed, when the station starts
+//! or after the clock was set, is joined as far into it as it would be by now, if it was the last to begin; whatever
+//! else is late is dropped, and said to be.
+
+mod due;
+mod entry;
+mod fill;
+mod filling;
+mod timing;
+
+use std::collections::HashMap;
+
+pub use entry::{Action, Edge, Entry, EntryId, Length, Lengths, OnAir, Plan, Timetable};
+use filling::{Filling, LastUsed};
+pub use timing::{Joined, Joining, Part, join};
+
+use crate::Frames;
+use crate::item::Item;
+use crate::playout::clock::StationClock;
+use crate::units::{frames_to_seconds, seconds_to_frames};
+
+/// How long before its frame an item is opened.
+const LEAD_S: f64 = 2.0;
+/// How long before its frame an item is taken back.
+const SHORT_LEAD_S: f64 = 0.25;
+const HOUR_NS: i64 = 3_600_000_000_000;
+/// Entries are looked up so far ahead: longer than what ends at a time lasts.
+const AHEAD_NS: i64 = 25 * HOUR_NS;
+/// Items that began so long ago may still be on air when the station starts.
+const BEFORE_NS: i64 = 24 * HOUR_NS;
+/// The lengths of a pool are asked for so long before it is needed.
+const ASKED_AHEAD_S: f64 = 600.0;
+
+/// An entry whose time has not come.
+struct Pending {
+    entry: Entry,
+    /// Frames before the entry's time at which its item starts; `None` until the length of one that ends then is
+    /// known.
+    before: Option<Frames>,
+    /// Whether the lengths of its pool have been asked for.
+    asked: bool,
+}
+
+impl Pending {
+    /// The frame at which it starts; negative before frame 0.
+    fn start(&self, clock: &StationClock) -> Option<i64> {
+        Some(clock.offset_of(self.entry.at_ns).saturating_sub_unsigned(self.before?))
+    }
+}
+
+/// An item on its way, to be taken back if it has not started by then.
+struct Sent {
+    entry: EntryId,
+    latest: Frames,
+}
+
+/// The state of affairs at one tick, and what is to be done about it.
+struct Round<'a> {
+    clock: &'a StationClock,
+    position: Frames,
+    on_air: Option<OnAir<'a>>,
+    actions: Vec<Action>,
+}
+
+impl Round<'_> {
+    fn frames(&self, seconds: f64) -> Frames {
+        seconds_to_frames(seconds, self.clock.rate_hz)
+    }
+
+    fn lead(&self) -> Frames {
+        self.frames(LEAD_S)
+    }
+
+    /// Lets what follows `item`, which is `length` frames long, start at its very end.
+    fn end_alone(&self, item: &mut Item, length: Frames) {
+        let end_s = item.cue_in_s.unwrap_or(0.0) + frames_to_seconds(length, self.clock.rate_hz);
+        item.start_next_s.get_or_insert(end_s);
+    }
+
+    /// How much is heard of an item of `length` frames. One that names the start of the next counts as if it ended a
+    /// crossfade after that.
+    fn heard(&self, item: &Item, length: Option<Frames>, joining: &Joining) -> Option<Frames> {
+        let start_next = item.start_next_s.map(|at| at - item.cue_in_s.unwrap_or(0.0));
+        length.into_iter().chain(start_next.map(|at| self.frames(at) + joining.crossfade)).min()
+    }
+
+    fn drop(&mut self, item: Item, at_ns: i64, reason: &'static str) {
+        self.actions.push(Action::Drop { item, at_ns, reason });
+    }
+}
+
+/// The schedule of a station.
+pub struct Schedule {
+    timetable: Box<dyn Timetable>,
+    joining: Joining,
+    pending: Vec<Pending>,
+    sent: Vec<Sent>,
+    filling: Vec<Filling>,
+    last_used: LastUsed,
+    /// Up to where entries have been looked up.
+    known_ns: Option<i64>,
+    /// When the last item that was cut in starts.
+    last_cut_ns: Option<i64>,
+    /// Nothing is to be done before this frame, by this clock.
+    idle: Option<(StationClock, Frames)>,
+    next_id: u64,
+}
+
+impl Schedule {
+    /// The schedule that `timetable` lists, for a station whose items are joined like this.
+    pub fn new(timetable: Box<dyn Timetable>, joining: Joining) -> Self {
+        Self {
+            timetable,
+            joining,
+            pending: Vec::new(),
+            sent: Vec::new(),
+            filling: Vec::new(),
+            last_used: LastUsed::new(),
+            known_ns: None,
+            last_cut_ns: None,
+            idle: None,
+            next_id: 0,
+        }
+    }
+
+    /// What is to be done now. `position` is the engine's, `on_air` what plays on the automation. To be called at
+    /// least four times a second.
+    pub fn tick(
+        &mut self,
+        clock: &StationClock,
+        position: Frames,
+        on_air: Option<OnAir<'_>>,
+        lengths: &mut dyn Lengths,
+    ) -> Vec<Action> {
+        if self.idle.is_some_and(|(known, until)| known == *clock && position < until) {
+            return Vec::new();
+        }
+        let mut round = Round { clock, position, on_air, actions: Vec::new() };
+        self.look_up(clock.utc_of(position));
+        self.ask_lengths(&mut round, lengths);
+        self.send_due(&mut round, lengths);
+        self.take_back(&mut round);
+        self.fill(&mut round, lengths);
+        self.idle = Some((*clock, self.next_due(&round)));
+        round.actions
+    }
+
+    /// An item that was asked for has begun.
+    pub fn started(&mut self, entry: EntryId) {
+        self.settle(entry);
+    }
+
+    /// An item that was asked for cannot be played.
+    pub fn failed(&mut self, entry: EntryId) {
+        self.settle(entry);
+    }
+
+    fn settle(&mut self, entry: EntryId) {
+        self.idle = None;
+        self.sent.retain(|sent| sent.entry != entry);
+        for filling in self.filling.iter_mut().filter(|filling| filling.placed == Some(entry)) {
+            filling.placed = None;
+        }
+    }
+
+    /// Takes the entries of the coming hours from the timetable; at first also those that may still be on air.
+    fn look_up(&mut self, now_ns: i64) {
+        let to_ns = now_ns.saturating_add(AHEAD_NS);
+        if self.known_ns.is_some_and(|known_ns| known_ns >= to_ns - HOUR_NS) {
+            return;
+        }
+        let from_ns = self.known_ns.unwrap_or(now_ns.saturating_sub(BEFORE_NS));
+        let mut entries = self.timetable.between(from_ns, to_ns);
+        entries.sort_by_key(|entry| (entry.at_ns, entry.row));
+        if self.known_ns.is_none() {
+            // Of what comes again and again, only the last time before the start counts.
+            let past = entries.iter().filter(|entry| entry.at_ns <= now_ns);
+            let last: HashMap<usize, i64> = past.map(|entry| (entry.row, entry.at_ns)).collect();
+            entries.retain(|entry| entry.at_ns > now_ns || last.get(&entry.row) == Some(&entry.at_ns));
+        }
+        self.known_ns = Some(to_ns);
+        self.pending.extend(entries.into_iter().map(|entry| {
+            let before = (!entry.plan.is_back_timed()).then_some(0);
+            Pending { entry, before, asked: false }
+        }));
+    }
+
+    /// Finds out how long the items are that end at a time, and those of pools that are soon needed.
+    fn ask_lengths(&mut self, round: &mut Round<'_>, lengths: &mut dyn Lengths) {
+        let soon = (round.position + round.frames(ASKED_AHEAD_S)) as i64;
+        self.pending.retain_mut(|Pending { entry, before, asked }| {
+            match &entry.plan {
+                Plan::CutIn { item, .. } if before.is_none() => match lengths.length(item) {
+                    Length::Known(length) => *before = Some(length),
+                    Length::Later => {}
+                    Length::Never => {
+                        let reason = "when to start it is unknown: its length cannot be found out";
+                        round.drop(item.clone(), entry.at_ns, reason);
+                        return false;
+                    }
+                },
+                Plan::Fill { pool, .. } if !*asked && round.clock.offset_of(entry.at_ns) <= soon => {
+                    *asked = true;
+                    for item in pool.iter() {
+                        let _ = lengths.length(item);
+                    }
+                }
+                _ => {}
+            }
+            true
+        });
+    }
+
+    /// Takes back what has not started in time.
+    fn take_back(&mut self, round: &mut Round<'_>) {
+        let soon = round.position + round.frames(SHORT_LEAD_S);
+        self.sent.retain(|Sent { entry, latest }| {
+            if *latest <= soon {
+                round.actions.push(Action::Withdraw { entry: *entry, frame: *latest });
+            }
+            *latest > soon
+        });
+    }
+
+    /// Goes on with the fills that are under way.
+    fn fill(&mut self, round: &mut Round<'_>, lengths: &mut dyn Lengths) {
+        let soon = (round.position + round.frames(SHORT_LEAD_S)) as i64;
+        let mut filling = std::mem::take(&mut self.filling);
+        filling.retain_mut(|filling| {
+            let until = round.clock.offset_of(filling.until_ns);
+            if until <= soon {
+                let frame = until.max(0) as Frames;
+                round.actions.extend(filling.placed.map(|entry| Action::Withdraw { entry, frame }));
+                return false;
+            }
+            let next = EntryId(self.next_id + 1);
+            if let Some(item) = filling.next(next, round, &self.joining, lengths, &mut self.last_used) {
+                self.put_in_line(round, item, round.position, None);
+            }
+            !filling.over
+        });
+        self.filling = filling;
+    }
+
+    /// The frame by which the next tick must be.
+    fn next_due(&self, round: &Round<'_>) -> Frames {
+        let frame = |offset: i64, lead_s: f64| (offset.max(0) as Frames).saturating_sub(round.frames(lead_s));
+        let look_up = self.known_ns.map_or(0, |known_ns| known_ns - AHEAD_NS + HOUR_NS);
+        let look_up = frame(round.clock.offset_of(look_up), 0.0);
+        let pending = self.pending.iter().map(|pending| {
+            let asks = matches!(pending.entry.plan, Plan::Fill { .. }) && !pending.asked;
+            let lead_s = if asks { ASKED_AHEAD_S } else { LEAD_S };
+            pending.start(round.clock).map_or(0, |start| frame(start, lead_s))
+        });
+        let sent = self.sent.iter().map(|sent| frame(sent.latest as i64, SHORT_LEAD_S));
+        let filling = self.filling.iter().map(|filling| match filling.placed {
+            Some(_) => frame(round.clock.offset_of(filling.until_ns), SHORT_LEAD_S),
+            None => 0,
+        });
+        pending.chain(sent).chain(filling).chain([look_up]).min().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests;
