@@ -19,6 +19,7 @@ pub mod meter;
 pub mod offline;
 pub mod output;
 mod rendition;
+pub mod schedule;
 pub mod script;
 pub mod spec;
 pub mod station;

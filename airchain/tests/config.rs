@@ -294,3 +294,93 @@ fn chains_come_as_list_or_section() {
     let errors = config::parse_chain("- { type: nonsense_node_xyz }", "c").unwrap_err();
     assert_eq!(errors.problems[0].field, "nodes[0].type");
 }
+
+#[test]
+fn a_schedule_says_when_and_what() {
+    let config = config::parse(
+        &with(
+            r#"automation: { playlist: [music], start: "2026-01-01T00:00:00Z" }
+schedule:
+  - { at: "12:00:00", days: [mon, Fri], path: news.mp3, fade_sec: 1 }
+  - { at: ":59:50", every: hour, path: pips.wav }
+  - { at: "2026-11-28T12:00:00", mode: soft, until: "2026-11-28T12:10:00", path: ad.mp3, title: Ad }
+  - { ends_at: 18:00, path: countdown.wav, cue_in_sec: 2, cue_out_sec: 60 }
+  - { at: "23:50", until: "23:59:60", mode: fill, pool: [fill, more.m3u] }
+"#,
+        ),
+        "s",
+    );
+    let config = config.unwrap();
+    assert_eq!(config.automation.start.as_deref(), Some("2026-01-01T00:00:00Z"));
+    assert_eq!(config.schedule[0].days, [config::Day::Mon, config::Day::Fri]);
+    assert_eq!(config.schedule[2].mode, Some(config::ScheduleMode::Soft));
+    assert_eq!(config.schedule[3].ends_at.as_deref(), Some("18:00"));
+    assert_eq!(config.schedule[4].pool, ["fill", "more.m3u"]);
+    let again = config::parse(&config::explain(&config), "explained").unwrap();
+    assert_eq!(again, config);
+}
+
+#[test]
+fn a_schedule_that_cannot_be_meant_is_refused() {
+    for (row, field, words) in [
+        ("{ path: a }", "at", "missing (when it starts); give at or ends_at"),
+        ("{ at: \"12:00\", ends_at: \"13:00\", path: a }", "at", "are both given"),
+        (
+            "{ at: noon, path: a }",
+            "at",
+            "\"noon\": not a time; give 12:00:00 (every day), :59:50 (every hour) or",
+        ),
+        ("{ at: \"25:00\", path: a }", "at", "not a time"),
+        ("{ at: \"2026-02-30T12:00:00\", path: a }", "at", "not a time"),
+        (
+            "{ at: \"2026-03-08T02:30:00\", path: a }",
+            "at",
+            "never comes: the clocks are put forward over it, to 03:30:00",
+        ),
+        (
+            "{ at: \"12:00\", mode: hrad, path: a }",
+            "mode",
+            "\"hrad\": not one of the words for it; give hard, soft or fill",
+        ),
+        ("{ ends_at: \"12:00\", mode: hard, path: a }", "mode", "give ends_at without mode, or at with it"),
+        ("{ at: \"12:00\" }", "path", "missing (the audio file)"),
+        ("{ at: \"12:00\", path: a, pool: [b] }", "pool", "only a fill has a pool"),
+        ("{ at: \"12:00\", path: a, until: \"12:10\" }", "until", "comes at its time or not at all"),
+        ("{ at: \"12:00\", mode: soft, path: a, fade_sec: 2 }", "fade_sec", "waits until what runs is over"),
+        ("{ at: \"12:00\", mode: soft, path: a, until: \"12:00:00\" }", "until", "the very time of at"),
+        (
+            "{ at: \"12:00\", mode: soft, path: a, until: \"2026-11-28T12:00:00\" }",
+            "until",
+            "comes once, at does not",
+        ),
+        (
+            "{ at: \"2026-11-28T12:00:00\", mode: soft, path: a, until: \"2026-11-28T16:00:00Z\" }",
+            "until",
+            "before at",
+        ),
+        ("{ at: \"12:00\", mode: fill, until: \"12:10\" }", "pool", "missing (what to fill with)"),
+        ("{ at: \"12:00\", mode: fill, pool: [a] }", "until", "missing (the time to fill to)"),
+        (
+            "{ at: \"12:00\", mode: fill, pool: [a], until: \"12:10\", path: a }",
+            "path",
+            "plays what is in its pool",
+        ),
+        ("{ at: \"12:00\", every: hour, path: a }", "at", "give minute and second, such as :59:50"),
+        ("{ at: \":30\", every: day, path: a }", "at", "give a time of day, such as 12:00:00"),
+        ("{ at: \"2026-11-28T12:00:00\", days: [mon], path: a }", "days", "it comes once"),
+        ("{ at: \"12:00\", days: [moon], path: a }", "days[0]", "give mon, tue, wed"),
+        ("{ at: \"12:00\", path: a, cue_in_sec: 5, cue_out_sec: 5 }", "cue_out_sec", "not after cue_in_sec"),
+        ("{ at: \"12:00\", path: a, gain_db: 100 }", "gain_db", "out of range"),
+        ("{ at: \"12:00\", path: a, cue_out: 5 }", "cue_out", "unknown field; give cue_out_sec"),
+    ] {
+        let text = format!("station: {{ id: s, timezone: America/New_York }}\nschedule:\n  - {row}\n");
+        let problem = error(&text);
+        assert_eq!(problem.field, format!("schedule[0].{field}"), "{row}: {problem}");
+        assert!(problem.to_string().contains(words), "{row}: {problem}");
+        assert_eq!(problem.line, Some(3), "{row}: {problem}");
+    }
+    let problem = error(&with("automation: { order: shuffle, start: \"2026-01-01T00:00:00Z\" }"));
+    assert_eq!(problem.field, "automation.start");
+    let problem = error(&with("automation: { start: \"2026-01-01T00:00:00\" }"));
+    assert!(problem.to_string().contains("with Z or an offset"), "{problem}");
+}

@@ -428,6 +428,10 @@ impl<'a> Checker<'a> {
                 checked(named, "not the name of a time zone")?;
                 checked(known_zone(text), "not a known time zone")?;
             }
+            Kind::Time => drop(text.parse::<crate::schedule::At>()?),
+            Kind::Timestamp => {
+                checked(text.parse::<jiff::Timestamp>().is_ok(), "not a date and time with its offset")?;
+            }
             Kind::Integer { min, max, .. } => {
                 checked(word.plain, "text where a number belongs (leave out the quotes)")?;
                 let number = whole(text).ok_or("not a whole number")?;

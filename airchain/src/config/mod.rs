@@ -10,6 +10,7 @@ mod explain;
 mod nodes;
 mod problem;
 mod rules;
+mod schedule;
 mod schema;
 mod secret;
 mod station;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::encoding::{AudioFormat, Encoding};
 use super::problem::Severity;
+use super::schedule;
 use super::secret::mask_url;
 use super::station::{HlsConfig, HlsContainer, OutputConfig, StationConfig, Store};
 
@@ -39,6 +40,7 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
             rules.output(&place, output, rate);
         }
     }
+    rules.findings.extend(schedule::findings(config));
     // A station without mounts is one to render; one whose mounts lead nowhere is a mistake.
     let mut outputs = config.mounts.iter().flat_map(|mount| &mount.outputs);
     if !config.mounts.is_empty() && !outputs.any(OutputConfig::is_built) {
@@ -68,7 +70,11 @@ pub(crate) fn absent_files(config: &StationConfig) -> Vec<Finding> {
     let playlist = playlist.filter_map(|(index, entry)| {
         absent(format!("automation.playlist[{index}]"), Path::new(entry), "until it is, it is passed over")
     });
-    fallback.into_iter().chain(playlist).collect()
+    let rows = config.schedule.iter().enumerate();
+    let rows = rows.filter_map(|(index, row)| {
+        absent(format!("schedule[{index}].path"), row.path.as_deref()?, "until it is, it is passed over")
+    });
+    fallback.into_iter().chain(playlist).chain(rows).collect()
 }
 
 struct Rules {

@@ -51,6 +51,10 @@ pub(crate) enum Kind {
     MountPath,
     /// An IANA time zone.
     Timezone,
+    /// A time of a schedule: once, every day or every hour.
+    Time,
+    /// A date and time with its offset from UTC.
+    Timestamp,
     /// A whole number in a range.
     Integer { min: i64, max: i64, unit: &'static str },
     /// A number in a range.
@@ -88,6 +92,8 @@ impl Kind {
             Self::Address => "address:port, such as 0.0.0.0:8000".into(),
             Self::MountPath => "a path such as /live.mp3 (letters, digits, `.`, `_`, `-`, `/`)".into(),
             Self::Timezone => "an IANA time zone, such as Europe/Paris or UTC".into(),
+            Self::Time => crate::schedule::ACCEPTED.into(),
+            Self::Timestamp => "a date and time with Z or an offset, such as 2026-01-01T00:00:00Z".into(),
             Self::Integer { min, max, .. } if min == max => min.to_string(),
             Self::Integer { min, max, unit } => format!("a whole number, {}", number(min, max, unit)),
             Self::Number { min, max, unit } => format!("a number, {}", number(min, max, unit)),

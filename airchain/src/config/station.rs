@@ -25,6 +25,8 @@ pub struct StationConfig {
     pub priorities: Priorities,
     /// What plays when nobody says otherwise.
     pub automation: Automation,
+    /// What starts, or ends, at a time.
+    pub schedule: Vec<ScheduleRow>,
 }
 
 /// Who a station is, and the format it runs at.
@@ -328,6 +330,8 @@ pub struct Automation {
     /// Whether it begins again at its end.
     #[serde(rename = "loop")]
     pub repeat: bool,
+    /// When the playlist began, as a date and time with its offset; when the station starts where absent.
+    pub start: Option<String>,
     /// Overlap of consecutive items, in seconds; 0 is gapless.
     pub crossfade_sec: f64,
     /// Shape of the fades.
@@ -344,4 +348,73 @@ pub enum Order {
     Sequential,
     /// Shuffled, every item once per round.
     Shuffle,
+}
+
+/// A row of the schedule. Its times are as they stand in the file ([`At`](crate::schedule::At) reads them).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleRow {
+    /// When it starts; this or `ends_at` is given.
+    pub at: Option<String>,
+    /// When it ends.
+    pub ends_at: Option<String>,
+    /// How often, where that is said beside the time.
+    pub every: Option<Every>,
+    /// On which days only; every day where empty.
+    pub days: Vec<Day>,
+    /// How it comes on air; hard where absent.
+    pub mode: Option<ScheduleMode>,
+    /// The time to fill to, or from when on it is no longer wanted.
+    pub until: Option<String>,
+    /// The audio file; absent with fill.
+    pub path: Option<PathBuf>,
+    /// What to fill with: files, folders and playlists.
+    pub pool: Vec<String>,
+    /// How long what runs takes to fall, in seconds; the crossfade where absent.
+    pub fade_sec: Option<f64>,
+    /// Where the item begins, in seconds of its own time.
+    pub cue_in_sec: Option<f64>,
+    /// Where it ends, in seconds of its own time.
+    pub cue_out_sec: Option<f64>,
+    /// Its gain in dB.
+    pub gain_db: Option<f64>,
+    /// Its title; by its tags where absent.
+    pub title: Option<String>,
+    /// Its artist; by its tags where absent.
+    pub artist: Option<String>,
+}
+
+/// How often a row of the schedule comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Every {
+    /// At a time of day.
+    Day,
+    /// At a minute and second of each hour.
+    Hour,
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // They are what they are called.
+pub enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+/// How a scheduled item comes on air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleMode {
+    /// Cut in at the frame.
+    Hard,
+    /// After what runs.
+    Soft,
+    /// Items of a pool up to a time.
+    Fill,
 }

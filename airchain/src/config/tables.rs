@@ -33,6 +33,7 @@ pub(crate) const STATION_FILE: Section = Section {
             "the ladder: the lowest number with audio is on air",
         ),
         field("automation", Section(&AUTOMATION), is(""), "what plays when nobody says otherwise"),
+        field("schedule", List(&Section(&SCHEDULE), 0), is(""), "what starts, or ends, at a time"),
     ],
 };
 
@@ -359,6 +360,12 @@ const AUTOMATION: Section = Section {
         ),
         field("loop", Switch, is("true"), "whether it begins again at its end"),
         field(
+            "start",
+            Timestamp,
+            unset("when the station starts"),
+            "when the playlist began: the station joins it where it would be by now (with order sequential)",
+        ),
+        field(
             "crossfade_sec",
             Number { min: 0.0, max: 60.0, unit: "s" },
             is("0"),
@@ -376,5 +383,67 @@ const AUTOMATION: Section = Section {
             is("next"),
             "after an emergency or a live programme: the next item, the interrupted one from where it was, or from its start",
         ),
+    ],
+};
+
+const SCHEDULE: Section = Section {
+    name: "schedule[]",
+    help: "Items on the automation at times by the station's `timezone`. A day on which the clocks are changed has each \
+           time of day once: one that they leap over comes as much later, of one that they show twice it is the first. \
+           The second 60 of a minute, a leap second, is the start of the next. At the same time, what is hard comes first, \
+           then the order of the list. What is late when the station starts is joined where it would be by now, if it \
+           is hard and was the last to begin; else it is dropped.",
+    fields: &[
+        field("at", Time, unset("`ends_at` is given"), "when it starts"),
+        field(
+            "ends_at",
+            Time,
+            unset("`at` is given"),
+            "when it ends: it is cut in as long before as it lasts between its cue points; if that has passed, as far \
+             into it as it should be",
+        ),
+        field("every", Choice(&["day", "hour"]), unset("what the time says"), "how often, said once more"),
+        field(
+            "days",
+            List(&Choice(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"]), 0),
+            is(""),
+            "on which days only",
+        ),
+        field(
+            "mode",
+            Choice(&["hard", "soft", "fill"]),
+            unset("hard"),
+            "hard: cut in at the frame, and what runs falls; soft: after what runs then; fill: from then on items of the \
+             pool, chosen so that the last ends as close before `until` as can be",
+        ),
+        field(
+            "until",
+            Time,
+            unset("no end"),
+            "the first such time after `at`: with fill, the time to fill to; with soft, from when on it is no longer wanted",
+        ),
+        field("path", Path, unset("with fill, none"), "the audio file"),
+        field("pool", List(&Source, 0), is(""), "with fill: files, folders and playlists to choose from"),
+        field(
+            "fade_sec",
+            Number { min: 0.0, max: 60.0, unit: "s" },
+            unset("the crossfade"),
+            "how long what runs takes to fall",
+        ),
+        field(
+            "cue_in_sec",
+            Number { min: 0.0, max: 604_800.0, unit: "s" },
+            unset("its start"),
+            "where it begins",
+        ),
+        field(
+            "cue_out_sec",
+            Number { min: 0.0, max: 604_800.0, unit: "s" },
+            unset("its end"),
+            "where it ends",
+        ),
+        field("gain_db", Number { min: -120.0, max: 40.0, unit: "dB" }, unset("0"), "its gain"),
+        field("title", Text(500), unset("by its tags"), "what listeners read"),
+        field("artist", Text(500), unset("by its tags"), "what listeners read"),
     ],
 };
