@@ -18,6 +18,7 @@ mod loader;
 pub mod meter;
 pub mod offline;
 pub mod output;
+pub mod pull;
 mod rendition;
 pub mod schedule;
 pub mod script;

@@ -229,8 +229,8 @@ impl FileFeed {
     }
 }
 
-/// The path that an item names: as it is, or as a `file:` URL (RFC 8089).
-fn local_path(path: &str) -> Result<PathBuf, InputError> {
+/// The path that an item names: as it is, or as a `file:` URL (RFC 8089). [`InputError::Url`] for other URLs.
+pub fn local_path(path: &str) -> Result<PathBuf, InputError> {
     let scheme = path.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
     match scheme {
         Some((scheme, rest)) if scheme == "file" => {
