@@ -15,7 +15,7 @@ pub mod schedule;
 pub use clock::StationClock;
 pub use director::{Director, DirectorConfig};
 pub use loader::{Loaded, Loader, Ticket};
-pub use playlist::{NextItem, NextTrack, Playlist};
+pub use playlist::{Bookmark, NextItem, NextTrack, Playlist};
 pub use queue::{QueueOp, QueueRequest};
 pub use report::{Report, StationEvent};
 pub use request::{Moment, Position, Request, RequestId};
