@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use airchain::codecs::Format;
 use airchain::core::control::When;
-use airchain::core::playout::{Request, StationEvent};
+use airchain::core::playout::{Moment, Request, StationEvent};
 use airchain::offline::Render;
 use airchain::output::{OutputSpec, Target};
 use airchain::outputs::hls::HlsConfig;
@@ -43,7 +43,7 @@ fn set_title() -> Request {
 }
 
 fn skip() -> Request {
-    Request::Skip { tier: None, fade_s: Some(0.2), curve: Default::default() }
+    Request::Skip { tier: None, fade_s: Some(0.2), curve: Default::default(), wait: None }
 }
 
 /// Plays the programme and returns the titles as the event log has them.
@@ -183,7 +183,8 @@ fn on_air_titles_come_with_their_audio() {
 #[test]
 fn offline_the_event_log_has_the_very_frame_of_the_output() {
     let folder = tempfile::tempdir().unwrap();
-    let script = [(3 * u64::from(RATE) + 1, set_title()), (8 * u64::from(RATE) + 7, skip())];
+    let at = |seconds: u64, frames| Moment::Frame(seconds * u64::from(RATE) + frames);
+    let script = [(at(3, 1), set_title()), (at(8, 7), skip())];
     let mut render = Render::new(programme::spec(folder.path()), script, None).unwrap();
     let (mut audio, mut titles) = (Vec::new(), Vec::new());
     loop {
