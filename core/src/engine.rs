@@ -117,7 +117,7 @@ impl Engine {
         if silent && action == SilenceAction::FailoverToFallback && self.position >= self.bypass_at {
             // The tier below has the detector's own time to be heard; if it is silent too, it is passed over next.
             self.bypass_at = self.position + quiet.max(1);
-            self.ladder.bypass_silent_tier(self.position);
+            self.ladder.bypass_silent_tier();
         }
     }
 

@@ -45,6 +45,8 @@ struct Rung {
     level: Fade,
     /// The operator's fade.
     trim: Fade,
+    /// How it is run at the moment; it stands still when `None`.
+    run: Option<Run>,
     /// It was silent while it had the air, and has it only for want of another before it is heard again. The frames
     /// of sound counted so far.
     bypassed: Option<Frames>,
@@ -52,8 +54,8 @@ struct Rung {
 
 impl Rung {
     /// Whether it can have the air before all lower tiers.
-    fn is_candidate(&self, now: Frames) -> bool {
-        self.bypassed.is_none() && self.program.is_ready(now)
+    fn is_candidate(&self) -> bool {
+        self.bypassed.is_none() && self.program.is_ready()
     }
 
     fn is_silenced(&self, now: Frames) -> bool {
@@ -100,6 +102,7 @@ impl Ladder {
             program: Program::new(tier, config.joins, max_block),
             level: Fade::constant(0.0),
             trim: Fade::constant(1.0),
+            run: None,
             bypassed: None,
         });
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
@@ -139,7 +142,7 @@ impl Ladder {
     ) -> Result<(), Failure> {
         let tier = tier.or(self.on_air).ok_or(Failure::Idle)?;
         let wait = wait && tier == Tier::Automation;
-        let first = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate(at));
+        let first = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate());
         let on_air = self.on_air == Some(tier) && first == Some(tier);
         let heard = self.is_heard(tier, at);
         self.rung(tier).program.skip(ramp, wait, on_air, heard, at, outbox)
@@ -183,10 +186,10 @@ impl Ladder {
 
     /// The tier on air has been silent for too long: the tiers below get the air until it is heard again. An
     /// emergency keeps it, and so does a tier below which there is nothing.
-    pub(crate) fn bypass_silent_tier(&mut self, now: Frames) {
+    pub(crate) fn bypass_silent_tier(&mut self) {
         let Some(tier) = self.on_air.filter(|tier| *tier != Tier::Emergency) else { return };
         let mut below = Tier::ALL.into_iter().filter(|other| *other > tier);
-        if below.any(|other| self.rung(other).is_candidate(now)) {
+        if below.any(|other| self.rung(other).is_candidate()) {
             self.rung(tier).bypassed = Some(0);
         }
     }
@@ -197,62 +200,77 @@ impl Ladder {
         let mut done = 0;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let now = at + done as Frames;
-            self.decide(now, outbox);
+            self.step(now, outbox);
             let run = self.until_change(now).min(rest.len() as Frames) as usize;
-            let mixed = match self.on_air {
-                Some(tier) => {
-                    let how = if self.alone { Run::Alone } else { Run::Heard };
-                    self.mix(tier, how, now, &mut rest[..run], outbox)
-                }
-                None => run,
-            };
             for tier in Tier::ALL {
-                if let Some(how) = self.run_off_air(tier, now) {
-                    self.mix(tier, how, now, &mut rest[..mixed], outbox);
-                }
+                self.mix(tier, now, &mut rest[..run], outbox);
             }
-            done += mixed;
+            done += run;
         }
     }
 
-    /// How a tier that does not have the air is run; not at all when it stands still.
-    fn run_off_air(&mut self, tier: Tier, now: Frames) -> Option<Run> {
+    /// Does everything that is due at frame `now`.
+    fn step(&mut self, now: Frames, outbox: &mut Outbox) {
+        // Who gets the air may interrupt others, and so make room for a third; who has it may run dry at this very
+        // frame, and so may the one that follows.
+        for _ in 0..4 * Tier::COUNT {
+            if self.decide(now, outbox) {
+                continue;
+            }
+            let run = if self.alone { Run::Alone } else { Run::Heard };
+            if self.on_air.is_none_or(|tier| self.advance(tier, Some(run), now, outbox)) {
+                break;
+            }
+        }
         let on_air = self.on_air;
-        let rung = self.rung(tier);
-        if on_air == Some(tier) {
-            None
-        } else if !rung.is_silenced(now) {
-            rung.is_under_way().then_some(Run::Leaving)
-        } else {
-            // It would have the air if it were not short of audio or silent.
-            (on_air > Some(tier) && rung.program.has_audio()).then_some(Run::Unheard)
+        for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
+            let run = if !self.rung(tier).is_silenced(now) {
+                Some(Run::Leaving)
+            } else {
+                self.goes_on(tier).then_some(Run::Unheard)
+            };
+            self.advance(tier, run, now, outbox);
         }
     }
 
-    /// Gives the air to the highest tier that has audio.
-    fn decide(&mut self, now: Frames, outbox: &mut Outbox) {
+    /// Whether a tier that does not have the air goes on without it: only a higher tier that is heard interrupts. One
+    /// that is silent or short of audio stands above the tier on air, or has none to hear below it.
+    fn goes_on(&mut self, tier: Tier) -> bool {
+        (self.alone || self.on_air > Some(tier)) && self.rung(tier).program.has_audio()
+    }
+
+    /// Lets a tier do what is due, and says whether it plays on.
+    fn advance(&mut self, tier: Tier, run: Option<Run>, now: Frames, outbox: &mut Outbox) -> bool {
+        let rung = self.rung(tier);
+        rung.run = run.filter(|run| rung.program.advance(now, *run, outbox));
+        rung.run.is_some()
+    }
+
+    /// Gives the air to the highest tier that has audio, and says whether anything changed.
+    fn decide(&mut self, now: Frames, outbox: &mut Outbox) -> bool {
         for rung in &mut self.rungs {
             rung.program.watch(now, false, outbox);
         }
         self.settle(now, outbox);
-        let candidate = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate(now));
-        self.alone = candidate.is_none();
+        let candidate = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate());
         let winner = candidate.or_else(|| self.last_resort(now, outbox));
-        if winner == self.on_air {
-            return;
+        let alone = winner.is_none_or(|tier| !self.rung(tier).is_candidate());
+        let (from, before) = (self.on_air, (self.on_air, self.alone));
+        (self.on_air, self.alone) = (winner, alone);
+        if winner != from {
+            outbox.event(now, EventKind::PriorityChanged { from, to: winner });
+            if let Some(tier) = winner {
+                self.hand_over(from, tier, now);
+                self.rung(tier).program.begin_to_be_heard();
+            }
         }
-        let from = std::mem::replace(&mut self.on_air, winner);
-        outbox.event(now, EventKind::PriorityChanged { from, to: winner });
-        if let Some(tier) = winner {
-            self.hand_over(from, tier, now);
-            self.rung(tier).program.begin_to_be_heard();
-        }
+        before != (self.on_air, self.alone)
     }
 
     /// Where nothing is to be heard: a silent tier, for its sound may come back; else one that has been short of
     /// audio and has a little again, or may have.
     fn last_resort(&mut self, now: Frames, outbox: &mut Outbox) -> Option<Tier> {
-        let ready = |ladder: &mut Self, tier: &Tier| ladder.rung(*tier).program.is_ready(now);
+        let ready = |ladder: &mut Self, tier: &Tier| ladder.rung(*tier).program.is_ready();
         let short: [bool; Tier::COUNT] = Tier::ALL.map(|tier| self.rung(tier).program.has_audio());
         let mut short = Tier::ALL.into_iter().filter(|tier| short[tier.index()]);
         let silent = Tier::ALL.into_iter().find(|tier| ready(self, tier));
@@ -278,7 +296,7 @@ impl Ladder {
         if let Some(from) = from {
             let loser = self.rung(from);
             let left = loser.program.tail_left(now);
-            if loser.program.is_ready(now) {
+            if loser.program.is_ready() {
                 // Interrupted, or passed over for its silence.
                 loser.fall(takeover, now, rate);
                 rise = Some(takeover);
@@ -313,26 +331,25 @@ impl Ladder {
         }
         for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
             let keep = self.config.returns[tier.index()] == Return::Resume;
+            let goes_on = self.goes_on(tier);
             let rung = self.rung(tier);
             if !rung.is_under_way() {
                 rung.level = Fade::constant(0.0);
             }
-            // Only a higher tier interrupts. One that is silent or short of audio stands above the tier on air.
-            let goes_on = on_air > Some(tier) && rung.program.has_audio();
             if rung.is_silenced(now) && !goes_on {
                 rung.program.freeze(keep, now, outbox);
             }
         }
     }
 
-    /// Frames until a tier that is fading away is silent, an item that has run short is given up, or a silent tier is
-    /// listened to.
+    /// Frames until anything falls due.
     fn until_change(&self, now: Frames) -> Frames {
         let listening = self.until_listening(now + 1) + 1;
         let due = |rung: &Rung| {
             let level = if rung.level.is_settled(now) { Frames::MAX } else { rung.level.end() - now };
             let listen = if rung.bypassed.is_some() { listening } else { Frames::MAX };
-            level.min(listen).min(rung.program.until_given_up(now))
+            let program = rung.run.map_or(Frames::MAX, |run| rung.program.until_change(now, run));
+            level.min(listen).min(program)
         };
         self.rungs.iter().map(due).min().unwrap_or(Frames::MAX).max(1)
     }
@@ -343,31 +360,30 @@ impl Ladder {
         now.next_multiple_of(every) - now
     }
 
-    /// Adds a tier to `out` and says how many frames it had.
-    fn mix(&mut self, tier: Tier, run: Run, now: Frames, out: &mut [Stereo], outbox: &mut Outbox) -> usize {
+    /// Adds a tier to `out`.
+    fn mix(&mut self, tier: Tier, now: Frames, out: &mut [Stereo], outbox: &mut Outbox) {
         let master = if tier == Tier::Emergency { Fade::constant(1.0) } else { self.master };
-        let Some(rung) = self.rungs.get_mut(tier.index()) else {
-            return 0;
+        let (Some(rung), Some(scratch)) =
+            (self.rungs.get_mut(tier.index()), self.scratch.get_mut(..out.len()))
+        else {
+            return;
         };
-        let Some(scratch) = self.scratch.get_mut(..out.len()) else {
-            return out.len();
-        };
+        let Some(run) = rung.run else { return };
         scratch.fill(crate::units::SILENCE);
-        let frames = rung.program.render(now, scratch, run, outbox);
-        rung.listen(&scratch[..frames]);
+        rung.program.mix(now, scratch, outbox);
+        rung.listen(scratch);
         if run == Run::Unheard {
-            return frames;
+            return;
         }
         let fades = [rung.level, rung.trim, master];
         let flat = fades.iter().all(|fade| fade.is_settled(now));
         let flat_gain: f32 = fades.iter().map(|fade| fade.gain_at(now)).product();
-        for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).take(frames).enumerate() {
+        for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).enumerate() {
             let at = now + i as Frames;
             let gain = if flat { flat_gain } else { fades.iter().map(|fade| fade.gain_at(at)).product() };
             mixed[0] += frame[0] * gain;
             mixed[1] += frame[1] * gain;
         }
-        frames
     }
 
     fn rung(&mut self, tier: Tier) -> &mut Rung {

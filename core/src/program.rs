@@ -80,15 +80,14 @@ impl Program {
         self.current.is_some() || !self.waiting.is_empty()
     }
 
-    /// Whether it would be heard at frame `now` if it had the air: its source, or that of the item that would start,
-    /// delivers.
-    pub(crate) fn is_ready(&self, now: Frames) -> bool {
+    /// Whether it would be heard if it had the air: its source, or that of the item that would start, delivers.
+    pub(crate) fn is_ready(&self) -> bool {
         match &self.current {
             None => self.next_flows(),
             Some(deck) if !deck.is_dry() => true,
             Some(deck) => {
-                let goes_on = deck.is_stalled() || self.skip.is_some();
-                self.next_flows() && (goes_on || self.join_at(now).is_some_and(|join| join <= now))
+                let goes_on = deck.is_stalled() || self.skip.is_some() && self.tails.have_room();
+                goes_on && self.next_flows()
             }
         }
     }
@@ -231,6 +230,7 @@ impl Program {
         while let Some(item) = self.waiting.pop_front() {
             discard(self.tier, item, at, outbox);
         }
+        self.tails.stop(ramp, at);
         self.take_off(ramp, Ending::Stopped, heard, at, outbox);
         Ok(())
     }
@@ -278,7 +278,14 @@ impl Program {
         if let Some(deck) = &mut self.current {
             deck.watch(now, alone);
         }
-        // An item without a frame is over before it could start.
+        if !self.has_audio() {
+            self.current = self.tails.take_back(now);
+        }
+        self.drop_empty(now, outbox);
+    }
+
+    /// An item without a frame is over before it could start.
+    fn drop_empty(&mut self, now: Frames, outbox: &mut Outbox) {
         while let Some(empty) = self.waiting.pop_front_if(|next| next.source.remaining() == Some(0)) {
             let (tier, item, ending) = (self.tier, empty.id, Ending::Finished);
             outbox.event(now, EventKind::ItemEnded { tier, item, ending, played: 0 });
@@ -287,58 +294,15 @@ impl Program {
         }
     }
 
-    /// Frames until an item that has run short is given up.
-    pub(crate) fn until_given_up(&self, now: Frames) -> Frames {
-        self.current.as_ref().filter(|deck| deck.is_dry()).map_or(Frames::MAX, |deck| deck.until_look(now))
-    }
-
-    /// Adds the next frames to `out`, the first of which is frame `at`, and says how many there were: fewer than
-    /// asked when the programme ran dry.
-    pub(crate) fn render(&mut self, at: Frames, out: &mut [Stereo], run: Run, outbox: &mut Outbox) -> usize {
-        if let Some(deck) = &mut self.current {
-            deck.shift(at.saturating_sub(self.rendered));
-        }
-        let mut done = 0;
-        while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let now = at + done as Frames;
-            self.advance(now, run, outbox);
-            let leaving = run == Run::Leaving;
-            let plays = match &self.current {
-                Some(deck) => !(run == Run::Heard && deck.is_dry()),
-                // An item may wait for a tail to be over.
-                None => !self.tails.is_empty() && (leaving || !self.waiting.is_empty()),
-            };
-            if !plays {
-                break;
-            }
-            if matches!(run, Run::Heard | Run::Alone) {
-                self.tell(now, outbox);
-            }
-            let change = usize::try_from(self.until_change(now, leaving)).unwrap_or(usize::MAX);
-            let length = change.clamp(1, rest.len());
-            self.mix(now, &mut rest[..length], outbox);
-            done += length;
-        }
-        self.rendered = at + done as Frames;
-        done
-    }
-
-    fn mix(&mut self, now: Frames, out: &mut [Stereo], outbox: &mut Outbox) {
-        self.tails.mix(now, out, &mut self.scratch);
-        if let Some(deck) = &mut self.current
-            && let Some(starvation) = deck.mix(now, out, &mut self.scratch)
-        {
-            report(self.tier, deck, &starvation, outbox);
-        }
-    }
-
-    /// Does everything that is due at frame `now`.
-    fn advance(&mut self, now: Frames, run: Run, outbox: &mut Outbox) {
-        let leaving = run == Run::Leaving;
+    /// Does everything that is due at frame `now`, and says whether it has anything to play from there on.
+    pub(crate) fn advance(&mut self, now: Frames, run: Run, outbox: &mut Outbox) -> bool {
+        let (leaving, on_air) = (run == Run::Leaving, matches!(run, Run::Heard | Run::Alone));
         self.tails.advance(now, outbox);
         if let Some(deck) = &mut self.current {
+            deck.shift(now.saturating_sub(self.rendered));
             deck.watch(now, run == Run::Alone);
         }
+        self.rendered = now;
         if !leaving {
             self.skip_if_ready(now, outbox);
         }
@@ -348,11 +312,15 @@ impl Program {
             if self.current.is_none() && (leaving || self.waiting.is_empty()) {
                 self.current = self.tails.take_back(now);
             }
-            let room = if self.current.is_none() { self.tails.let_start() } else { self.tails.have_room() };
-            if leaving || !room || self.join_at(now).is_none_or(|join| join > now) {
+            if leaving || !self.has_room() || self.join_at(now).is_none_or(|join| join > now) {
                 break;
             }
             self.join(now, outbox);
+            self.drop_empty(now, outbox);
+            if on_air {
+                // Also of one so short that the next starts over it at this very frame.
+                self.tell(now, outbox);
+            }
         }
         if let Some(deck) = &mut self.current {
             let length = deck.item().fade_out;
@@ -361,6 +329,25 @@ impl Program {
                 deck.fall_before(end, length, curve, now);
             }
         }
+        if on_air {
+            self.tell(now, outbox);
+        }
+        match &self.current {
+            Some(deck) => !(run == Run::Heard && deck.is_dry()),
+            // An item may wait for a tail to be over.
+            None => !self.tails.is_empty() && (leaving || !self.waiting.is_empty()),
+        }
+    }
+
+    /// Adds the next frames to `out`, the first of which is frame `now`; nothing falls due before its end.
+    pub(crate) fn mix(&mut self, now: Frames, out: &mut [Stereo], outbox: &mut Outbox) {
+        self.tails.mix(now, out, &mut self.scratch);
+        if let Some(deck) = &mut self.current
+            && let Some(starvation) = deck.mix(now, out, &mut self.scratch)
+        {
+            report(self.tier, deck, &starvation, outbox);
+        }
+        self.rendered = now + out.len() as Frames;
     }
 
     /// Takes the item off its deck if it is over, or has delivered nothing for too long.
@@ -372,12 +359,19 @@ impl Program {
         self.skip = None;
     }
 
+    /// Whether an item may start.
+    fn has_room(&self) -> bool {
+        if self.current.is_none() { self.tails.let_start() } else { self.tails.have_room() }
+    }
+
     /// Frames until something is due that [`advance`](Self::advance) must do.
-    fn until_change(&self, now: Frames, leaving: bool) -> Frames {
+    pub(crate) fn until_change(&self, now: Frames, run: Run) -> Frames {
         let current = self.current.as_ref();
         let end = current.and_then(|deck| deck.end(now)).map(|end| end.saturating_sub(now));
         let look = current.map(|deck| deck.until_look(now));
-        let join = if leaving { None } else { self.join_at(now) }.map(|join| join.saturating_sub(now));
+        let may_start = run != Run::Leaving && self.has_room();
+        let join = if may_start { self.join_at(now) } else { None };
+        let join = join.map(|join| join.saturating_sub(now));
         let due = [end, look, join, Some(self.tails.until_change(now))];
         due.into_iter().flatten().min().unwrap_or(Frames::MAX)
     }
@@ -388,7 +382,8 @@ impl Program {
         let Some(deck) = &self.current else {
             return Some(now);
         };
-        if !self.next_flows() {
+        // Short of audio, it asks for nothing.
+        if deck.is_dry() || !self.next_flows() {
             return None;
         }
         if let Some(asked) = deck.start_next(now) {
@@ -398,8 +393,14 @@ impl Program {
         // No more than half of a short next item may be covered, or a third would begin under the first; and
         // this one must have risen before it falls.
         let covered = next.source.remaining().map_or(Frames::MAX, |length| length / 2);
-        let overlap = self.joins.crossfade.length.min(covered);
+        let overlap = self.overlap(end.saturating_sub(now).min(covered));
         Some(end.saturating_sub(overlap).max(deck.risen().min(end)))
+    }
+
+    /// The crossfade where no more than `most` can be covered; none if that would click.
+    fn overlap(&self, most: Frames) -> Frames {
+        let overlap = self.joins.crossfade.length.min(most);
+        if overlap < declicked(0, self.joins.rate) { 0 } else { overlap }
     }
 
     /// Starts the next waiting item at `now`, over the end of the current one.
@@ -409,14 +410,11 @@ impl Program {
         };
         let crossfade = self.joins.crossfade;
         let mut overlap = 0;
-        if let Some(deck) = self.current.take_if(|deck| deck.is_silent(now)) {
-            self.end(deck, Ending::Stalled, now, outbox);
-        }
         if let Some(mut deck) = self.current.take() {
             let curve = deck.item().curve.unwrap_or(crossfade.curve);
             match deck.end(now) {
                 Some(end) => {
-                    overlap = crossfade.length.min(end.saturating_sub(now));
+                    overlap = self.overlap(end.saturating_sub(now));
                     let length = deck.item().fade_out.unwrap_or(overlap);
                     deck.fall_before(end, length, curve, now);
                 }
@@ -441,6 +439,7 @@ impl Program {
         if let Some(next) = self.waiting.pop_front() {
             let fade_in = next.fade_in.unwrap_or(length);
             self.start(next, now, fade_in, ramp.curve);
+            self.drop_empty(now, outbox);
         }
     }
 

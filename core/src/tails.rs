@@ -65,6 +65,19 @@ impl Tails {
         }
     }
 
+    /// Lets them be over with the fade of a stop, if they are not so sooner.
+    pub(crate) fn stop(&mut self, ramp: Ramp, now: Frames) {
+        let length = declicked(ramp.length, self.rate);
+        for tail in &mut self.tails {
+            if tail.deck.is_falling(now) {
+                tail.deck.fall_by(now + length, now);
+            } else {
+                tail.deck.fall_from(now, length, ramp.curve);
+                tail.ending = Ending::Stopped;
+            }
+        }
+    }
+
     /// Takes back the item that was played on in full under a later one, which is over before it.
     pub(crate) fn take_back(&mut self, now: Frames) -> Option<Deck> {
         let plays_on = |tail: &Tail| tail.ending == Ending::Finished && !tail.deck.is_falling(now);
@@ -111,9 +124,10 @@ impl Tails {
         }
     }
 
-    /// Ends them all; they cannot be heard.
+    /// Ends them all: a higher tier has silenced them.
     pub(crate) fn end_all(&mut self, now: Frames, outbox: &mut Outbox) {
         for Tail { deck, ending } in self.tails.drain(..) {
+            let ending = if deck.is_falling(now) { ending } else { Ending::Preempted };
             end(self.tier, deck, ending, now, outbox);
         }
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use airchain_core::chain::Chain;
-use airchain_core::control::{Command, CommandId, Control, Event, Place, Ramp, When};
+use airchain_core::chain::{Chain, NodeSpec};
+use airchain_core::control::{Command, CommandId, Control, Ending, Event, EventKind, Place, Ramp, When};
 use airchain_core::curve::Curve;
 use airchain_core::deck::{ItemId, Prepared};
 use airchain_core::dsp::Format;
@@ -22,7 +22,7 @@ pub const BLOCK: usize = 480;
 /// The shortest fade there is, in frames: 5 ms.
 pub const DECLICK: Frames = 240;
 
-/// An engine with an empty chain, what it has played and what it has said.
+/// An engine, what it has played and what it has said.
 pub struct Rig {
     control: Control,
     engine: Engine,
@@ -35,8 +35,13 @@ pub struct Rig {
 impl Rig {
     /// A bench at frame 0.
     pub fn new(ladder: LadderConfig) -> Self {
+        Self::with_chain(ladder, &[])
+    }
+
+    /// A bench at frame 0 with a chain that is not late.
+    pub fn with_chain(ladder: LadderConfig, nodes: &[NodeSpec]) -> Self {
         let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
-        let chain = Chain::build(&[], format, 0).expect("an empty chain builds");
+        let chain = Chain::build(nodes, format, 0).expect("the chain builds");
         let (control, engine) = engine(&EngineConfig { max_block: BLOCK, ladder }, chain);
         Self { control, engine, out: Vec::new(), events: Vec::new() }
     }
@@ -67,6 +72,49 @@ impl Rig {
     }
 }
 
+impl Rig {
+    /// One channel of what was rendered.
+    pub fn channel(&self, channel: usize) -> Vec<f32> {
+        self.out.iter().map(|frame| frame[channel]).collect()
+    }
+
+    /// Which tier had the air from which frame on.
+    pub fn on_air(&self) -> Vec<(Frames, Option<Tier>)> {
+        self.select(|kind| match kind {
+            EventKind::PriorityChanged { to, .. } => Some(*to),
+            _ => None,
+        })
+    }
+
+    /// Which items were told from which frame on, those told again included.
+    pub fn told(&self) -> Vec<(Frames, u64)> {
+        self.select(|kind| match kind {
+            EventKind::NowPlaying { item, .. } => Some(item.0),
+            _ => None,
+        })
+    }
+
+    /// Which items ended, how, and after how many frames of them.
+    pub fn ended(&self) -> Vec<(Frames, (u64, Ending, Frames))> {
+        self.select(|kind| match kind {
+            EventKind::ItemEnded { item, ending, played, .. } => Some((item.0, *ending, *played)),
+            _ => None,
+        })
+    }
+
+    /// Where the source of which item was short, and of how many frames.
+    pub fn short(&self) -> Vec<(Frames, (u64, Frames))> {
+        self.select(|kind| match kind {
+            EventKind::Underrun { item, frames, .. } => Some((item.0, *frames)),
+            _ => None,
+        })
+    }
+
+    fn select<T>(&self, pick: impl Fn(&EventKind) -> Option<T>) -> Vec<(Frames, T)> {
+        self.events.iter().filter_map(|event| Some((event.frame, pick(&event.kind)?))).collect()
+    }
+}
+
 /// A ladder without crossfade on which every tier takes over in 5 ms and goes on with its next item.
 pub fn ladder() -> LadderConfig {
     LadderConfig {
@@ -88,6 +136,11 @@ pub fn item(id: u64, source: Box<dyn Source>) -> Box<Prepared> {
         start_next: None,
         metadata: Arc::new(Metadata { title: Some(format!("item {id}")), ..Metadata::default() }),
     })
+}
+
+/// The greatest step of a channel between two frames.
+pub fn steepest(channel: &[f32]) -> f32 {
+    channel.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
 }
 
 /// A source of `frames` frames of a constant `level`. An item that is nothing but ones in a channel of its own shows
