@@ -224,11 +224,13 @@ impl Ladder {
         }
         let on_air = self.on_air;
         for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
-            let run = if !self.rung(tier).is_silenced(now) {
-                Some(Run::Leaving)
-            } else {
-                self.goes_on(tier).then_some(Run::Unheard)
-            };
+            if !self.rung(tier).is_silenced(now) {
+                if self.advance(tier, Some(Run::Leaving), now, outbox) {
+                    continue;
+                }
+                self.rung(tier).level = Fade::constant(0.0);
+            }
+            let run = self.goes_on(tier).then_some(Run::Unheard);
             self.advance(tier, run, now, outbox);
         }
     }

@@ -296,7 +296,7 @@ impl Program {
 
     /// Does everything that is due at frame `now`, and says whether it has anything to play from there on.
     pub(crate) fn advance(&mut self, now: Frames, run: Run, outbox: &mut Outbox) -> bool {
-        let (leaving, on_air) = (run == Run::Leaving, matches!(run, Run::Heard | Run::Alone));
+        let leaving = run == Run::Leaving;
         self.tails.advance(now, outbox);
         if let Some(deck) = &mut self.current {
             deck.shift(now.saturating_sub(self.rendered));
@@ -312,15 +312,15 @@ impl Program {
             if self.current.is_none() && (leaving || self.waiting.is_empty()) {
                 self.current = self.tails.take_back(now);
             }
+            if matches!(run, Run::Heard | Run::Alone) {
+                // Also of one so short that the next starts over it at this very frame.
+                self.tell(now, outbox);
+            }
             if leaving || !self.has_room() || self.join_at(now).is_none_or(|join| join > now) {
                 break;
             }
             self.join(now, outbox);
             self.drop_empty(now, outbox);
-            if on_air {
-                // Also of one so short that the next starts over it at this very frame.
-                self.tell(now, outbox);
-            }
         }
         if let Some(deck) = &mut self.current {
             let length = deck.item().fade_out;
@@ -328,9 +328,6 @@ impl Program {
             if let (Some(length), Some(end)) = (length, deck.audio_end(now)) {
                 deck.fall_before(end, length, curve, now);
             }
-        }
-        if on_air {
-            self.tell(now, outbox);
         }
         match &self.current {
             Some(deck) => !(run == Run::Heard && deck.is_dry()),
@@ -419,7 +416,7 @@ impl Program {
                     deck.fall_before(end, length, curve, now);
                 }
                 // Its end is out of sight: it asked for the next item early. It falls when its end is seen.
-                None => overlap = crossfade.length,
+                None => overlap = self.overlap(Frames::MAX),
             }
             self.tails.push(deck, Ending::Finished, now, outbox);
         }

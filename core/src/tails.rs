@@ -14,6 +14,8 @@ const TAILS: usize = 4;
 struct Tail {
     deck: Deck,
     ending: Ending,
+    /// It plays on in full until its end comes in sight.
+    unplaced: bool,
 }
 
 /// What still fades out on a tier.
@@ -57,7 +59,8 @@ impl Tails {
             end(self.tier, deck, ending, now, outbox);
             return;
         }
-        self.tails.push(Tail { deck, ending });
+        let unplaced = deck.end(now).is_none();
+        self.tails.push(Tail { deck, ending, unplaced });
         if !self.let_start()
             && let Some(first) = self.tails.iter_mut().min_by_key(|tail| tail.deck.end(now).unwrap_or(now))
         {
@@ -87,22 +90,24 @@ impl Tails {
 
     /// Does everything that is due at frame `now`.
     pub(crate) fn advance(&mut self, now: Frames, outbox: &mut Outbox) {
+        let least = declicked(0, self.rate);
         for tail in &mut self.tails {
             tail.deck.watch(now, false);
             let Some(end) = tail.deck.audio_end(now) else { continue };
-            // One that was joined before its end was in sight falls now that it is; so does one that will not last
-            // as long as its fade.
-            let item = tail.deck.item();
-            let length = item.fade_out.unwrap_or(self.crossfade.length);
-            let curve = item.curve.unwrap_or(self.crossfade.curve);
-            tail.deck.fall_before(end, length, curve, now);
+            if std::mem::take(&mut tail.unplaced) && end.saturating_sub(now) >= least {
+                let item = tail.deck.item();
+                let length = item.fade_out.unwrap_or(self.crossfade.length);
+                let curve = item.curve.unwrap_or(self.crossfade.curve);
+                tail.deck.fall_before(end, length, curve, now);
+            }
+            // Nor does one fall for longer than it lasts.
             tail.deck.fall_by(end, now);
         }
         for i in (0..self.tails.len()).rev() {
             let over =
                 |tail: &Tail| tail.deck.is_stalled() || tail.deck.end(now).is_some_and(|end| end <= now);
             if self.tails.get(i).is_some_and(over) {
-                let Tail { deck, ending } = self.tails.remove(i);
+                let Tail { deck, ending, .. } = self.tails.remove(i);
                 end(self.tier, deck, ending, now, outbox);
             }
         }
@@ -126,7 +131,7 @@ impl Tails {
 
     /// Ends them all: a higher tier has silenced them.
     pub(crate) fn end_all(&mut self, now: Frames, outbox: &mut Outbox) {
-        for Tail { deck, ending } in self.tails.drain(..) {
+        for Tail { deck, ending, .. } in self.tails.drain(..) {
             let ending = if deck.is_falling(now) { ending } else { Ending::Preempted };
             end(self.tier, deck, ending, now, outbox);
         }

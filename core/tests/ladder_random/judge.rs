@@ -160,18 +160,18 @@ impl<'a> Heard<'a> {
             if life.over.is_none_or(|(over, ..)| last.is_some_and(|last| last >= over)) && last.is_some() {
                 return Err(format!("item {item} is heard at {last:?} and was over at {:?}", life.over));
             }
-            match (heard, life.started) {
-                (Some(heard), Some(started)) if heard < started => {
-                    return Err(format!("item {item} is heard from {heard} and announced at {started}"));
-                }
-                (heard, Some(started)) if heard != Some(started) && !self.script.turns_down() => {
-                    return Err(format!("item {item} is heard from {heard:?} and announced at {started}"));
-                }
-                // Its tier lost the air at the frame at which it began.
-                (Some(heard), None) if self.on_air[heard as usize] == Some(life.tier) => {
-                    return Err(format!("item {item} is heard from {heard} and was not announced"));
-                }
-                _ => {}
+            // It is told at its first frame, unless that fell into the fade of a tier that lost the air just then.
+            let fell = heard.is_some_and(|heard| self.on_air[heard as usize] != Some(life.tier));
+            let told = match (heard, life.started) {
+                (None, Some(_)) => self.script.turns_down(),
+                (Some(heard), Some(started)) if heard > started => self.script.turns_down(),
+                (heard, started) => heard == started || fell,
+            };
+            if !told {
+                return Err(format!(
+                    "item {item} is heard from {heard:?} and announced at {:?}",
+                    life.started
+                ));
             }
         }
         Ok(())
