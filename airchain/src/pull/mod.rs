@@ -72,9 +72,12 @@ trait Line: Send {
     /// The answer to the last question, once there is one.
     fn answer(&mut self) -> Option<Result<NextItem, String>>;
 
-    /// Nothing more will be said. An answer that was not taken is given back; one that is still to come is told to be
+    /// Nothing more will be asked. An answer that was not taken is given back; one that is still to come is told to be
     /// unused.
     fn close(&mut self) -> Option<Result<NextItem, String>>;
+
+    /// Whether everything that was said has been heard to its end.
+    fn is_idle(&self) -> bool;
 }
 
 /// A [`Manager`] as the programme of a station.
@@ -187,6 +190,17 @@ impl NextTrack for Pull {
         self.ask_at = (self.clock)() + self.backoff.failed_after_all();
     }
 
+    fn close(&mut self) {
+        self.ended = true;
+        if let Some(Ok(NextItem::Item(item))) = self.line.close() {
+            self.line.say(Word::Unused(*item));
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.line.is_idle()
+    }
+
     fn poll_failure(&mut self) -> Option<(Item, String)> {
         self.failures.pop_front()
     }
@@ -194,9 +208,7 @@ impl NextTrack for Pull {
 
 impl Drop for Pull {
     fn drop(&mut self) {
-        if let Some(Ok(NextItem::Item(item))) = self.line.close() {
-            self.line.say(Word::Unused(*item));
-        }
+        self.close();
     }
 }
 

@@ -3,7 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use airchain_codecs::{Codec, Format};
+use airchain_core::item::Metadata;
+use airchain_core::playout::{Moment, Request, StationEvent};
+use airchain_core::tier::Tier;
+use testkit::signal;
+
 use super::*;
+use crate::file::FileWriter;
+use crate::offline::Render;
+use crate::spec::{Fallback, StationSpec};
 use crate::station::lock;
 
 type Answer = Result<NextItem, String>;
@@ -25,12 +34,20 @@ struct Script {
     /// When the answer to a question of a moment comes, in milliseconds after it, and what it is.
     rule: Arc<dyn Fn(u64) -> (u64, Answer) + Send + Sync>,
     due: Arc<Mutex<Option<(u64, Answer)>>>,
+    /// Tracks with a path that were given.
+    given: Arc<AtomicU64>,
     said: Arc<Mutex<Vec<(u64, Word)>>>,
 }
 
 impl Script {
     fn new(rule: impl Fn(u64) -> (u64, Answer) + Send + Sync + 'static) -> Self {
-        Self { clock: Clock::default(), rule: Arc::new(rule), due: Arc::default(), said: Arc::default() }
+        Self {
+            clock: Clock::default(),
+            rule: Arc::new(rule),
+            due: Arc::default(),
+            given: Arc::default(),
+            said: Arc::default(),
+        }
     }
 
     fn pull(&self) -> Pull {
@@ -76,11 +93,19 @@ impl Line for Script {
 
     fn answer(&mut self) -> Option<Answer> {
         let now = self.clock.now_ms();
-        lock(&self.due).take_if(|(at, _)| *at <= now).map(|(_, answer)| answer)
+        let answer = lock(&self.due).take_if(|(at, _)| *at <= now).map(|(_, answer)| answer);
+        if let Some(Ok(NextItem::Item(item))) = &answer {
+            self.given.fetch_add(u64::from(!item.path.is_empty()), Ordering::Relaxed);
+        }
+        answer
     }
 
     fn close(&mut self) -> Option<Answer> {
         self.answer()
+    }
+
+    fn is_idle(&self) -> bool {
+        true
     }
 }
 
@@ -199,6 +224,108 @@ fn the_lead_is_what_it_was_set_to() {
     assert_eq!(pull().lead_s(), Some(LEAD_S));
     assert_eq!(pull().with_lead_s(3.0).lead_s(), Some(3.0));
     assert_eq!(pull().with_lead_s(-3.0).lead_s(), Some(0.0));
+}
+
+/// Reports of a render by what became of the automation's items: aired, unused, could not be opened.
+#[derive(Default)]
+struct Fates {
+    aired: Vec<u64>,
+    unused: usize,
+    failed: usize,
+}
+
+impl Fates {
+    fn note(&mut self, render: &mut Render) {
+        while let Some(report) = render.poll() {
+            match report.event {
+                StationEvent::NowPlaying { tier: Tier::Automation, .. } => self.aired.push(report.frame),
+                StationEvent::ItemUnused { tier: Tier::Automation, .. } => self.unused += 1,
+                StationEvent::SourceFailed { item, skipped: true, .. } if item.path.ends_with("gone.wav") => {
+                    self.failed += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_manager_that_is_never_well_for_long_costs_no_dead_air_and_no_question_too_many() {
+    const RATE: u32 = 8000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let format = Format::of(Codec::PcmS16);
+    let mut tone = FileWriter::create(path("a.wav").as_ref(), &format, RATE, &Metadata::default()).unwrap();
+    tone.write(&signal::sine(RATE, 440.0, -12.0, 10 * RATE as usize)).unwrap();
+    tone.finish().unwrap();
+    let (good, gone) = (path("a.wav"), path("gone.wav"));
+    // A minute each: well, erring, slow, nonsense, missing files, well again.
+    let script = Script::new(move |now| match now / MINUTE {
+        1 => (100, Err("500 Internal Server Error".into())),
+        2 => (45_000, item(&good)),
+        3 => (100, item("")),
+        4 => (100, item(&gone)),
+        _ => (100, item(&good)),
+    });
+    let programme = Box::new(script.pull().with_lead_s(3.0));
+    let spec = StationSpec {
+        sample_rate_hz: RATE,
+        programme,
+        fallback: Fallback::Tone,
+        latency_ms: 0.0,
+        ..StationSpec::default()
+    };
+    let skip = || Request::Skip {
+        tier: Some(Tier::Automation),
+        fade_s: None,
+        curve: Default::default(),
+        wait: None,
+    };
+    let at = |seconds: u32| Moment::Frame(u64::from(seconds * RATE));
+    let stop = Request::Stop { tier: Tier::Automation, fade_s: 0.0, curve: Default::default() };
+    let skips = [12, 25, 330, 345].map(|seconds| (at(seconds), skip()));
+    let requests = skips.into_iter().chain([(at(354), stop)]);
+    let mut render = Render::new(spec, requests, Some(u64::from(6 * 60 * RATE))).unwrap();
+    let (mut fates, mut audio) = (Fates::default(), Vec::new());
+    while let Some(block) = render.next_block().unwrap() {
+        audio.extend_from_slice(block);
+        script.clock.0.store(render.position() * 1000 / u64::from(RATE), Ordering::Relaxed);
+        fates.note(&mut render);
+        // What was given has aired, is told not to, or is the one that comes.
+        let given = script.given.load(Ordering::Relaxed) as usize;
+        let told = script.count(|word| matches!(word, Word::Failed(item, _) if !item.path.is_empty()));
+        let unused = script.count(|word| matches!(word, Word::Unused(_)));
+        assert_eq!((unused, told), (fates.unused, fates.failed));
+        let ahead = given.checked_sub(fates.aired.len() + unused + told);
+        assert!(ahead.is_some_and(|ahead| ahead <= 1), "{given} given, {ahead:?} ahead");
+    }
+    // It was stopped with the next item in line; both skips without one were heard as soon as there was one.
+    assert_eq!(fates.unused, 1);
+    for skipped in [12, 25] {
+        let skipped = u64::from(skipped * RATE);
+        assert!(fates.aired.iter().any(|frame| (skipped..skipped + u64::from(RATE) / 4).contains(frame)));
+    }
+    // No tenth of a second of it is silent.
+    for (n, tenth) in audio.chunks(RATE as usize / 10).enumerate() {
+        let peak = tenth.iter().fold(0.0_f32, |peak, frame| peak.max(frame[0].abs()));
+        assert!(peak > 0.01, "silence at {n} tenths of a second");
+    }
+    // While it is well it is asked 3 s before the end of each item, which airs gapless.
+    let seconds = |frame: &u64| *frame as f64 / f64::from(RATE);
+    let questions: Vec<f64> = script.questions().iter().map(|(at, _)| *at as f64 / 1000.0).collect();
+    let last = fates.aired.iter().filter(|frame| seconds(frame) < 60.0).map(seconds).collect::<Vec<_>>();
+    for pair in last.windows(2) {
+        let asked = questions.iter().rfind(|asked| **asked < pair[1]).unwrap();
+        assert!(pair[1] - asked < 3.1, "asked {asked}, aired {}", pair[1]);
+    }
+    // It is taken back within half a minute and a bit, each time it answers well; and no more is asked than that takes.
+    let back = fates.aired.iter().map(seconds).find(|at| *at > 300.0).unwrap();
+    assert!(back < 331.0, "back at {back} s");
+    assert!(
+        fates.aired.iter().map(seconds).any(|at| (120.0..240.0).contains(&at)),
+        "a late answer was not used"
+    );
+    assert!(questions.len() < 80, "{} questions in six minutes", questions.len());
 }
 
 /// A manager on a real thread that is led step by step.

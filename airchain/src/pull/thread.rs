@@ -12,10 +12,12 @@ use crate::station::lock;
 
 type Answer = Result<NextItem, String>;
 
-/// Where the answer is put.
+/// What both ends share.
 #[derive(Default)]
 struct Slot {
     answer: Option<Answer>,
+    /// Words that were said and have not been heard to their end.
+    unheard: usize,
     /// Nobody will take it.
     closed: bool,
 }
@@ -38,6 +40,7 @@ pub(super) fn start(station: &str, mut manager: Box<dyn Manager>) -> std::io::Re
 
 impl Line for Thread {
     fn say(&mut self, word: Word) {
+        lock(&self.slot).unheard += 1;
         // The thread hears as long as this end is here.
         let _ = self.words.send(word);
     }
@@ -50,6 +53,10 @@ impl Line for Thread {
         let mut slot = lock(&self.slot);
         slot.closed = true;
         slot.answer.take()
+    }
+
+    fn is_idle(&self) -> bool {
+        lock(&self.slot).unheard == 0
     }
 }
 
@@ -70,6 +77,7 @@ fn run(manager: &mut dyn Manager, words: &Receiver<Word>, slot: &Mutex<Slot>) {
             Word::Unused(item) => tell(|| manager.unused(&item)),
             Word::Failed(item, error) => tell(|| manager.failed(&item, &error)),
         }
+        lock(slot).unheard -= 1;
     }
 }
 

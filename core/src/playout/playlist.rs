@@ -43,6 +43,14 @@ pub trait NextTrack: Send {
     /// Goes on where another run stood.
     fn resume(&mut self, _bookmark: &Bookmark) {}
 
+    /// The station leaves the air: nothing more will be asked.
+    fn close(&mut self) {}
+
+    /// Whether all that was said has been heard. A station that leaves the air waits for it for a moment.
+    fn is_told(&self) -> bool {
+        true
+    }
+
     /// What went wrong with the supply itself since last asked: the item as it was given, as far as it was, and why it
     /// cannot be meant.
     fn poll_failure(&mut self) -> Option<(Item, String)> {

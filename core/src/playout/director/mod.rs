@@ -95,6 +95,8 @@ pub struct Director {
     retry_at: Frames,
     /// The programme has no more items.
     exhausted: bool,
+    /// A skip waits for the programme's next item.
+    skipping: bool,
     /// The automation was stopped by request.
     held: bool,
     last_end: Frames,
@@ -131,6 +133,7 @@ impl Director {
             failures: 0,
             retry_at: 0,
             exhausted: false,
+            skipping: false,
             held: false,
             last_end: 0,
         }

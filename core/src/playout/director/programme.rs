@@ -18,6 +18,7 @@ impl Director {
         }
         match self.programme.next_track() {
             NextItem::Item(item) => {
+                self.skipping = false;
                 let entry = self.entry(*item, Origin::Programme);
                 self.line.push(entry);
                 true
@@ -30,9 +31,9 @@ impl Director {
         }
     }
 
-    /// Whether what is on air and in line lasts for less than the lead that the programme asks for.
+    /// Whether what is on air and in line lasts for less than the lead that the programme asks for, or is waited for.
     fn is_needed(&self, ready: Frames) -> bool {
-        let Some(lead_s) = self.programme.lead_s() else { return true };
+        let Some(lead_s) = self.programme.lead_s().filter(|_| !self.skipping) else { return true };
         ready.saturating_add(self.left_on_air()) <= self.frames(lead_s)
     }
 
@@ -78,6 +79,17 @@ impl Director {
             self.not_heard(self.position, item, Tier::Automation, Some(Origin::Programme));
         }
         self.line.clear();
+        self.close();
+    }
+
+    /// Asks for nothing more, because the station leaves the air.
+    pub fn close(&mut self) {
         (self.exhausted, self.held) = (true, true);
+        self.programme.close();
+    }
+
+    /// Whether whoever gives the programme has heard all that was said to him.
+    pub fn is_told(&self) -> bool {
+        self.programme.is_told()
     }
 }

@@ -32,6 +32,7 @@ impl Director {
             Request::Skip { tier, fade_s, curve, wait } => {
                 let ramp = fade_s.map(|fade_s| self.ramp(fade_s, curve));
                 let wait = wait.unwrap_or(!self.held && self.has_more());
+                self.skipping |= wait && self.line.is_empty() && tier.is_none_or(|t| t == Tier::Automation);
                 let said = said.map(|_| Box::new(Request::Skip { tier, fade_s, curve, wait: Some(wait) }));
                 self.issue_for(answer, when, Command::Skip { tier, ramp, wait }, said);
             }
