@@ -26,6 +26,7 @@ use crate::air::AirStation;
 use crate::error::Error;
 use crate::from_config;
 use crate::host::Engines;
+use crate::journal::Journal;
 use crate::output::{OutputSpec, Target};
 use crate::rendition::{Door, Rendition, Waiting};
 use crate::script::Line;
@@ -41,6 +42,8 @@ const LEVELS: Duration = Duration::from_millis(100);
 const SNAPSHOT: Duration = Duration::from_millis(500);
 /// How often a listener that could not be bound is tried again.
 const REBIND: Duration = Duration::from_secs(5);
+/// How long a station that is off waits for its manager to hear so.
+const PARTING: Duration = Duration::from_secs(1);
 /// Audio a tap can hold: what an encode worker may be late by.
 const TAP_S: u32 = 4;
 
@@ -130,6 +133,9 @@ pub(crate) struct DeskStation {
     unbound: Vec<OutputSpec>,
     retry_due: Instant,
     next_serial: u64,
+    journal: Option<Journal>,
+    /// It is off, and gone by then at the latest.
+    parting: Option<Instant>,
 }
 
 impl DeskStation {
@@ -139,6 +145,7 @@ impl DeskStation {
         orders: Receiver<Order>,
         engines: Arc<Engines>,
         block: usize,
+        journal: Option<Journal>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -157,11 +164,18 @@ impl DeskStation {
             unbound: Vec::new(),
             retry_due: now,
             next_serial: 0,
+            journal,
+            parting: None,
         }
     }
 
     /// One round. `false` when the station is gone.
     fn tick(&mut self) -> bool {
+        if let Some(until) = self.parting {
+            let gone = self.director.is_told() || Instant::now() >= until;
+            self.shared.off.store(gone, Ordering::Release);
+            return !gone;
+        }
         let position = self.shared.air.position.load(Ordering::Acquire);
         self.director.set_clock(self.shared.epoch_ns());
         for order in self.orders.try_iter().take(ORDERS).collect::<Vec<_>>() {
@@ -171,6 +185,9 @@ impl DeskStation {
         while let Ok(event) = self.health.1.try_recv() {
             let HealthEvent { output, health, reason, .. } = event;
             self.tell_now(StationEvent::OutputHealth { output, health, reason });
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.keep(position.saturating_sub(self.shared.latency), &self.director, &self.engines.runtime);
         }
         let heard = self.director.last_end() + self.shared.latency + self.block;
         self.shared.finished.store(self.director.is_finished() && position >= heard, Ordering::Release);
@@ -184,8 +201,7 @@ impl DeskStation {
         if self.leaving && Arc::strong_count(&self.shared.air) == 1 {
             // The air thread has let go of it.
             self.farewell();
-            self.shared.off.store(true, Ordering::Release);
-            return false;
+            self.parting = Some(Instant::now() + PARTING);
         }
         true
     }
@@ -207,9 +223,17 @@ impl DeskStation {
     /// Tells the rest: what the engine said at the last, and that what was on air has ended.
     fn farewell(&mut self) {
         let position = self.shared.air.position.load(Ordering::Acquire);
-        self.director.abandon();
-        self.think(position);
         let audible = position.saturating_sub(self.shared.latency);
+        self.think(position);
+        match &mut self.journal {
+            // What has not been heard will be, by the next run.
+            Some(journal) => {
+                journal.write(audible, &self.director, &self.engines.runtime);
+                self.director.close();
+            }
+            None => self.director.abandon(),
+        }
+        self.think(position);
         let at = crate::spec::seconds(audible, self.shared.rate);
         for (tier, item, begun) in std::mem::take(&mut self.airing) {
             let played_s = crate::spec::seconds(audible.saturating_sub(begun), self.shared.rate);
@@ -234,14 +258,15 @@ impl DeskStation {
     /// Carries out a request that is not the director's.
     fn carry_out(&mut self, order: HostOrder) {
         let HostOrder { when, request, answer } = order;
-        let result = match request {
-            Request::AddOutput { output } => {
-                from_config::output(&self.shared.name, self.shared.rate, &output)
-                    .and_then(|spec| self.add_output(when, spec))
-            }
-            Request::RemoveOutput { id } => self.remove_output(&id),
+        let result = match &request {
+            Request::AddOutput { output } => from_config::output(&self.shared.name, self.shared.rate, output)
+                .and_then(|spec| self.add_output(when, spec)),
+            Request::RemoveOutput { id } => self.remove_output(id),
             _ => Ok(()),
         };
+        if let Some(journal) = self.journal.as_mut().filter(|_| result.is_ok()) {
+            journal.note_output(&request);
+        }
         self.director.answer(answer, result.map_err(|error| error.to_string()));
     }
 
@@ -400,6 +425,9 @@ impl DeskStation {
     // ---- Telling ----
 
     fn tell(&mut self, report: Report) {
+        if let Some(journal) = &mut self.journal {
+            journal.note(&report);
+        }
         let utc = self.shared.utc_of(report.frame);
         if let StationEvent::NowPlaying { tier, item, duration_s, .. } = &report.event {
             let (tier, item, duration_s, frame) = (*tier, item.clone(), *duration_s, report.frame);

@@ -78,6 +78,7 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
         chain: chain(&config.dsp_graph.nodes),
         fallback,
         fallback_loop: config.failover.fallback_audio_loop,
+        journal: config.station.journal.clone(),
         programme: Box::new(Playlist::new(items, order, automation.repeat, seed)),
         ..StationSpec::default()
     })

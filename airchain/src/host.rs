@@ -24,6 +24,7 @@ use crate::decode_pool::DecodePool;
 use crate::desk::{Desk, DeskStation, Waker};
 use crate::encode_pool::EncodePool;
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::listeners::Listeners;
 use crate::loader::{LoadConfig, fallback};
 use crate::meter::{LevelBoard, Meter};
@@ -130,7 +131,7 @@ impl Host {
 
     /// Puts a station on air. Its outputs start with it; an output whose declaration is wrong is an error, one
     /// that cannot deliver is not: it is down, says so, and tries again.
-    pub fn add_station(&self, spec: StationSpec, outputs: Vec<OutputSpec>) -> Result<Station, Error> {
+    pub fn add_station(&self, spec: StationSpec, mut outputs: Vec<OutputSpec>) -> Result<Station, Error> {
         let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
         stations.retain(|station| !station.is_off());
         if stations.iter().any(|station| station.id() == spec.id) {
@@ -145,6 +146,10 @@ impl Host {
         let mut director = Director::new(config, control, Box::new(loader), spec.programme);
         if spec.command_log {
             director.keep_log();
+        }
+        let mut journal = spec.journal.as_deref().map(|path| Journal::open(path, &spec.id, rate));
+        if let Some(journal) = &mut journal {
+            journal.resume(&mut director, &mut outputs, &spec.name);
         }
         if let Some((item, source)) = fallback(&spec.fallback, rate, spec.fallback_loop) {
             director.load_source(Tier::Fallback, item, Box::new(source));
@@ -168,8 +173,14 @@ impl Host {
         let shared =
             Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
         let station = Station::new(Arc::clone(&shared), self.runtime.handle().clone(), self.waker.clone());
-        let mut desk_station =
-            DeskStation::new(director, Arc::clone(&shared), orders, Arc::clone(&self.engines), block);
+        let mut desk_station = DeskStation::new(
+            director,
+            Arc::clone(&shared),
+            orders,
+            Arc::clone(&self.engines),
+            block,
+            journal,
+        );
         for output in outputs {
             desk_station.begin_output(output)?;
         }

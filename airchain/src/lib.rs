@@ -13,6 +13,7 @@ pub mod error;
 pub mod file;
 pub mod from_config;
 pub mod host;
+mod journal;
 mod listeners;
 mod loader;
 pub mod meter;

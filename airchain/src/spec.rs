@@ -42,6 +42,8 @@ pub struct StationSpec {
     pub fallback_loop: bool,
     /// Whether a command log is kept, for [`Station::commands`](crate::Station::commands).
     pub command_log: bool,
+    /// File by which a station on air goes on where another run of it was; none when `None`.
+    pub journal: Option<PathBuf>,
     /// Where the automation's items come from.
     pub programme: Box<dyn NextTrack>,
 }
@@ -74,6 +76,7 @@ impl Default for StationSpec {
             fallback: Fallback::None,
             fallback_loop: true,
             command_log: false,
+            journal: None,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use airchain::config::StationConfig;
 use airchain::{Host, HostConfig, Station, config, from_config};
 use clap::Args;
 
@@ -46,6 +47,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
         let id = &config.station.id;
         if let Some((first, _)) = declared.iter().take(index).find(|(_, other)| other.station.id == *id) {
             let taken = format!("station.id: \"{id}\": is that of {} already", first.display());
+            problems.push(format!("{}: {taken}; give each station its own", path.display()));
+        }
+        let journal = config.station.journal.as_ref();
+        let same = |(_, other): &&(&PathBuf, StationConfig)| other.station.journal.as_ref() == journal;
+        if let Some((first, _)) = journal.and_then(|_| declared.iter().take(index).find(same)) {
+            let taken = format!("station.journal: is that of {} already", first.display());
             problems.push(format!("{}: {taken}; give each station its own", path.display()));
         }
     }

@@ -42,6 +42,8 @@ pub struct Identity {
     pub sample_rate: u32,
     /// Length of a block, in ms.
     pub block_ms: u32,
+    /// File by which a restart goes on where the station was.
+    pub journal: Option<PathBuf>,
 }
 
 /// A named group of outputs.

@@ -51,6 +51,12 @@ const STATION: Section = Section {
             "rate of the engine",
         ),
         field("block_ms", Integer { min: 1, max: 100, unit: "ms" }, is("10"), "length of a block"),
+        field(
+            "journal",
+            Path,
+            unset("none: every start begins the programme anew"),
+            "file of its own by which a restart goes on with the same item at its position",
+        ),
     ],
 };
 

@@ -13,7 +13,7 @@ pub mod request;
 pub mod schedule;
 
 pub use clock::StationClock;
-pub use director::{Director, DirectorConfig};
+pub use director::{Director, DirectorConfig, LineUp, Lined};
 pub use loader::{Loaded, Loader, Ticket};
 pub use playlist::{Bookmark, NextItem, NextTrack, Playlist};
 pub use queue::{QueueOp, QueueRequest};

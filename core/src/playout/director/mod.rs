@@ -7,10 +7,12 @@ mod line;
 mod programme;
 mod queue;
 mod requests;
+mod resume;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 pub use answers::{Answer, HostOrder};
+pub use resume::{LineUp, Lined};
 
 use crate::Frames;
 use crate::chain::NodeSpec;
