@@ -12,6 +12,7 @@ use airchain_core::control::{Command, Ending, When};
 use airchain_core::item::Item;
 use airchain_core::playout::director::HostOrder;
 use airchain_core::playout::report::StationEvent;
+use airchain_core::playout::schedule::{Lengths, Schedule};
 use airchain_core::playout::{Director, Report, Request};
 use airchain_core::tap::tap;
 use airchain_core::tier::Tier;
@@ -167,6 +168,12 @@ impl DeskStation {
             journal,
             parting: None,
         }
+    }
+
+    /// Goes by a schedule, from the first round on.
+    pub(crate) fn set_schedule(&mut self, schedule: Schedule, lengths: Box<dyn Lengths>) {
+        self.director.set_clock(self.shared.epoch_ns());
+        self.director.set_schedule(schedule, lengths);
     }
 
     /// One round. `false` when the station is gone.
@@ -555,6 +562,11 @@ fn log(station: &str, event: &StationEvent, over: bool) {
         }
         StationEvent::Dropout { tier, frames } => {
             tracing::warn!(station, %tier, frames, "dropout: the decoder was late");
+        }
+        StationEvent::ScheduleDropped { item, due_s, reason } => {
+            let due = Timestamp::UNIX_EPOCH.saturating_add(jiff::SignedDuration::from_secs_f64(*due_s));
+            let due = due.map(|due| due.to_string()).unwrap_or_default();
+            tracing::warn!(station, path = %item.path, due, "dropped from the schedule: {reason}");
         }
         StationEvent::CommandFailed { command, error, .. } => {
             tracing::warn!(station, command, "not done: {error}")

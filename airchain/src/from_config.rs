@@ -9,17 +9,20 @@ use airchain_core::chain::{NodeSpec, ParamValue};
 use airchain_core::item::Item;
 use airchain_core::playout::Playlist;
 use airchain_core::playout::playlist::Order;
+use airchain_core::playout::schedule::Timetable;
 use airchain_inputs::playlist;
 use airchain_outputs::hls;
 use airchain_outputs::http::MountMeta;
 use airchain_outputs::icecast;
 use airchain_outputs::recording::RecordingConfig;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::error::Error;
 use crate::output::{OutputSpec, Target, mount_path};
+use crate::schedule::{self, Joined, Now};
 use crate::spec::{Fallback, StationSpec};
 
 /// The station that `config` declares, with its outputs.
@@ -40,8 +43,13 @@ pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>),
     Ok((programme(config)?, outputs))
 }
 
-/// The programme and processing that `config` declares.
+/// The programme and processing that `config` declares, for a station that goes on air.
 pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
+    programme_at(config, None)
+}
+
+/// The same, for one that begins at a UTC time, in nanoseconds since 1970; with `None`, whenever it goes on air.
+pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<StationSpec, Error> {
     let automation = &config.automation;
     let mut items = Vec::new();
     let mut found_any = false;
@@ -67,7 +75,8 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
         config::Order::Shuffle => Order::Shuffle,
     };
     let seed = automation.seed.unwrap_or_else(|| fastrand::u64(..));
-    Ok(StationSpec {
+    let rows = schedule::rows(config)?;
+    let mut spec = StationSpec {
         id: config.station.id.clone(),
         name: config.station.name.clone(),
         sample_rate_hz: config.station.sample_rate,
@@ -79,9 +88,29 @@ pub fn programme(config: &StationConfig) -> Result<StationSpec, Error> {
         fallback,
         fallback_loop: config.failover.fallback_audio_loop,
         journal: config.station.journal.clone(),
-        programme: Box::new(Playlist::new(items, order, automation.repeat, seed)),
+        schedule: (!rows.is_empty()).then(|| Box::new(rows) as Box<dyn Timetable>),
+        start_ns: start_ns.unwrap_or(0),
         ..StationSpec::default()
-    })
+    };
+    spec.programme = match &automation.start {
+        Some(began) => {
+            let began: Timestamp =
+                began.parse().map_err(|error| Error::Output(format!("automation.start: {error}")))?;
+            let now: Now = match start_ns {
+                Some(start_ns) => Box::new(move || start_ns),
+                None => Box::new(|| nanoseconds(Timestamp::now())),
+            };
+            let (rate, joining) = (spec.sample_rate_hz, spec.joining());
+            Box::new(Joined::new(items, automation.repeat, nanoseconds(began), rate, joining, now))
+        }
+        None => Box::new(Playlist::new(items, order, automation.repeat, seed)),
+    };
+    Ok(spec)
+}
+
+/// Nanoseconds since 1970; at the ends of what they can tell they stand still.
+fn nanoseconds(at: Timestamp) -> i64 {
+    at.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 fn is_missing_audio(path: &str) -> bool {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use airchain_core::bus::{Tap, TapId};
 use airchain_core::control::{Command, When};
-use airchain_core::playout::Director;
+use airchain_core::playout::schedule::Lengths;
+use airchain_core::playout::{Director, Schedule};
 use airchain_core::tap::tap;
 use airchain_core::tier::Tier;
 use airchain_outputs::http::{Listener, Options};
@@ -25,12 +26,13 @@ use crate::desk::{Desk, DeskStation, Waker};
 use crate::encode_pool::EncodePool;
 use crate::error::Error;
 use crate::journal::Journal;
+use crate::lengths::Surveyor;
 use crate::listeners::Listeners;
 use crate::loader::{LoadConfig, fallback};
 use crate::meter::{LevelBoard, Meter};
 use crate::output::OutputSpec;
 use crate::spec::StationSpec;
-use crate::station::{OFF, Order, Shared, Station};
+use crate::station::{OFF, Order, Shared, Station, lock};
 
 /// How many threads of each kind a host has.
 #[derive(Clone, Debug)]
@@ -75,6 +77,8 @@ pub struct Host {
     air: Vec<Sender<Box<AirStation>>>,
     desk: Sender<DeskStation>,
     waker: Waker,
+    /// Started with the first station that has a schedule.
+    surveyor: Mutex<Option<Surveyor>>,
     threads: Vec<JoinHandle<()>>,
     stations: Mutex<Vec<Station>>,
     /// Stations dealt to the air threads.
@@ -123,6 +127,7 @@ impl Host {
             air,
             desk,
             waker,
+            surveyor: Mutex::default(),
             threads,
             stations: Mutex::default(),
             dealt: AtomicUsize::new(0),
@@ -143,6 +148,7 @@ impl Host {
         let load = LoadConfig { rate_hz: rate, lookahead: spec.lookahead(None) };
         let latency = config.latency as u64;
         let loader = self.decode.loader(load, self.waker.clone());
+        let joining = spec.joining();
         let mut director = Director::new(config, control, Box::new(loader), spec.programme);
         if spec.command_log {
             director.keep_log();
@@ -188,6 +194,9 @@ impl Host {
         let air_station =
             AirStation { engine, block: vec![[0.0; 2]; block], period, due: Instant::now(), state: air };
         shared.begin(Timestamp::now());
+        if let Some(timetable) = spec.schedule {
+            desk_station.set_schedule(Schedule::new(timetable, joining), self.lengths(rate)?);
+        }
         // First the desk, so that the first item is already being opened when the first block is rendered.
         self.desk.send(desk_station).map_err(|_| Error::Stopped)?;
         let number = self.dealt.fetch_add(1, Ordering::Relaxed);
@@ -195,6 +204,15 @@ impl Host {
         thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
         stations.push(station.clone());
         Ok(station)
+    }
+
+    fn lengths(&self, rate_hz: u32) -> Result<Box<dyn Lengths>, Error> {
+        let mut surveyor = lock(&self.surveyor);
+        let surveyor = match &mut *surveyor {
+            Some(surveyor) => surveyor,
+            none => none.insert(Surveyor::start()?),
+        };
+        Ok(surveyor.lengths(rate_hz))
     }
 
     /// The built-in listener at `address`, bound if it is not yet.

@@ -14,6 +14,7 @@ pub mod file;
 pub mod from_config;
 pub mod host;
 mod journal;
+mod lengths;
 mod listeners;
 mod loader;
 pub mod meter;
@@ -25,6 +26,7 @@ pub mod schedule;
 pub mod script;
 pub mod spec;
 pub mod station;
+mod unheard;
 
 pub use airchain_codecs as codecs;
 pub use airchain_core as core;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use airchain_codecs::grid::Grid;
-use airchain_core::item::Item;
+use airchain_core::item::{Item, Metadata};
 use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_core::source::MemorySource;
 use airchain_core::{Frames, Stereo};
@@ -32,8 +32,13 @@ impl Ends {
 
     /// Takes down what `feed` says, which may be better known than before.
     pub(crate) fn note(&mut self, ticket: Ticket, feed: &FileFeed) {
+        self.put(ticket, feed.grid_after());
+    }
+
+    /// Takes down where an item ends.
+    pub(crate) fn put(&mut self, ticket: Ticket, grid: Option<Grid>) {
         self.0.retain(|(known, _)| *known != ticket);
-        self.0.extend(feed.grid_after().map(|grid| (ticket, grid)));
+        self.0.extend(grid.map(|grid| (ticket, grid)));
         if self.0.len() > Self::KEPT {
             self.0.pop_front();
         }
@@ -55,12 +60,15 @@ pub(crate) fn open(
     let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead, after };
     let Opened { feed, reader, info, length } =
         FileFeed::open(item, &feed_config).map_err(|error| error.to_string())?;
-    let mut metadata = info.metadata;
-    if metadata.title.is_none() {
-        // Listeners read something, and a file's name is better than nothing.
-        metadata.title = Path::new(&item.path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    }
-    Ok((feed, Loaded { source: Box::new(reader), metadata, length }))
+    Ok((feed, Loaded { source: Box::new(reader), metadata: titled(info.metadata, item), length }))
+}
+
+/// What a file's tags say, with its name for a title where they have none: listeners read something, and that is better
+/// than nothing.
+pub(crate) fn titled(mut metadata: Metadata, item: &Item) -> Metadata {
+    let name = || Path::new(&item.path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    metadata.title = metadata.title.or_else(name);
+    metadata
 }
 
 /// The fallback that `spec` names, ready to play, and what it is called. A file that cannot be read keeps no station
@@ -73,8 +81,11 @@ pub(crate) fn fallback(spec: &Fallback, rate_hz: u32, looped: bool) -> Option<(I
             Err(error) => tracing::warn!("fallback: {error}; a tone takes its place"),
         }
     }
-    (*spec != Fallback::None).then(|| (Item::file("fallback tone"), tone(rate_hz)))
+    (*spec != Fallback::None).then(|| (Item::file(TONE), tone(rate_hz)))
 }
+
+/// What the fallback tone is called.
+pub(crate) const TONE: &str = "fallback tone";
 
 /// A tone of 440 Hz that swells to -30 dBFS and back to -36 every four seconds: clearly not the programme, clearly
 /// not silence, and nobody's speakers suffer.

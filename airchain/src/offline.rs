@@ -5,12 +5,16 @@
 
 use airchain_core::chain::ChainError;
 use airchain_core::engine::Engine;
-use airchain_core::playout::{Director, Moment, Report, Request, StationEvent};
+use airchain_core::item::Item;
+use airchain_core::playout::{Director, Loader, Moment, Report, Request, Schedule, StationEvent};
+use airchain_core::source::Source;
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 
-use crate::loader::{InlineLoader, LoadConfig, fallback};
+use crate::lengths;
+use crate::loader::{InlineLoader, fallback};
 use crate::spec::StationSpec;
+use crate::unheard::{self, UnheardLoader};
 
 /// Why a station cannot be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +50,44 @@ impl Render {
         script: impl IntoIterator<Item = (Moment, Request)>,
         duration: Option<Frames>,
     ) -> Result<Self, RenderError> {
+        let loader = Box::new(InlineLoader::new(spec.load_config()));
+        let fallback = fallback(&spec.fallback, spec.sample_rate_hz, spec.fallback_loop);
+        let fallback = fallback.map(|(item, source)| (item, Box::new(source) as Box<dyn Source>));
+        Self::with(spec, script, duration, loader, fallback)
+    }
+
+    /// The same without the sound: every item is as long as its file says, and silent. What is reported is the same, to the
+    /// frame, where files are as long as they say; no file is decoded that says how long it is, and there is no chain.
+    pub fn quick(
+        mut spec: StationSpec,
+        script: impl IntoIterator<Item = (Moment, Request)>,
+        duration: Option<Frames>,
+    ) -> Result<Self, RenderError> {
+        spec.chain = Vec::new();
+        let loader = Box::new(UnheardLoader::new(spec.load_config()));
+        let fallback = unheard::fallback(&spec.fallback, spec.sample_rate_hz, spec.fallback_loop);
+        Self::with(spec, script, duration, loader, fallback)
+    }
+
+    fn with(
+        spec: StationSpec,
+        script: impl IntoIterator<Item = (Moment, Request)>,
+        duration: Option<Frames>,
+        loader: Box<dyn Loader>,
+        fallback: Option<(Item, Box<dyn Source>)>,
+    ) -> Result<Self, RenderError> {
         let (control, engine, config) = spec.engine()?;
         let latency = config.latency as Frames;
-        let load = LoadConfig { rate_hz: spec.sample_rate_hz, lookahead: spec.lookahead(None) };
         let block = vec![[0.0; 2]; spec.block()];
-        let fallback = fallback(&spec.fallback, spec.sample_rate_hz, spec.fallback_loop);
-        let mut director = Director::new(config, control, Box::new(InlineLoader::new(load)), spec.programme);
+        let joining = spec.joining();
+        let mut director = Director::new(config, control, loader, spec.programme);
+        director.set_clock(spec.start_ns);
+        if let Some(timetable) = spec.schedule {
+            let lengths = Box::new(lengths::Inline::new(spec.sample_rate_hz));
+            director.set_schedule(Schedule::new(timetable, joining), lengths);
+        }
         if let Some((item, source)) = fallback {
-            director.load_source(Tier::Fallback, item, Box::new(source));
+            director.load_source(Tier::Fallback, item, source);
         }
         for (moment, request) in script {
             // A request that cannot be meant is answered by a report.

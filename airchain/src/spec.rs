@@ -8,11 +8,14 @@ use airchain_core::curve::Curve;
 use airchain_core::dsp::Format;
 use airchain_core::engine::{Engine, EngineConfig, engine};
 use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::playout::schedule::{Joining, Timetable};
 use airchain_core::playout::{DirectorConfig, NextTrack, Playlist};
 use airchain_core::program::Joins;
 use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, units};
+
+use crate::loader::LoadConfig;
 
 /// A station's programme and processing. Times in seconds.
 pub struct StationSpec {
@@ -46,6 +49,10 @@ pub struct StationSpec {
     pub journal: Option<PathBuf>,
     /// Where the automation's items come from.
     pub programme: Box<dyn NextTrack>,
+    /// What starts, or ends, at a time.
+    pub schedule: Option<Box<dyn Timetable>>,
+    /// UTC of frame 0 of an offline render, in nanoseconds since 1970. On air it is when the station begins.
+    pub start_ns: i64,
 }
 
 /// What is heard when every other tier is dry.
@@ -78,6 +85,8 @@ impl Default for StationSpec {
             command_log: false,
             journal: None,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),
+            schedule: None,
+            start_ns: 0,
         }
     }
 }
@@ -100,6 +109,16 @@ impl StationSpec {
     /// Decoded audio that an item's ring must hold for its end to be in sight before its fade begins.
     pub fn lookahead(&self, fade_out_s: Option<f64>) -> Frames {
         self.frames(self.crossfade_s.max(fade_out_s.unwrap_or(0.0)) + LOOKAHEAD_S)
+    }
+
+    /// How its items are opened.
+    pub(crate) fn load_config(&self) -> LoadConfig {
+        LoadConfig { rate_hz: self.sample_rate_hz, lookahead: self.lookahead(None) }
+    }
+
+    /// How its items are joined, for who works out when they start.
+    pub fn joining(&self) -> Joining {
+        Joining { crossfade: self.frames(self.crossfade_s), sight: self.lookahead(None) }
     }
 
     /// Makes the engine, and what a director must know of it.

@@ -107,19 +107,14 @@ impl FileFeed {
         let mut decoder = decode::open(&local_path(&item.path)?)?;
         let info = decoder.info().clone();
         let rate = info.sample_rate_hz;
-        let cue_in = seconds_to_frames(item.cue_in_s.unwrap_or(0.0), rate);
-        let cue_out = item.cue_out_s.map(|cue_out| seconds_to_frames(cue_out, rate));
+        let (cue_in, cue_out) = cues(item, rate);
         if cue_in > 0 {
             decoder.seek(cue_in)?;
         }
-        let end = match (info.frames, cue_out) {
-            (Some(frames), Some(cue_out)) => Some(frames.min(cue_out)),
-            (frames, cue_out) => frames.or(cue_out),
-        };
         let grid = Grid::new(rate, config.rate_hz);
         let same = |after: &Grid| (after.from_hz(), after.to_hz()) == (grid.from_hz(), grid.to_hz());
         let grid = config.after.filter(same).unwrap_or(grid);
-        let frames = end.map(|end| end.saturating_sub(cue_in));
+        let frames = cued(item, &info);
         let (writer, reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
         let feed = Self {
             decoder: Some(decoder),
@@ -227,6 +222,39 @@ impl FileFeed {
             self.decoder = None;
         }
     }
+}
+
+/// What a file says of itself, with its exact length: where it declares none, it is decoded for it.
+pub fn measure(path: &str) -> Result<TrackInfo, InputError> {
+    let mut decoder = decode::open(&local_path(path)?)?;
+    let mut info = decoder.info().clone();
+    if info.estimated || info.frames.is_none() {
+        let (mut frames, mut block) = (0, Vec::new());
+        loop {
+            block.clear();
+            // What is damaged is played as far as it goes.
+            let progress = decoder.decode(&mut block);
+            frames += block.len() as Frames;
+            if !matches!(progress, Ok(Progress::More)) {
+                break;
+            }
+        }
+        (info.frames, info.estimated) = (Some(frames), false);
+    }
+    Ok(info)
+}
+
+/// Frames between an item's cue points, at the rate of its file; `None` where neither says.
+pub fn cued(item: &Item, info: &TrackInfo) -> Option<Frames> {
+    let (cue_in, cue_out) = cues(item, info.sample_rate_hz);
+    let end = info.frames.into_iter().chain(cue_out).min()?;
+    Some(end.saturating_sub(cue_in))
+}
+
+/// An item's cue points to the nearest frame of its file.
+fn cues(item: &Item, rate_hz: u32) -> (Frames, Option<Frames>) {
+    let frame = |seconds| seconds_to_frames(seconds, rate_hz);
+    (frame(item.cue_in_s.unwrap_or(0.0)), item.cue_out_s.map(frame))
 }
 
 /// The path that an item names: as it is, or as a `file:` URL (RFC 8089). [`InputError::Url`] for other URLs.

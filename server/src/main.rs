@@ -9,6 +9,7 @@ mod log;
 mod output;
 mod play;
 mod programme;
+mod question;
 mod render;
 mod run;
 mod signals;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use airchain::StationSpec;
@@ -11,14 +12,18 @@ use airchain::core::playout::{Moment, Request};
 use airchain::core::units::{frames_to_seconds, seconds_to_frames};
 use airchain::file::FileWriter;
 use airchain::offline::Render;
+use airchain::schedule::{self, At};
 use airchain::{config, from_config, script};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::Failed;
 use crate::events::Events;
 use crate::log;
 use crate::programme::Programme;
+use crate::question::{Clock, Question};
 
 /// The flags of `airchain render`.
 #[derive(Args, Debug)]
@@ -26,8 +31,8 @@ pub(crate) struct RenderArgs {
     #[command(flatten)]
     programme: Programme,
     /// File to write; the format goes by its extension. /dev/null measures and reports only
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "quick")]
+    out: Option<PathBuf>,
     /// Format of the file, such as mp3:128k, where it is not the extension's usual one
     #[arg(long, value_parser = Format::parse)]
     format: Option<Format>,
@@ -43,6 +48,16 @@ pub(crate) struct RenderArgs {
     /// Where to write what happened, as JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
     events: Option<String>,
+    /// UTC of the first frame, for what is scheduled; without it, midnight of the first date in the schedule, or of
+    /// 1970-01-01, by the station's clocks
+    #[arg(long, value_name = "UTC")]
+    start: Option<Timestamp>,
+    /// Only plan: report what would play and when, by the lengths that files declare, in seconds for a day
+    #[arg(long)]
+    quick: bool,
+    /// Print what plays at this time, as a line of JSON: 14:30:00 by the station's clocks, or a date and time
+    #[arg(long, value_name = "TIME", requires = "quick", value_parser = At::from_str)]
+    at: Option<At>,
     /// Samples of a WAV file
     #[arg(long, value_name = "s16|s24|f32", default_value = "s24")]
     wav_format: WavFormat,
@@ -57,20 +72,23 @@ enum WavFormat {
 
 /// Runs the command.
 pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
+    let mut clock = Clock { start: args.start.unwrap_or(Timestamp::UNIX_EPOCH), zone: TimeZone::UTC };
     let mut spec = match &args.config {
         Some(path) => {
             let config = config::load(path).map_err(|errors| Failed::new(errors.to_string()))?;
             let automation = &config.automation;
             let endless =
                 automation.repeat && !automation.playlist.is_empty() && args.programme.paths.is_empty();
-            if endless && args.duration.is_none() {
+            if endless && args.duration.is_none() && args.at.is_none() {
                 let what = "automation repeats its playlist and never ends";
                 let advice = "give --duration as well, or set automation.loop to false";
                 return Err(Failed::about(path, format!("{what}: {advice}")));
             }
-            from_config::programme(&config).map_err(Failed::from)?
+            let start = args.start.map_or_else(|| schedule::first_day(&config), Ok)?;
+            clock = Clock { start, zone: schedule::zone(&config)? };
+            from_config::programme_at(&config, Some(clock.start_ns()))?
         }
-        None => StationSpec::default(),
+        None => StationSpec { start_ns: clock.start_ns(), ..StationSpec::default() },
     };
     if args.programme.paths.is_empty() && args.config.is_none() {
         return Err(Failed::new("nothing to render: give files, folders or playlists, or --config"));
@@ -78,26 +96,30 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
     args.programme.apply(&mut spec, args.config.is_none())?;
     let rate = spec.sample_rate_hz;
     let duration = args.duration.map(|duration| seconds_to_frames(duration.as_secs_f64(), rate));
+    let mut asked = args.at.map(|at| clock.question(&at, rate)).transpose()?;
+    let duration = duration.or(asked.as_ref().map(Question::end));
     if duration.is_none() && args.programme.repeat {
         return Err(Failed::new("--loop never ends: give --duration as well"));
     }
     let script = script(args.script.as_deref(), rate)?;
-    let format = format(args, rate)?;
+    let out = args.out.as_deref().filter(|_| !args.quick);
+    let format = out.map(|out| format(args, out, rate)).transpose()?.flatten();
     let mut events = args.events.as_deref().map(Events::create).transpose()?;
-    let mut render = Render::new(spec, script, duration)?;
-    let mut writer = match format {
-        Some(format) => Some(FileWriter::create(&args.out, &format, rate, &args.programme.tags())?),
-        None => None,
+    let prepare = if args.quick { Render::quick } else { Render::new };
+    let mut render = prepare(spec, script, duration)?;
+    let mut writer = match (out, format) {
+        (Some(out), Some(format)) => Some(FileWriter::create(out, &format, rate, &args.programme.tags())?),
+        _ => None,
     };
     let bar = progress(duration.map(|frames| frames_to_seconds(frames, rate)));
     while let Some(block) = render.next_block()? {
         if let Some(writer) = &mut writer {
             writer.write(block)?;
         }
-        report(&mut render, events.as_mut(), &bar)?;
+        report(&mut render, asked.as_mut(), events.as_mut(), &bar)?;
         bar.set_position(frames_to_seconds(render.position(), rate) as u64);
     }
-    report(&mut render, events.as_mut(), &bar)?;
+    report(&mut render, asked.as_mut(), events.as_mut(), &bar)?;
     bar.finish_and_clear();
     if let Some(events) = &mut events {
         events.flush()?;
@@ -110,8 +132,11 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
         writer.finish()?;
     }
     let seconds = frames_to_seconds(render.position(), rate);
-    tracing::info!("rendered {seconds:.3} s to {}", args.out.display());
-    Ok(())
+    match out {
+        Some(out) => tracing::info!("rendered {seconds:.3} s to {}", out.display()),
+        None => tracing::info!("planned {seconds:.3} s"),
+    }
+    asked.map_or(Ok(()), |asked| asked.answer())
 }
 
 /// The timed commands of a script, if there is one.
@@ -121,10 +146,17 @@ pub(crate) fn script(path: Option<&Path>, rate_hz: u32) -> Result<Vec<(Moment, R
     script::parse(&text, rate_hz).map_err(|error| Failed::about(path, error))
 }
 
-fn report(render: &mut Render, events: Option<&mut Events>, bar: &ProgressBar) -> Result<(), Failed> {
+fn report(
+    render: &mut Render,
+    mut asked: Option<&mut Question>,
+    mut events: Option<&mut Events>,
+    bar: &ProgressBar,
+) -> Result<(), Failed> {
     use airchain::core::playout::StationEvent;
-    let mut events = events;
     while let Some(report) = render.poll() {
+        if let Some(asked) = &mut asked {
+            asked.hear(&report);
+        }
         match &report.event {
             StationEvent::NowPlaying { item, .. } => {
                 let title = item.metadata.one_line();
@@ -133,6 +165,9 @@ fn report(render: &mut Render, events: Option<&mut Events>, bar: &ProgressBar) -
             StationEvent::SourceFailed { item, error, skipped, .. } => {
                 let what = if *skipped { "left out" } else { "damaged" };
                 tracing::warn!(path = %item.path, "{what}: {error}");
+            }
+            StationEvent::ScheduleDropped { item, reason, .. } => {
+                tracing::warn!(at = report.at, path = %item.path, "dropped from the schedule: {reason}");
             }
             StationEvent::CommandFailed { command, error, .. } => {
                 tracing::warn!(at = report.at, command, "not done: {error}");
@@ -147,14 +182,14 @@ fn report(render: &mut Render, events: Option<&mut Events>, bar: &ProgressBar) -
 }
 
 /// The format of the output file; `None` for one that is thrown away.
-fn format(args: &RenderArgs, rate: u32) -> Result<Option<Format>, Failed> {
-    if args.out == Path::new("/dev/null") {
+fn format(args: &RenderArgs, out: &Path, rate: u32) -> Result<Option<Format>, Failed> {
+    if out == Path::new("/dev/null") {
         return Ok(None);
     }
     if let Some(format) = args.format {
         return Ok(Some(format));
     }
-    let extension = args.out.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let extension = out.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let codec = match extension.as_str() {
         "wav" => match args.wav_format {
             WavFormat::S16 => Codec::PcmS16,
@@ -168,7 +203,7 @@ fn format(args: &RenderArgs, rate: u32) -> Result<Option<Format>, Failed> {
         "flac" => Codec::Flac24,
         _ => {
             let accepted = "give a name that ends in .wav, .flac, .mp3, .aac, .opus or .ogg";
-            return Err(Failed::new(format!("--out {}: {accepted}", args.out.display())));
+            return Err(Failed::new(format!("--out {}: {accepted}", out.display())));
         }
     };
     Ok(Some(nearest(Format { sample_rate_hz: rate, ..Format::of(codec) })))

@@ -9,7 +9,11 @@
 //!   second 60 of any other minute the start of the next, since a zone's own clocks show the leap second at other hours.
 
 mod at;
+mod declared;
+mod joined;
 mod rows;
 
 pub use at::{ACCEPTED, At};
+pub use declared::{first_day, rows, zone};
+pub use joined::{Joined, Now};
 pub use rows::{Row, Rows};

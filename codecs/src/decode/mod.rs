@@ -31,6 +31,8 @@ pub struct TrackInfo {
     pub channels: u16,
     /// Frames declared by the file after gapless trimming. A hint: it can be wrong.
     pub frames: Option<Frames>,
+    /// Whether that is a guess from the bit rate, or a count of packets: the file has no exact length.
+    pub estimated: bool,
     /// Tags.
     pub metadata: Metadata,
     /// Replay gain of the track in dB relative to -18 LUFS, from whatever tag carries it.

@@ -94,6 +94,7 @@ impl Track {
                 sample_rate_hz: reader.params.sample_rate.unwrap_or(0),
                 channels: u16::try_from(channels).unwrap_or(u16::MAX),
                 frames: None,
+                estimated: false,
                 metadata: tags.metadata.clone(),
                 replaygain_db: tags.replaygain_db,
             },
@@ -156,6 +157,7 @@ impl Track {
             _ => frames,
         }));
         self.info.frames = length.and_then(|frames| u64::try_from(frames).ok());
+        self.info.estimated = self.info.container == "adts" || !self.trims;
         if let Some((packet, _)) = first {
             // A recording cut from a longer one may begin late; its first packet is its start.
             let position = self.reader.to_frames(packet.pts.get(), rate).saturating_add(self.offset);
@@ -313,7 +315,7 @@ impl Track {
 
     fn note_early_end(&mut self) {
         // Lengths that are guesses or counts of packets prove nothing.
-        let guessed = self.info.container == "adts" || !self.trims || self.chained;
+        let guessed = self.info.estimated || self.chained;
         let (Some(declared), Some(next)) = (self.info.frames, self.next) else {
             return;
         };

@@ -93,6 +93,15 @@ pub enum StationEvent {
         /// Why, and what to do, when it is not up.
         reason: Option<String>,
     },
+    /// An entry of the schedule was passed over.
+    ScheduleDropped {
+        /// Its item.
+        item: Item,
+        /// Its time: UTC in seconds since 1970.
+        due_s: f64,
+        /// Why.
+        reason: &'static str,
+    },
     /// A request was carried out.
     CommandDone {
         /// Its name.

@@ -42,7 +42,9 @@ impl Director {
                 known.heard = true;
                 if started {
                     known.started = frame;
+                    self.settle_scheduled(item);
                 }
+                let Some(known) = self.known.get_mut(&item) else { return };
                 known.item.metadata = (*metadata).clone();
                 let (item, length) = (known.item.clone(), known.length);
                 let duration_s = length.map(|length| self.seconds(length));
@@ -68,6 +70,7 @@ impl Director {
 
     fn on_end(&mut self, frame: Frames, tier: Tier, id: ItemId, ending: Ending, played: Frames) {
         self.last_end = frame;
+        self.settle_scheduled(id);
         // One that ended in the very block in which it began unheard is still in line.
         let in_line = self.line.take(id).map(|entry| entry.item);
         let Some(item) = self.known.remove(&id).map(|known| known.item).or(in_line) else { return };
@@ -99,6 +102,7 @@ impl Director {
         if let Some(entry) = self.line.take(id) {
             self.not_heard(frame, entry.item, tier, Some(entry.origin));
         } else if let Some(known) = self.known.remove(&id) {
+            self.settle_scheduled(id);
             self.not_heard(frame, known.item, tier, known.origin);
         }
     }
@@ -122,7 +126,10 @@ impl Director {
             match self.line.get_mut(id) {
                 // There was no room for it: its turn comes again.
                 Some(entry) => entry.state = State::Listed,
-                None => drop(self.known.remove(&id)),
+                None => {
+                    self.known.remove(&id);
+                    self.settle_scheduled(id);
+                }
             }
         }
         if let Some(before) = issued.chain {

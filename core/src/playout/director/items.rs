@@ -12,6 +12,7 @@ use crate::item::Item;
 use crate::playout::loader::{Loaded, Ticket};
 use crate::playout::report::StationEvent;
 use crate::playout::request::{Position, Request};
+use crate::playout::schedule::EntryId;
 use crate::source::Source;
 use crate::tier::Tier;
 use crate::units::db_to_gain;
@@ -36,6 +37,8 @@ pub(super) enum Purpose {
     Line,
     /// A request.
     Request(Answer),
+    /// Its time in the schedule.
+    Scheduled(EntryId),
     /// To be played again after an interruption.
     Again,
     /// The host's own, such as the fallback.
@@ -108,8 +111,13 @@ impl Director {
     }
 
     /// Opens an item that is not in the line-up.
-    pub(super) fn open(&mut self, mut opening: Opening) {
+    pub(super) fn open(&mut self, opening: Opening) {
         let id = ItemId(self.fresh_id());
+        self.open_as(id, opening);
+    }
+
+    /// The same under a number that is known already.
+    pub(super) fn open_as(&mut self, id: ItemId, mut opening: Opening) {
         if opening.item.id.is_empty() {
             opening.item.id = format!("item-{}", id.0);
         }
@@ -162,9 +170,7 @@ impl Director {
             entry.state = State::Listed;
             return;
         }
-        if let Some(last) = self.line.surplus() {
-            self.unload(last);
-        }
+        self.make_room();
         let place = self.line.place_of(id);
         let ((prepared, length), item) = self.prepare(id, opening.item, loaded);
         if let Some(entry) = self.line.get_mut(id) {
@@ -175,6 +181,13 @@ impl Director {
         let issued = Issued { item: Some(id), logged, ..Issued::default() };
         let command = Command::Load { tier: Tier::Automation, item: Box::new(prepared), place };
         self.issue(When::Now, command, issued);
+    }
+
+    /// Sees to it that the engine has room for another item.
+    pub(super) fn make_room(&mut self) {
+        if let Some(last) = self.line.surplus() {
+            self.unload(last);
+        }
     }
 
     /// Asks the engine for an item of the line-up back, until there is room for it.
@@ -202,7 +215,10 @@ impl Director {
     pub(super) fn load(&mut self, id: ItemId, opening: Opening, loaded: Loaded) {
         let Opening { item, tier, purpose, when, place, after, .. } = opening;
         let ((prepared, length), item) = self.prepare(id, item, loaded);
-        let place = self.place(tier, &place);
+        let place = match purpose {
+            Purpose::Scheduled(entry) => self.scheduled_place(entry, &place),
+            _ => self.place(tier, &place),
+        };
         let logged = match purpose {
             Purpose::Host => None,
             _ => self.log_load(tier, item.clone(), place, after),
@@ -270,6 +286,7 @@ impl Director {
             }
             // What was asked for by hand says nothing about the programme.
             Purpose::Request(answer) => self.answer(answer.with(&item.id), Err(error.clone())),
+            Purpose::Scheduled(_) => self.settle_scheduled(id),
             Purpose::Again | Purpose::Host => {}
         }
         self.report(self.position, StationEvent::SourceFailed { tier, item, error, skipped: true });

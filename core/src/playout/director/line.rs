@@ -143,6 +143,12 @@ impl Line {
         next.map_or(Place::Back, |entry| Place::Before(entry.id))
     }
 
+    /// The first item that the engine holds.
+    pub(super) fn front(&self) -> Option<ItemId> {
+        let held = |entry: &&Entry| matches!(entry.state, State::Loaded(_));
+        self.entries.iter().find(held).map(|entry| entry.id)
+    }
+
     /// The last item that the engine holds, when it holds so many that there is hardly room for another.
     pub(super) fn surplus(&self) -> Option<ItemId> {
         let held = || self.entries.iter().filter(|entry| matches!(entry.state, State::Loaded(_)));

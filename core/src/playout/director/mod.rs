@@ -8,6 +8,7 @@ mod programme;
 mod queue;
 mod requests;
 mod resume;
+mod scheduled;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -31,6 +32,7 @@ use crate::tier::Tier;
 use crate::units::{frames_to_seconds, seconds_to_frames};
 use items::{Known, Opening};
 use line::Line;
+use scheduled::Scheduled;
 
 /// What a director must know of its station.
 #[derive(Clone, Debug)]
@@ -74,6 +76,7 @@ pub struct Director {
     loader: Box<dyn Loader>,
     programme: Box<dyn NextTrack>,
     clock: StationClock,
+    scheduled: Option<Scheduled>,
     position: Frames,
     /// Requests whose time has not come, by the frame at which to take them up and then by order of arrival.
     later: BTreeMap<(Frames, RequestId), (Frames, Request)>,
@@ -119,6 +122,7 @@ impl Director {
             loader,
             programme,
             clock,
+            scheduled: None,
             position: 0,
             later: BTreeMap::new(),
             by_clock: BTreeMap::new(),
@@ -165,6 +169,7 @@ impl Director {
             while let Some(event) = self.control.poll() {
                 self.on_event(event);
             }
+            self.tick_schedule();
             while let Some((ticket, result)) = self.loader.poll() {
                 self.on_opened(ticket, result);
             }

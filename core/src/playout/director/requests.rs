@@ -74,6 +74,7 @@ impl Director {
             }
             Request::Replay => {
                 self.exhausted = true;
+                self.scheduled = None;
                 self.line.clear();
                 self.answer(answer, Ok(()));
             }

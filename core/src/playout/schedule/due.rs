@@ -61,9 +61,8 @@ impl Schedule {
                         self.cut_in(round, cut, pending.before);
                     } else if last_begun.is_some_and(|last| last > start) {
                         round.drop(cut.item, at_ns, "another scheduled item took its place");
-                    } else {
+                    } else if self.join_late(round, cut, lengths) {
                         cut_at = Some(start);
-                        self.join_late(round, cut, lengths);
                     }
                 }
                 Plan::Soft { item, latest_ns } => {
@@ -94,24 +93,28 @@ impl Schedule {
         self.send_cut(round, item, start as Frames, fade, start);
     }
 
-    /// Cuts an item in that should be on air already, as far into it as it would be by then.
-    fn join_late(&mut self, round: &mut Round<'_>, cut: Cut, lengths: &mut dyn Lengths) {
+    /// Cuts an item in that should be on air already, as far into it as it would be by then. `false` if it is dropped.
+    fn join_late(&mut self, round: &mut Round<'_>, cut: Cut, lengths: &mut dyn Lengths) -> bool {
         let Cut { mut item, fade, edge, at_ns, row, start } = cut;
         let length = match lengths.length(&item) {
             Length::Known(length) => length,
             Length::Later => {
                 let entry = Entry { at_ns, row, plan: Plan::CutIn { item, fade, edge } };
                 let before = (round.clock.offset_of(at_ns) - start).unsigned_abs();
-                self.pending.push(Pending { entry, before: Some(before), asked: true });
-                return;
+                self.pending.push(Pending { entry, before: Some(before), ask_at: Frames::MAX });
+                return true;
             }
-            Length::Never => return round.drop(item, at_ns, "it is late, and how long it lasts is unknown"),
+            Length::Never => {
+                round.drop(item, at_ns, "it is late, and how long it lasts is unknown");
+                return false;
+            }
         };
         // Where nothing plays there is nothing to wait for.
         let frame = if round.on_air.is_some() { round.position + round.lead() } else { round.position };
         let over = (frame as i64 - start).unsigned_abs();
         if over >= length {
-            return round.drop(item, at_ns, "it would be over by now");
+            round.drop(item, at_ns, "it would be over by now");
+            return false;
         }
         if edge == Edge::End {
             round.end_alone(&mut item, length);
@@ -120,6 +123,7 @@ impl Schedule {
         item.cue_in_s = Some(item.cue_in_s.unwrap_or(0.0) + over_s);
         item.fade_in_s = Some(item.fade_in_s.unwrap_or(0.0).max(DECLICK_S));
         self.send_cut(round, item, frame, fade, start);
+        true
     }
 
     /// How far what plays at a time may reach beyond it: as long as it takes to fall under what is cut in then.

@@ -76,7 +76,7 @@ pub struct EntryId(pub u64);
 pub enum Action {
     /// Open the item now, and put it on air at the frame in place of what runs.
     CutIn {
-        /// The director says [`started`](super::Schedule::started) or [`failed`](super::Schedule::failed) of it.
+        /// By this the director says that it has [`settled`](super::Schedule::settled).
         entry: EntryId,
         /// The item.
         item: Item,
@@ -88,7 +88,7 @@ pub enum Action {
     /// Open the item now, and put it in line at the frame: behind the scheduled items that wait there, and before
     /// everything else.
     PutInLine {
-        /// The director says [`started`](super::Schedule::started) or [`failed`](super::Schedule::failed) of it.
+        /// By this the director says that it has [`settled`](super::Schedule::settled).
         entry: EntryId,
         /// The item.
         item: Item,
@@ -126,7 +126,7 @@ pub enum Length {
     Known(Frames),
     /// It is being found out; ask again.
     Later,
-    /// It has none, or it cannot be read.
+    /// It has none, or it cannot be read as things are.
     Never,
 }
 

@@ -34,6 +34,11 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 const AHEAD_NS: i64 = 25 * HOUR_NS;
 /// Items that began so long ago may still be on air when the station starts.
 const BEFORE_NS: i64 = 24 * HOUR_NS;
+/// What is dropped is told if it was due no longer ago than this.
+const TOLD_NS: i64 = 6 * HOUR_NS;
+/// How often the length of an item is asked for again, once it is known and while it cannot be known.
+const KNOWN_AGAIN_S: f64 = 60.0;
+const UNKNOWN_AGAIN_S: f64 = 5.0;
 /// The lengths of a pool are asked for so long before it is needed.
 const ASKED_AHEAD_S: f64 = 600.0;
 
@@ -43,8 +48,8 @@ struct Pending {
     /// Frames before the entry's time at which its item starts; `None` until the length of one that ends then is
     /// known.
     before: Option<Frames>,
-    /// Whether the lengths of its pool have been asked for.
-    asked: bool,
+    /// The frame at which to ask for its lengths.
+    ask_at: Frames,
 }
 
 impl Pending {
@@ -90,7 +95,11 @@ impl Round<'_> {
         length.into_iter().chain(start_next.map(|at| self.frames(at) + joining.crossfade)).min()
     }
 
+    /// Says that an entry is passed over, unless it was due so long ago that nobody waits for it.
     fn drop(&mut self, item: Item, at_ns: i64, reason: &'static str) {
+        if at_ns < self.clock.utc_of(self.position).saturating_sub(TOLD_NS) {
+            return;
+        }
         self.actions.push(Action::Drop { item, at_ns, reason });
     }
 }
@@ -151,17 +160,8 @@ impl Schedule {
         round.actions
     }
 
-    /// An item that was asked for has begun.
-    pub fn started(&mut self, entry: EntryId) {
-        self.settle(entry);
-    }
-
-    /// An item that was asked for cannot be played.
-    pub fn failed(&mut self, entry: EntryId) {
-        self.settle(entry);
-    }
-
-    fn settle(&mut self, entry: EntryId) {
+    /// An item that was asked for has begun, or never will.
+    pub fn settled(&mut self, entry: EntryId) {
         self.idle = None;
         self.sent.retain(|sent| sent.entry != entry);
         for filling in self.filling.iter_mut().filter(|filling| filling.placed == Some(entry)) {
@@ -175,7 +175,8 @@ impl Schedule {
         if self.known_ns.is_some_and(|known_ns| known_ns >= to_ns - HOUR_NS) {
             return;
         }
-        let from_ns = self.known_ns.unwrap_or(now_ns.saturating_sub(BEFORE_NS));
+        let before_ns = now_ns.saturating_sub(BEFORE_NS);
+        let from_ns = self.known_ns.map_or(before_ns, |known_ns| known_ns.max(before_ns));
         let mut entries = self.timetable.between(from_ns, to_ns);
         entries.sort_by_key(|entry| (entry.at_ns, entry.row));
         if self.known_ns.is_none() {
@@ -187,33 +188,45 @@ impl Schedule {
         self.known_ns = Some(to_ns);
         self.pending.extend(entries.into_iter().map(|entry| {
             let before = (!entry.plan.is_back_timed()).then_some(0);
-            Pending { entry, before, asked: false }
+            Pending { entry, before, ask_at: 0 }
         }));
     }
 
-    /// Finds out how long the items are that end at a time, and those of pools that are soon needed.
+    /// Finds out how long the items are that end at a time, again and again since files are replaced, and those of pools
+    /// that are soon needed.
     fn ask_lengths(&mut self, round: &mut Round<'_>, lengths: &mut dyn Lengths) {
-        let soon = (round.position + round.frames(ASKED_AHEAD_S)) as i64;
-        self.pending.retain_mut(|Pending { entry, before, asked }| {
-            match &entry.plan {
-                Plan::CutIn { item, .. } if before.is_none() => match lengths.length(item) {
-                    Length::Known(length) => *before = Some(length),
-                    Length::Later => {}
-                    Length::Never => {
-                        let reason = "when to start it is unknown: its length cannot be found out";
-                        round.drop(item.clone(), entry.at_ns, reason);
-                        return false;
+        self.pending.retain_mut(|pending| {
+            let due = round.clock.offset_of(pending.entry.at_ns);
+            let ahead = due.saturating_sub_unsigned(round.position);
+            match &pending.entry.plan {
+                Plan::CutIn { item, edge: Edge::End, .. } if pending.ask_at <= round.position => {
+                    let again_s = match lengths.length(item) {
+                        Length::Known(length) => {
+                            pending.before = Some(length);
+                            KNOWN_AGAIN_S
+                        }
+                        Length::Later => SHORT_LEAD_S,
+                        Length::Never => UNKNOWN_AGAIN_S,
+                    };
+                    pending.ask_at = round.position + round.frames(again_s);
+                    let lost = pending.before.is_none() && ahead <= round.lead() as i64;
+                    if lost {
+                        let reason = "when to start it is unknown: its length was not found out";
+                        round.drop(item.clone(), pending.entry.at_ns, reason);
                     }
-                },
-                Plan::Fill { pool, .. } if !*asked && round.clock.offset_of(entry.at_ns) <= soon => {
-                    *asked = true;
+                    !lost
+                }
+                Plan::Fill { pool, .. }
+                    if pending.ask_at == 0 && ahead <= round.frames(ASKED_AHEAD_S) as i64 =>
+                {
+                    pending.ask_at = Frames::MAX;
                     for item in pool.iter() {
                         let _ = lengths.length(item);
                     }
+                    true
                 }
-                _ => {}
+                _ => true,
             }
-            true
         });
     }
 
@@ -254,9 +267,13 @@ impl Schedule {
         let look_up = self.known_ns.map_or(0, |known_ns| known_ns - AHEAD_NS + HOUR_NS);
         let look_up = frame(round.clock.offset_of(look_up), 0.0);
         let pending = self.pending.iter().map(|pending| {
-            let asks = matches!(pending.entry.plan, Plan::Fill { .. }) && !pending.asked;
-            let lead_s = if asks { ASKED_AHEAD_S } else { LEAD_S };
-            pending.start(round.clock).map_or(0, |start| frame(start, lead_s))
+            let due = pending.start(round.clock).map_or(Frames::MAX, |start| frame(start, LEAD_S));
+            let ask = match pending.entry.plan {
+                Plan::Fill { .. } if pending.ask_at == 0 => due.saturating_sub(round.frames(ASKED_AHEAD_S)),
+                Plan::CutIn { edge: Edge::End, .. } => pending.ask_at,
+                _ => Frames::MAX,
+            };
+            due.min(ask)
         });
         let sent = self.sent.iter().map(|sent| frame(sent.latest as i64, SHORT_LEAD_S));
         let filling = self.filling.iter().map(|filling| match filling.placed {

@@ -110,7 +110,7 @@ fn what_never_starts_is_taken_back() {
     assert_eq!(said(&rig.run(0.0, 100.0)), ["news@60", "-1@70"]);
     let mut rig = Rig::new([hard("news", NOON + 60 * S)], &[]);
     assert_eq!(said(&rig.run(0.0, 61.0)), ["news@60"]);
-    rig.schedule.started(EntryId(1));
+    rig.schedule.settled(EntryId(1));
     assert_eq!(said(&rig.run(61.0, 100.0)), [""; 0]);
 }
 
@@ -201,13 +201,13 @@ fn a_clock_that_is_set_is_followed() {
     // Ten seconds on: the news is due at frame 50 s.
     rig.clock = StationClock::anchored(RATE, 20 * 48_000, NOON + 30 * S);
     assert_eq!(said(&rig.run(20.0, 52.0)), ["news@50"]);
-    rig.schedule.started(EntryId(1));
+    rig.schedule.settled(EntryId(1));
     // Ten minutes on: the show began 20 s ago and is joined.
     rig.clock = StationClock::anchored(RATE, 100 * 48_000, NOON + 620 * S);
     let actions = rig.run(100.0, 101.0);
     assert_eq!(said(&actions), ["show@102"]);
     // Set back, nothing comes a second time.
-    rig.schedule.started(EntryId(2));
+    rig.schedule.settled(EntryId(2));
     rig.clock = StationClock { rate_hz: RATE, epoch_ns: NOON - 7200 * S };
     assert_eq!(said(&rig.run(200.0, 202.0)), [""; 0]);
 }
@@ -221,7 +221,7 @@ fn the_next_day_is_looked_up_in_time() {
     for second in 0..4 * 86_400 {
         let item = Item::file("programme");
         actions.extend(rig.tick(f64::from(second), Some(OnAir { item: &item, started: 0, length: None })));
-        rig.schedule.started(EntryId(actions.len() as u64));
+        rig.schedule.settled(EntryId(actions.len() as u64));
     }
     assert_eq!(words(&actions), ["news@60", "news@86460", "news@172860", "news@259260"]);
 }
@@ -254,7 +254,7 @@ fn fill(
         let boundary = skipped.unwrap_or(item.start_next_s.unwrap_or(length - crossfade_s) + started);
         if at >= boundary {
             let (entry, next) = waiting.take().unwrap_or((EntryId(0), Item::file("programme")));
-            rig.schedule.started(entry);
+            rig.schedule.settled(entry);
             heard.push((next.path.clone(), boundary));
             length = rig.lengths.0.get(next.path.as_str()).copied().unwrap_or(200.0);
             (item, started) = (next, boundary);
