@@ -71,9 +71,14 @@ impl Director {
     fn on_end(&mut self, frame: Frames, tier: Tier, id: ItemId, ending: Ending, played: Frames) {
         self.last_end = frame;
         self.settle_scheduled(id);
-        // One that ended in the very block in which it began unheard is still in line.
-        let in_line = self.line.take(id).map(|entry| entry.item);
-        let Some(item) = self.known.remove(&id).map(|known| known.item).or(in_line) else { return };
+        // One that was never announced is still in line.
+        let in_line = self.line.take(id).map(|entry| entry.into_known(tier));
+        let Some(known) = in_line.or_else(|| self.known.remove(&id)) else { return };
+        if played == 0 && !known.heard {
+            // It was skipped in the very frame in which it began.
+            return self.not_heard(frame, known.item, tier, known.origin);
+        }
+        let item = known.item;
         let again = ending == Ending::Preempted && self.config.returns[tier.index()] == Return::Restart;
         let repeated = again.then(|| item.clone());
         let played_s = self.seconds(played);
