@@ -3,6 +3,8 @@
 //! The output is latency compensated: its frame 0 is frame 0 of the programme. The same station, script and files
 //! give the same bits, every time.
 
+use std::collections::VecDeque;
+
 use airchain_core::chain::ChainError;
 use airchain_core::engine::Engine;
 use airchain_core::item::Item;
@@ -11,6 +13,7 @@ use airchain_core::source::Source;
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 
+use crate::as_run::{AsRun, Record};
 use crate::lengths;
 use crate::loader::{InlineLoader, fallback};
 use crate::spec::StationSpec;
@@ -41,6 +44,9 @@ pub struct Render {
     block: Vec<Stereo>,
     /// Frames given out.
     given: Frames,
+    /// Reports that nobody has asked for yet.
+    reports: VecDeque<Report>,
+    as_run: Option<AsRun>,
 }
 
 impl Render {
@@ -94,7 +100,21 @@ impl Render {
             let _ = director.request(moment, request);
         }
         director.tick(0);
-        Ok(Self { director, engine, latency, duration, block, given: 0 })
+        Ok(Self {
+            director,
+            engine,
+            latency,
+            duration,
+            block,
+            given: 0,
+            reports: VecDeque::new(),
+            as_run: None,
+        })
+    }
+
+    /// Also keeps the as-run log, from the beginning; [`poll_record`](Self::poll_record) gives it.
+    pub fn keep_as_run(&mut self, as_run: AsRun) {
+        self.as_run = Some(as_run);
     }
 
     /// The next stretch of the programme; `None` when it is over.
@@ -102,6 +122,9 @@ impl Render {
         loop {
             let end = self.end();
             if end.is_some_and(|end| self.given >= end) {
+                if let Some(as_run) = &mut self.as_run {
+                    as_run.finish();
+                }
                 return Ok(None);
             }
             if self.duration.is_none() && self.director.failures_in_a_row() >= HOPELESS {
@@ -115,10 +138,15 @@ impl Render {
                 let error = "an offline render has one output, its file: outputs are added on air";
                 self.director.answer(order.answer, Err(error.into()));
             }
+            self.take_reports();
             let end = self.end().unwrap_or(Frames::MAX);
             let skip = (self.latency.saturating_sub(start)).min(self.block.len() as Frames) as usize;
             let ready = self.block.get(skip..).unwrap_or_default();
             let wanted = (end - self.given).min(ready.len() as Frames) as usize;
+            let audio = ready.get(..wanted).unwrap_or_default();
+            if let Some(as_run) = &mut self.as_run {
+                as_run.hear(self.given, audio);
+            }
             self.given += wanted as Frames;
             if wanted > 0 {
                 return Ok(self.block.get(skip..skip + wanted));
@@ -128,7 +156,24 @@ impl Render {
 
     /// The next report. Of what would have been heard only after the end of the output, nothing is said.
     pub fn poll(&mut self) -> Option<Report> {
-        std::iter::from_fn(|| self.director.poll()).find(|report| tells_of_output(report, self.duration))
+        self.take_reports();
+        self.reports.pop_front()
+    }
+
+    /// The next record of the as-run log, if it is [kept](Self::keep_as_run).
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.as_run.as_mut()?.poll()
+    }
+
+    fn take_reports(&mut self) {
+        while let Some(report) = self.director.poll() {
+            if tells_of_output(&report, self.duration) {
+                if let Some(as_run) = &mut self.as_run {
+                    as_run.told(&report, None);
+                }
+                self.reports.push_back(report);
+            }
+        }
     }
 
     /// Frames given out so far.

@@ -121,25 +121,26 @@ impl StationSpec {
         Joining { crossfade: self.frames(self.crossfade_s), sight: self.lookahead(None) }
     }
 
+    /// The fade of each tier over a lower one that is on air, by [`Tier::index`].
+    pub(crate) fn takeover(&self) -> [Ramp; Tier::COUNT] {
+        let ramp = |seconds, curve| Ramp { length: self.frames(seconds), curve };
+        let live = ramp(self.live_fade_s, Curve::EqualPower);
+        let back = ramp(RETURN_FADE_S, Curve::EqualPower);
+        [ramp(EMERGENCY_FADE_S, Curve::SCurve), live, live, back, back]
+    }
+
     /// Makes the engine, and what a director must know of it.
     pub(crate) fn engine(&self) -> Result<(Control, Engine, DirectorConfig), ChainError> {
         let format = Format { sample_rate_hz: self.sample_rate_hz, max_block: self.block() };
         let reserved = self.frames(self.latency_ms / 1000.0) as usize;
         let latency = Chain::latency_of(&self.chain, format)?.max(reserved);
         let chain = Chain::build(&self.chain, format, latency)?;
-        let ramp = |seconds, curve| Ramp { length: self.frames(seconds), curve };
-        let live = ramp(self.live_fade_s, Curve::EqualPower);
+        let crossfade = Ramp { length: self.frames(self.crossfade_s), curve: self.curve };
         let mut returns = [Return::Resume; Tier::COUNT];
         returns[Tier::Automation.index()] = self.after_interruption;
         let ladder = LadderConfig {
-            joins: Joins { crossfade: ramp(self.crossfade_s, self.curve), rate: self.sample_rate_hz },
-            takeover: [
-                ramp(EMERGENCY_FADE_S, Curve::SCurve),
-                live,
-                live,
-                ramp(RETURN_FADE_S, Curve::EqualPower),
-                ramp(RETURN_FADE_S, Curve::EqualPower),
-            ],
+            joins: Joins { crossfade, rate: self.sample_rate_hz },
+            takeover: self.takeover(),
             returns,
         };
         let (control, engine) = engine(&EngineConfig { max_block: format.max_block, ladder }, chain);

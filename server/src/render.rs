@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use airchain::StationSpec;
+use airchain::as_run::AsRun;
 use airchain::codecs::encode::ENCODERS;
 use airchain::codecs::{Codec, Format};
 use airchain::core::playout::{Moment, Request};
@@ -58,6 +59,9 @@ pub(crate) struct RenderArgs {
     /// Print what plays at this time, as a line of JSON: 14:30:00 by the station's clocks, or a date and time
     #[arg(long, value_name = "TIME", requires = "quick", value_parser = At::from_str)]
     at: Option<At>,
+    /// Where to write the as-run log, as JSON lines; - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
+    as_run: Option<String>,
     /// Samples of a WAV file
     #[arg(long, value_name = "s16|s24|f32", default_value = "s24")]
     wav_format: WavFormat,
@@ -105,8 +109,13 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
     let out = args.out.as_deref().filter(|_| !args.quick);
     let format = out.map(|out| format(args, out, rate)).transpose()?.flatten();
     let mut events = args.events.as_deref().map(Events::create).transpose()?;
+    let mut as_run = args.as_run.as_deref().map(Events::create).transpose()?;
+    let log = as_run.is_some().then(|| AsRun::new(&spec));
     let prepare = if args.quick { Render::quick } else { Render::new };
     let mut render = prepare(spec, script, duration)?;
+    if let Some(log) = log {
+        render.keep_as_run(log);
+    }
     let mut writer = match (out, format) {
         (Some(out), Some(format)) => Some(FileWriter::create(out, &format, rate, &args.programme.tags())?),
         _ => None,
@@ -117,12 +126,14 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
             writer.write(block)?;
         }
         report(&mut render, asked.as_mut(), events.as_mut(), &bar)?;
+        keep_as_run(&mut render, as_run.as_mut())?;
         bar.set_position(frames_to_seconds(render.position(), rate) as u64);
     }
     report(&mut render, asked.as_mut(), events.as_mut(), &bar)?;
+    keep_as_run(&mut render, as_run.as_mut())?;
     bar.finish_and_clear();
-    if let Some(events) = &mut events {
-        events.flush()?;
+    for file in [&mut events, &mut as_run].into_iter().flatten() {
+        file.flush()?;
     }
     // Before the file is finished: one that was there before stays.
     if render.position() == 0 {
@@ -177,6 +188,14 @@ fn report(
         if let Some(events) = events.as_deref_mut() {
             events.write(&report)?;
         }
+    }
+    Ok(())
+}
+
+fn keep_as_run(render: &mut Render, file: Option<&mut Events>) -> Result<(), Failed> {
+    let Some(file) = file else { return Ok(()) };
+    while let Some(record) = render.poll_record() {
+        file.write(&record)?;
     }
     Ok(())
 }
