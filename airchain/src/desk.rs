@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::air::AirStation;
+use crate::as_run;
 use crate::error::Error;
 use crate::from_config;
 use crate::host::Engines;
@@ -137,6 +138,7 @@ pub(crate) struct DeskStation {
     journal: Option<Journal>,
     /// It is off, and gone by then at the latest.
     parting: Option<Instant>,
+    as_run: Option<as_run::Teller>,
 }
 
 impl DeskStation {
@@ -167,6 +169,7 @@ impl DeskStation {
             next_serial: 0,
             journal,
             parting: None,
+            as_run: None,
         }
     }
 
@@ -174,6 +177,14 @@ impl DeskStation {
     pub(crate) fn set_schedule(&mut self, schedule: Schedule, lengths: Box<dyn Lengths>) {
         self.director.set_clock(self.shared.epoch_ns());
         self.director.set_schedule(schedule, lengths);
+    }
+
+    /// Starts the as-run log of a station that begins.
+    pub(crate) fn begin_as_run(&mut self, log: as_run::Started) {
+        self.director.send(When::Now, Command::AddTap(log.tap));
+        self.engines.encode.add(log.job);
+        *lock(&self.shared.as_run) = Some(log.written);
+        self.as_run = Some(log.teller);
     }
 
     /// One round. `false` when the station is gone.
@@ -224,6 +235,9 @@ impl DeskStation {
         }
         while let Some(report) = self.director.poll() {
             self.tell(report);
+        }
+        if let Some(as_run) = &self.as_run {
+            as_run.known(position);
         }
     }
 
@@ -455,6 +469,9 @@ impl DeskStation {
         let report = TimedReport { report, utc };
         self.show(&report);
         self.shared.tell(&report);
+        if let Some(as_run) = &self.as_run {
+            as_run.tell(&report);
+        }
     }
 
     /// Sends a report to the pages. Those that speak of files on this machine stay here.

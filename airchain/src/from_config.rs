@@ -74,6 +74,7 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
         config::Order::Sequential => Order::Sequential,
         config::Order::Shuffle => Order::Shuffle,
     };
+    let as_run = config.as_run.as_ref().map(|as_run| as_run.resolve(&config.station.timezone));
     let seed = automation.seed.unwrap_or_else(|| fastrand::u64(..));
     let rows = schedule::rows(config)?;
     let mut spec = StationSpec {
@@ -90,6 +91,7 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
         journal: config.station.journal.clone(),
         schedule: (!rows.is_empty()).then(|| Box::new(rows) as Box<dyn Timetable>),
         start_ns: start_ns.unwrap_or(0),
+        as_run: as_run.transpose().map_err(|invalid| Error::Output(invalid.to_string()))?,
         ..StationSpec::default()
     };
     spec.programme = match &automation.start {

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::air::{self, AirState, AirStation};
+use crate::as_run;
 use crate::decode_pool::DecodePool;
 use crate::desk::{Desk, DeskStation, Waker};
 use crate::encode_pool::EncodePool;
@@ -147,6 +148,7 @@ impl Host {
         let block = spec.block();
         let load = LoadConfig { rate_hz: rate, lookahead: spec.lookahead(None) };
         let latency = config.latency as u64;
+        let as_run = spec.as_run.clone().map(|log| as_run::start(&spec, log, latency, self.runtime.handle()));
         let loader = self.decode.loader(load, self.waker.clone());
         let joining = spec.joining();
         let mut director = Director::new(config, control, Box::new(loader), spec.programme);
@@ -187,6 +189,9 @@ impl Host {
             block,
             journal,
         );
+        if let Some(as_run) = as_run {
+            desk_station.begin_as_run(as_run);
+        }
         for output in outputs {
             desk_station.begin_output(output)?;
         }

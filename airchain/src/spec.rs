@@ -15,6 +15,7 @@ use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, units};
 
+use crate::as_run::AsRunLog;
 use crate::loader::LoadConfig;
 
 /// A station's programme and processing. Times in seconds.
@@ -53,6 +54,8 @@ pub struct StationSpec {
     pub schedule: Option<Box<dyn Timetable>>,
     /// UTC of frame 0 of an offline render, in nanoseconds since 1970. On air it is when the station begins.
     pub start_ns: i64,
+    /// Where what aired is written down on air.
+    pub as_run: Option<AsRunLog>,
 }
 
 /// What is heard when every other tier is dry.
@@ -87,6 +90,7 @@ impl Default for StationSpec {
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),
             schedule: None,
             start_ns: 0,
+            as_run: None,
         }
     }
 }

@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use crate::air::AirState;
 use crate::desk::Waker;
@@ -111,6 +112,8 @@ pub(crate) struct Shared {
     pub(crate) outputs: Mutex<Vec<OutputEntry>>,
     on_air: Mutex<Option<OnAir>>,
     recent: Mutex<VecDeque<OnAir>>,
+    /// Ends when the as-run log is written to its end.
+    pub(crate) as_run: Mutex<Option<JoinHandle<()>>>,
     /// The pages it is shown on, by the address of their listener.
     pub(crate) pages: Mutex<BTreeMap<SocketAddr, StateHandle>>,
     /// The programme and everything asked for is over.
@@ -148,6 +151,7 @@ impl Shared {
             outputs: Mutex::default(),
             on_air: Mutex::default(),
             recent: Mutex::default(),
+            as_run: Mutex::default(),
             pages: Mutex::default(),
             finished: AtomicBool::new(false),
             off: AtomicBool::new(false),
@@ -362,7 +366,7 @@ impl Station {
         self.shared.off.load(Ordering::Acquire)
     }
 
-    /// Waits until the station, told to stop, is off, and its outputs are closed.
+    /// Waits until the station, told to stop, is off, its outputs are closed and its log is written.
     pub(crate) fn wait(&self, off: Instant, closed: Instant) {
         while !self.is_off() && Instant::now() < off {
             std::thread::sleep(Duration::from_millis(2));
@@ -376,6 +380,13 @@ impl Station {
             };
             if !self.runtime.block_on(ended) {
                 tracing::warn!(station = %self.shared.id, "an output did not close in time and was abandoned");
+            }
+        }
+        let written = lock(&self.shared.as_run).take();
+        if let Some(written) = written {
+            let bound = closed.saturating_duration_since(Instant::now()) + ABANDONED;
+            if self.runtime.block_on(async { tokio::time::timeout(bound, written).await }).is_err() {
+                tracing::warn!(station = %self.shared.id, "the as-run log was not written to its end in time");
             }
         }
     }

@@ -5,19 +5,29 @@
 //! [`part`](Record::part): each is written when it ends, so that a process that is killed loses what is on air and
 //! nothing else.
 //!
-//! [`AsRun`] is told the station's reports, hears its bus, and gives records.
+//! [`AsRun`] is the pure part, the same on air and offline: it is told the station's reports, hears its bus, and gives
+//! records. On air a job of the encode workers feeds it from a tap of its own (`job.rs`), and the records are written by
+//! the I/O workers (`writer.rs`): a disk that is full or hangs concerns nobody else.
 
 mod airing;
+mod job;
+mod jsonl;
 mod log;
+mod place;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod writer;
 
 use airchain_core::Frames;
 use airchain_core::control::Ending;
 use airchain_core::item::Item;
 use airchain_core::tier::Tier;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub(crate) use job::{Started, Teller, start};
 pub use log::AsRun;
+pub use place::{AsRunLog, InvalidLog};
 
 /// One stretch of an item on air. Frames are those of the station's reports; a station that starts anew counts from 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,4 +57,15 @@ pub struct Record {
     pub integrated_lufs: Option<f64>,
     /// True peak (ITU-R BS.1770-5 annex 2) of the same, in dBTP, to a thousandth; `None` when they are silent.
     pub true_peak_dbtp: Option<f64>,
+}
+
+/// How records are written down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    #[default]
+    Jsonl,
+    /// A table `as_run` in an SQLite database; cargo feature `sqlite`.
+    Sqlite,
 }

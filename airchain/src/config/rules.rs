@@ -41,6 +41,11 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
         }
     }
     rules.findings.extend(schedule::findings(config));
+    let as_run = config.as_run.as_ref().map(|as_run| as_run.resolve(&config.station.timezone));
+    if let Some(Err(invalid)) = as_run {
+        let field = format!("as_run.{}", invalid.field);
+        rules.error(field, Some(&invalid.value), invalid.problem.to_owned(), invalid.accepted);
+    }
     // A station without mounts is one to render; one whose mounts lead nowhere is a mistake.
     let mut outputs = config.mounts.iter().flat_map(|mount| &mount.outputs);
     if !config.mounts.is_empty() && !outputs.any(OutputConfig::is_built) {

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use airchain_core::curve::Curve;
 use airchain_core::ladder::Return;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::Encoding;
 use super::nodes::NodeConfig;
+use crate::as_run::{AsRunLog, InvalidLog, LogFormat};
 
 /// One station: who it is, what it plays and where it goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,8 @@ pub struct StationConfig {
     pub automation: Automation,
     /// What starts, or ends, at a time.
     pub schedule: Vec<ScheduleRow>,
+    /// Where what aired is written down; nowhere where absent.
+    pub as_run: Option<AsRunConfig>,
 }
 
 /// Who a station is, and the format it runs at.
@@ -340,6 +344,22 @@ pub struct Automation {
     pub curve: Curve,
     /// How it goes on after a higher tier had the air.
     pub after_interruption: Return,
+}
+
+/// Where what aired is written down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AsRunConfig {
+    /// The file. `strftime` fields in its name are those of the time, in the station's zone, at which an item began.
+    pub path: PathBuf,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+impl AsRunConfig {
+    /// The log, with its days in `timezone` (an IANA name).
+    pub fn resolve(&self, timezone: &str) -> Result<AsRunLog, InvalidLog> {
+        AsRunLog::new(&self.path, self.format, TimeZone::get(timezone).unwrap_or(TimeZone::UTC))
+    }
 }
 
 /// Order of a playlist.

@@ -34,6 +34,7 @@ pub(crate) const STATION_FILE: Section = Section {
         ),
         field("automation", Section(&AUTOMATION), is(""), "what plays when nobody says otherwise"),
         field("schedule", List(&Section(&SCHEDULE), 0), is(""), "what starts, or ends, at a time"),
+        field("as_run", Section(&AS_RUN), unset("no log"), "where what aired is written down"),
     ],
 };
 
@@ -451,5 +452,24 @@ const SCHEDULE: Section = Section {
         field("gain_db", Number { min: -120.0, max: 40.0, unit: "dB" }, unset("0"), "its gain"),
         field("title", Text(500), unset("by its tags"), "what listeners read"),
         field("artist", Text(500), unset("by its tags"), "what listeners read"),
+    ],
+};
+
+const AS_RUN: Section = Section {
+    name: "as_run",
+    help: "The as-run log: what aired, from when to when, how it ended, how loud it was.",
+    fields: &[
+        field(
+            "path",
+            Path,
+            NEEDED,
+            "the file; its name may hold date fields, /var/log/wgmr-%Y-%m-%d.jsonl is one a day in the station's zone",
+        ),
+        field(
+            "format",
+            Choice(&["jsonl", "sqlite"]),
+            is("jsonl"),
+            "one JSON object per line, or the table as_run of a database",
+        ),
     ],
 };
