@@ -8,3 +8,4 @@ pub mod icecast;
 pub mod measure;
 pub mod rig;
 pub mod signal;
+pub mod studio;

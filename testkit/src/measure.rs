@@ -27,6 +27,20 @@ pub fn rms(frames: &[Stereo]) -> f64 {
     (samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / samples.len().max(1) as f64).sqrt()
 }
 
+/// The level of each frame of [`crate::signal::vector`]: the length of the vector that both channels make.
+pub fn envelope(frames: &[Stereo]) -> Vec<f64> {
+    frames.iter().map(|[left, right]| f64::from(*left).hypot(f64::from(*right))).collect()
+}
+
+/// The frequency at each frame of [`crate::signal::vector`] but the last: how far the vector turns to the next.
+pub fn turn_hz(frames: &[Stereo], rate: u32) -> Vec<f64> {
+    let turn = |pair: &[Stereo]| {
+        let [[x0, y0], [x1, y1]] = [pair[0], pair[1]].map(|frame| frame.map(f64::from));
+        (x0 * y1 - y0 * x1).atan2(x0 * x1 + y0 * y1) * f64::from(rate) / TAU
+    };
+    frames.windows(2).map(turn).collect()
+}
+
 /// The greatest difference of successive samples; a sine of amplitude `a` and `hz` has at most `TAU * hz / rate
 /// * a`.
 pub fn max_step(samples: &[f64]) -> f64 {

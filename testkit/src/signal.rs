@@ -20,6 +20,15 @@ pub fn sine_at(rate: u32, hz: f64, level_db: f64, phase: f64, frames: usize) -> 
     mono(frames, |n| amplitude * (step * n as f64 + phase).sin())
 }
 
+/// A tone of `hz` whose right channel is a quarter of a period behind the left, from frame `from` of it on: the two
+/// make a vector of constant length `level_db`, so level and frequency can be read at every single frame
+/// ([`crate::measure::envelope`], [`crate::measure::turn_hz`]).
+pub fn vector(rate: u32, hz: f64, level_db: f64, from: u64, frames: usize) -> Vec<Stereo> {
+    let (amplitude, step) = (amplitude(level_db), TAU * hz / f64::from(rate));
+    let angle = |n: usize| step * ((from + n as u64) as f64);
+    (0..frames).map(|n| [(amplitude * angle(n).sin()) as f32, (-amplitude * angle(n).cos()) as f32]).collect()
+}
+
 /// A quarter of the sample rate, 45 degrees off: every sample lies 3.01 dB under the true peak `level_db`
 /// (BS.1770-5, Annex 2, and EBU Tech 3341 use it).
 pub fn quarter_rate_sine(level_db: f64, frames: usize) -> Vec<Stereo> {

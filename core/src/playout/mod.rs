@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod director;
+pub mod live;
 pub mod loader;
 pub mod playlist;
 pub mod queue;
@@ -14,6 +15,7 @@ pub mod schedule;
 
 pub use clock::StationClock;
 pub use director::{Director, DirectorConfig, LineUp, Lined};
+pub use live::{LiveConfig, LiveSlots, LiveWriter};
 pub use loader::{Loaded, Loader, Ticket};
 pub use playlist::{Bookmark, NextItem, NextTrack, Playlist};
 pub use queue::{QueueOp, QueueRequest};
