@@ -1,6 +1,8 @@
 //! Among the tiers: emergencies, other sources, moves from one tier to another.
 
+use airchain_core::control::EventKind;
 use airchain_core::curve::Curve;
+use airchain_core::item::Metadata;
 use airchain_core::ladder::Return;
 use airchain_core::playout::live::{LiveConfig, LiveState};
 use airchain_core::tier::Tier;
@@ -165,5 +167,24 @@ fn it_is_moved_in_the_middle_of_a_move() {
         rig.run(1.0);
         rig.assert_clean();
         assert_eq!(rig.changes().last().map(|change| change.1), Some(UPPER));
+    }
+}
+
+#[test]
+fn titles_are_told_at_the_frame_of_their_audio_also_after_an_emergency() {
+    for frames in [5_000, 10 * SECOND as usize] {
+        let (mut rig, studio) = on_air(Return::Resume, UPPER);
+        rig.alert(frames);
+        rig.run(12.0);
+        let title = Metadata { title: Some("later".into()), ..Metadata::default() };
+        rig.writer(studio).set_metadata(title.clone());
+        let ahead = (rig.status("studio").unwrap().buffered_s * 48_000.0).round() as u64;
+        let at = rig.position() + ahead;
+        rig.run(2.0);
+        let told = rig.events.iter().find_map(|event| match &event.kind {
+            EventKind::NowPlaying { metadata, .. } if **metadata == title => Some(event.frame),
+            _ => None,
+        });
+        assert_eq!(told, Some(at), "after an emergency of {frames} frames");
     }
 }

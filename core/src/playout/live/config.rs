@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Frames;
 use crate::dsp::Format;
-use crate::item::InvalidItem;
+use crate::item::Invalid;
 use crate::units::seconds_to_frames;
 
 /// What a source does that was lost or silent, once it is good again.
@@ -65,10 +65,10 @@ impl Default for LiveConfig {
 
 impl LiveConfig {
     /// Refuses values that cannot be meant, naming the field, its value and what would do.
-    pub fn validate(&self) -> Result<(), InvalidItem> {
+    pub fn validate(&self) -> Result<(), Invalid> {
         let within = |field, value: f64, min: f64, max: f64, accepted| match value {
             value if (min..=max).contains(&value) => Ok(()),
-            value => Err(InvalidItem { field, value, accepted }),
+            value => Err(Invalid::new(field, value, accepted)),
         };
         within("buffer_s", self.buffer_s, 0.1, 2.5, "seconds from 0.1 to 2.5")?;
         let half = self.buffer_s / 2.0;

@@ -11,7 +11,7 @@ use crate::Frames;
 use crate::control::Event;
 use crate::deck::ItemId;
 use crate::dsp::Format;
-use crate::item::InvalidItem;
+use crate::item::Invalid;
 use crate::tier::Tier;
 use crate::units::seconds_to_frames;
 
@@ -21,7 +21,7 @@ use crate::units::seconds_to_frames;
 pub enum LiveError {
     /// A field cannot be meant; correct it.
     #[error(transparent)]
-    Invalid(#[from] InvalidItem),
+    Invalid(#[from] Invalid),
     /// The name is empty, or belongs to a source that has not signed off.
     #[error("source: {0:?} is not accepted, give a name that no open source has")]
     Name(String),
@@ -81,8 +81,7 @@ impl LiveSlots {
             return Err(LiveError::Tier(tier));
         }
         if let Some(value) = fade_in_s.filter(|value| !(0.0..=3600.0).contains(value)) {
-            let (field, accepted) = ("fade_in_s", "seconds from 0 to 3600");
-            return Err(InvalidItem { field, value, accepted }.into());
+            return Err(Invalid::new("fade_in_s", value, "seconds from 0 to 3600").into());
         }
         let rate = self.format.sample_rate_hz;
         // The last of a name is the one that has not signed off, if one has not.

@@ -36,13 +36,15 @@ pub(super) struct Spell {
     pub(super) told: Arc<Metadata>,
     /// Where its reader was, and since which of the engine's frames.
     stood: (Option<Frames>, Frames),
+    /// How far the engine's frames are ahead of the tape's, since so many of those were skipped.
+    offset: Option<(Frames, i64)>,
     /// The engine's frame from which it may begin.
     pub(super) due: Frames,
 }
 
 impl Spell {
     pub(super) fn new(id: ItemId, tier: Tier, take: Arc<Take>, told: Arc<Metadata>, due: Frames) -> Self {
-        Self { id, tier, take, from: None, told, stood: (None, 0), due }
+        Self { id, tier, take, from: None, told, stood: (None, 0), offset: None, due }
     }
 
     /// Whether nothing of it has been read for `patience` frames: a higher tier has silenced it.
@@ -54,9 +56,20 @@ impl Spell {
         position.saturating_sub(self.stood.1) > patience
     }
 
+    /// Looks at where its reader is when the engine is at `position`.
+    pub(super) fn look(&mut self, position: Frames) {
+        let skipped = self.take.skipped();
+        let Some(next) = self.take.next() else { return };
+        // Between the two looks the reader may have read on, so what is seen is no more than the truth. It only becomes
+        // less when frames are skipped.
+        let seen = position as i64 - next as i64;
+        let offset =
+            self.offset.filter(|(at, _)| *at == skipped).map_or(seen, |(_, offset)| offset.max(seen));
+        self.offset = Some((skipped, offset));
+    }
+
     /// The engine's frame at which tape position `at` is heard.
     pub(super) fn frame_of(&self, at: Frames) -> Option<Frames> {
-        let start = self.take.start()?;
-        Some(self.from? + at.saturating_sub(start + self.take.skipped()))
+        Some(at.saturating_add_signed(self.offset?.1))
     }
 }

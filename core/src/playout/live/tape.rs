@@ -178,4 +178,30 @@ mod tests {
         assert_eq!((tape.frame(4), tape.still_holds(4)), ([4.0, -4.0], true));
         assert!(!tape.still_holds(3));
     }
+
+    /// A writer that overtakes its reader over and over: what the reader was not told of is what was written.
+    #[test]
+    fn what_was_not_overtaken_is_whole() {
+        let tape = Tape::new(64);
+        let sample = |n: Frames| [(n % 65_536) as f32, -((n / 65_536) as f32)];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for from in (0..).step_by(16).take_while(|_| !tape.is_closed()) {
+                    let chunk: Vec<Stereo> = (from..from + 16).map(sample).collect();
+                    tape.write(&chunk);
+                }
+            });
+            let mut whole = 0;
+            while whole < 2_000 {
+                let to = tape.written();
+                let from = to.saturating_sub(48);
+                let read: Vec<Stereo> = (from..to).map(|n| tape.frame(n)).collect();
+                if tape.still_holds(from) {
+                    whole += 1;
+                    assert!(read.into_iter().eq((from..to).map(sample)), "torn at frame {from}");
+                }
+            }
+            tape.close();
+        });
+    }
 }

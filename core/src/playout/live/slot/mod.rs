@@ -10,7 +10,7 @@ use crate::Frames;
 use crate::control::{Ending, Event, EventKind};
 use crate::deck::{ItemId, Prepared};
 use crate::dsp::Format;
-use crate::item::{InvalidItem, Item, Metadata};
+use crate::item::{Invalid, Item, Metadata};
 use crate::playout::live::action::{LiveAction, LiveState, LiveStatus};
 use crate::playout::live::config::{Depths, LiveConfig, LiveReturn};
 use crate::playout::live::damping::Damping;
@@ -59,11 +59,7 @@ impl Drop for LiveSlot {
 }
 
 impl LiveSlot {
-    pub(crate) fn new(
-        name: &str,
-        config: LiveConfig,
-        format: Format,
-    ) -> Result<(LiveWriter, Self), InvalidItem> {
+    pub(crate) fn new(name: &str, config: LiveConfig, format: Format) -> Result<(LiveWriter, Self), Invalid> {
         config.validate()?;
         let frames = |seconds| seconds_to_frames(seconds, format.sample_rate_hz);
         let depths = config.depths(format);

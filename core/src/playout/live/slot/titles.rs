@@ -24,8 +24,9 @@ impl LiveSlot {
         let Some(spell) = self.spell.as_mut().filter(|spell| spell.take.start().is_some()) else {
             return self.forward_titles();
         };
+        spell.look(self.position);
         let mut titles = self.tape.titles();
-        let mut at = spell.from.unwrap_or(self.position);
+        let mut at = spell.take.start().and_then(|start| spell.frame_of(start)).unwrap_or(self.position);
         loop {
             if *spell.told != *self.metadata {
                 spell.told = Arc::clone(&self.metadata);
