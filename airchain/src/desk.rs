@@ -269,6 +269,10 @@ impl DeskStation {
             Order::Request(when, request) => drop(self.director.request(when, *request)),
             Order::AddOutput(output, reply) => drop(reply.send(self.add_output(When::Now, *output))),
             Order::RemoveOutput(id, reply) => drop(reply.send(self.remove_output(&id))),
+            Order::OpenLive(name, config, reply) => {
+                let _ = reply.send(self.director.live_source(&name, config).map_err(Into::into));
+            }
+            Order::LiveStatus(reply) => drop(reply.send(Ok(self.director.live_status().collect()))),
             Order::Stop => {
                 self.leaving = true;
                 self.shared.air.leave.store(true, Ordering::Release);

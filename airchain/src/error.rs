@@ -2,6 +2,7 @@
 
 use airchain_codecs::encode::EncodeError;
 use airchain_core::chain::ChainError;
+use airchain_core::playout::live::LiveError;
 use airchain_outputs::http::ListenError;
 
 /// Why a host, station or output could not be started.
@@ -23,6 +24,9 @@ pub enum Error {
     /// The encoder cannot do what the output asks; the caller picks another format.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The live source is refused; the caller corrects what the message names.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// The output's declaration is wrong.
     #[error("{0}")]
     Output(String),

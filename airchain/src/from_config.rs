@@ -7,9 +7,9 @@ use airchain_codecs::decode::{self, is_audio_extension};
 use airchain_codecs::{Codec, Format};
 use airchain_core::chain::{NodeSpec, ParamValue};
 use airchain_core::item::Item;
-use airchain_core::playout::Playlist;
 use airchain_core::playout::playlist::Order;
 use airchain_core::playout::schedule::Timetable;
+use airchain_core::playout::{LiveConfig, Playlist};
 use airchain_inputs::playlist;
 use airchain_outputs::hls;
 use airchain_outputs::http::MountMeta;
@@ -92,6 +92,7 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
         schedule: (!rows.is_empty()).then(|| Box::new(rows) as Box<dyn Timetable>),
         start_ns: start_ns.unwrap_or(0),
         as_run: as_run.transpose().map_err(|invalid| Error::Output(invalid.to_string()))?,
+        live: LiveConfig { live_timeout_s: config.failover.live_timeout_sec, ..LiveConfig::default() },
         ..StationSpec::default()
     };
     spec.programme = match &automation.start {

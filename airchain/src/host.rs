@@ -180,7 +180,8 @@ impl Host {
         let (orders_in, orders) = crossbeam_channel::unbounded();
         let shared =
             Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
-        let station = Station::new(Arc::clone(&shared), self.runtime.handle().clone(), self.waker.clone());
+        let station =
+            Station::new(Arc::clone(&shared), self.runtime.handle().clone(), self.waker.clone(), spec.live);
         let mut desk_station = DeskStation::new(
             director,
             Arc::clone(&shared),

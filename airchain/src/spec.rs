@@ -9,7 +9,7 @@ use airchain_core::dsp::Format;
 use airchain_core::engine::{Engine, EngineConfig, engine};
 use airchain_core::ladder::{LadderConfig, Return};
 use airchain_core::playout::schedule::{Joining, Timetable};
-use airchain_core::playout::{DirectorConfig, NextTrack, Playlist};
+use airchain_core::playout::{DirectorConfig, LiveConfig, NextTrack, Playlist};
 use airchain_core::program::Joins;
 use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
@@ -44,6 +44,8 @@ pub struct StationSpec {
     pub fallback: Fallback,
     /// Whether a fallback file is played over and over.
     pub fallback_loop: bool,
+    /// How its live sources are treated that are not told otherwise.
+    pub live: LiveConfig,
     /// Whether a command log is kept, for [`Station::commands`](crate::Station::commands).
     pub command_log: bool,
     /// File by which a station on air goes on where another run of it was; none when `None`.
@@ -85,6 +87,7 @@ impl Default for StationSpec {
             latency_ms: 10.0,
             fallback: Fallback::None,
             fallback_loop: true,
+            live: LiveConfig::default(),
             command_log: false,
             journal: None,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),

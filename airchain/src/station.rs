@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use airchain_core::Frames;
 use airchain_core::item::Item;
+use airchain_core::playout::live::{LiveConfig, LiveStatus, LiveWriter};
 use airchain_core::playout::{Moment, Report, Request};
 use airchain_core::tier::Tier;
 use airchain_outputs::health::Stats;
@@ -33,6 +34,8 @@ pub(crate) enum Order {
     Request(Moment, Box<Request>),
     AddOutput(Box<OutputSpec>, Sender<Result<(), Error>>),
     RemoveOutput(String, Sender<Result<(), Error>>),
+    OpenLive(String, LiveConfig, Sender<Result<LiveWriter, Error>>),
+    LiveStatus(Sender<Result<Vec<LiveStatus>, Error>>),
     Stop,
 }
 
@@ -251,11 +254,12 @@ pub struct Station {
     shared: Arc<Shared>,
     runtime: Handle,
     waker: Waker,
+    live: LiveConfig,
 }
 
 impl Station {
-    pub(crate) fn new(shared: Arc<Shared>, runtime: Handle, waker: Waker) -> Self {
-        Self { shared, runtime, waker }
+    pub(crate) fn new(shared: Arc<Shared>, runtime: Handle, waker: Waker, live: LiveConfig) -> Self {
+        Self { shared, runtime, waker, live }
     }
 
     /// Its id.
@@ -283,7 +287,23 @@ impl Station {
         self.ask(|reply| Order::RemoveOutput(id.to_owned(), reply))
     }
 
-    fn ask(&self, order: impl FnOnce(Sender<Result<(), Error>>) -> Order) -> Result<(), Error> {
+    /// How its live sources are treated that are not told otherwise: by its station file.
+    pub fn live_config(&self) -> LiveConfig {
+        self.live
+    }
+
+    /// Opens a live source: whoever has the audio pushes it into the writer, from any thread, at the station's rate.
+    /// It is heard once it is routed ([`Request::RouteLive`]).
+    pub fn live_source(&self, name: &str, config: LiveConfig) -> Result<LiveWriter, Error> {
+        self.ask(|reply| Order::OpenLive(name.to_owned(), config, reply))
+    }
+
+    /// The live sources and where they stand.
+    pub fn live_status(&self) -> Result<Vec<LiveStatus>, Error> {
+        self.ask(Order::LiveStatus)
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Sender<Result<T, Error>>) -> Order) -> Result<T, Error> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         self.order(order(reply));
         answer.recv().unwrap_or(Err(Error::Stopped))

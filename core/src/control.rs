@@ -116,6 +116,15 @@ pub enum Command {
     RemoveTap(TapId),
     /// Tells listeners something else about the item on air.
     SetMetadata(Arc<Metadata>),
+    /// Gives the item on a tier's deck other metadata, which listeners are told if they hear it.
+    Retitle {
+        /// The tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+        /// What to tell.
+        metadata: Arc<Metadata>,
+    },
 }
 
 /// Names a command in its answer.
@@ -142,6 +151,9 @@ pub enum Failure {
     /// The item has started, ended, or was never loaded.
     #[error("no such item is waiting")]
     NotWaiting,
+    /// The item has ended, or has not started.
+    #[error("no such item is playing")]
+    NotPlaying,
     /// Too many commands are waiting for their frame; send it later.
     #[error("too many commands wait for their frame")]
     TooManyScheduled,

@@ -190,6 +190,12 @@ impl Engine {
                     Failure::Idle
                 })
             }
+            Command::Retitle { tier, item, metadata } => {
+                self.ladder.retitle(tier, item, metadata, at, outbox).map_err(|metadata| {
+                    outbox.retire(Retired::Metadata(metadata));
+                    Failure::NotPlaying
+                })
+            }
             Command::SetParam { node, param, value } => self.processor.set(node, param, value),
             Command::SetChain(chain) => match self.processor.swap(chain, at) {
                 Ok(superseded) => {
@@ -222,7 +228,9 @@ fn retire(command: Command, outbox: &mut Outbox) {
         Command::Load { item, .. } => outbox.retire(Retired::Item(item)),
         Command::SetChain(chain) => outbox.retire(Retired::Chain(chain)),
         Command::AddTap(tap) => outbox.retire(Retired::Tap(tap)),
-        Command::SetMetadata(metadata) => outbox.retire(Retired::Metadata(metadata)),
+        Command::SetMetadata(metadata) | Command::Retitle { metadata, .. } => {
+            outbox.retire(Retired::Metadata(metadata));
+        }
         Command::Unload { .. }
         | Command::Move { .. }
         | Command::Skip { .. }

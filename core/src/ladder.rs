@@ -184,6 +184,18 @@ impl Ladder {
         self.rung(tier).program.retitle(metadata, at, outbox)
     }
 
+    pub(crate) fn retitle(
+        &mut self,
+        tier: Tier,
+        item: ItemId,
+        metadata: Arc<Metadata>,
+        at: Frames,
+        outbox: &mut Outbox,
+    ) -> Result<(), Arc<Metadata>> {
+        let heard = self.on_air == Some(tier);
+        self.rung(tier).program.retitle_item(item, metadata, heard, at, outbox)
+    }
+
     /// The tier on air has been silent for too long: the tiers below get the air until it is heard again. An
     /// emergency keeps it, and so does a tier below which there is nothing.
     pub(crate) fn bypass_silent_tier(&mut self) {

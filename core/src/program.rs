@@ -126,6 +126,25 @@ impl Program {
         Ok(())
     }
 
+    /// The same for one item, which listeners are told if it is `heard`.
+    pub(crate) fn retitle_item(
+        &mut self,
+        item: ItemId,
+        metadata: Arc<Metadata>,
+        heard: bool,
+        at: Frames,
+        outbox: &mut Outbox,
+    ) -> Result<(), Arc<Metadata>> {
+        match self.current.as_mut().filter(|deck| deck.item().id == item) {
+            Some(_) if heard => self.retitle(metadata, at, outbox),
+            Some(deck) => {
+                outbox.retire(Retired::Metadata(deck.retitle(metadata)));
+                Ok(())
+            }
+            None => Err(metadata),
+        }
+    }
+
     /// It has the air again, so listeners are to be told what it plays.
     pub(crate) fn begin_to_be_heard(&mut self) {
         self.told = None;

@@ -88,7 +88,7 @@ fn place(random: &mut Random, id: u64, ramp: Ramp) -> Place {
 fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
     let ramp = Ramp { length: random.below(5_000), curve: Curve::ALL[random.below(5) as usize].1 };
     let tier = Tier::ALL[random.below(5) as usize];
-    match random.below(15) {
+    match random.below(16) {
         0..5 => {
             let frames = random.below(30_000) as usize;
             Command::Load { tier, item: item(id, frames), place: place(random, id, ramp) }
@@ -104,6 +104,10 @@ fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
             taps.push(reader);
             taps.truncate(8);
             Command::AddTap(Tap { id: TapId(random.below(40)), writer })
+        }
+        14 => {
+            let metadata = Arc::new(Metadata { title: Some(format!("{id}")), ..Metadata::default() });
+            Command::Retitle { tier, item: ItemId(id.saturating_sub(random.below(9))), metadata }
         }
         12 => Command::RemoveTap(TapId(random.below(40))),
         13 => Command::Move { tier, item: ItemId(id.saturating_sub(2)), place: place(random, id, ramp) },

@@ -97,6 +97,18 @@ pub enum Request {
         /// The item.
         item: Item,
     },
+    /// Lets a live source be heard on a tier as soon as its pre-roll is there, until it signs off, is stopped or is given
+    /// up. One that is on another tier moves; one that was lost is trusted anew.
+    RouteLive {
+        /// `live_override`, `live_scheduled` or `emergency`.
+        #[serde(default = "live_override")]
+        tier: Tier,
+        /// The source's name.
+        source: String,
+        /// Length of a fade in of its own, beside that by which its tier takes over; none when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fade_in_s: Option<f64>,
+    },
     /// Crossfades to another chain.
     SetChain {
         /// Its nodes, as in a station file.
@@ -186,6 +198,10 @@ fn automation() -> Tier {
     Tier::Automation
 }
 
+fn live_override() -> Tier {
+    Tier::LiveOverride
+}
+
 /// The longest fade, in seconds.
 const LONGEST_FADE_S: f64 = 3600.0;
 
@@ -199,6 +215,7 @@ impl Request {
             Self::Stop { .. } => "stop",
             Self::Fade { .. } => "fade",
             Self::InsertEmergency { .. } => "insert_emergency",
+            Self::RouteLive { .. } => "route_live",
             Self::SetChain { .. } => "set_chain",
             Self::SetParam { .. } => "set_param",
             Self::SetMetadata { .. } => "set_metadata",
@@ -230,6 +247,7 @@ impl Request {
             Self::Skip { fade_s: Some(fade_s), .. }
             | Self::Stop { fade_s, .. }
             | Self::Load { place: Position::Now { fade_s: Some(fade_s), .. }, .. } => fade("fade_s", *fade_s),
+            Self::RouteLive { fade_in_s: Some(fade_in_s), .. } => fade("fade_in_s", *fade_in_s),
             Self::Fade { gain_db, duration_s, .. } => {
                 if gain_db.is_nan() || *gain_db > 40.0 {
                     return Err(Invalid::new("gain_db", gain_db, "dB up to 40"));

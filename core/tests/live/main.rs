@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod away;
+mod director;
 mod on_air;
 mod random;
 mod rig;

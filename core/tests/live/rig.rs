@@ -43,7 +43,6 @@ pub(crate) struct Rig {
     pub(crate) live: LiveSlots,
     lines: Vec<Line>,
     next_id: u64,
-    on_air: Option<Tier>,
     /// Items of live sources whose loading has not been answered.
     loading: Vec<(CommandId, ItemId)>,
     pub(crate) out: Vec<Stereo>,
@@ -69,7 +68,6 @@ impl Rig {
             live: LiveSlots::new(format),
             lines: Vec::new(),
             next_id: 0,
-            on_air: None,
             loading: Vec::new(),
             out: Vec::new(),
             events: Vec::new(),
@@ -203,7 +201,6 @@ impl Rig {
         self.live.on_event(&event);
         match &event.kind {
             EventKind::ItemEnded { tier: Tier::Automation, .. } => self.load_bed(),
-            EventKind::PriorityChanged { to, .. } => self.on_air = *to,
             EventKind::CommandFailed(id, failure) => {
                 if let Some((_, item)) = self.loading.iter().find(|(loading, _)| loading == id) {
                     assert!(self.live.on_refused(*item, &failure.to_string()));
@@ -228,10 +225,8 @@ impl Rig {
                 let ramp = Some(Ramp { length: fade, curve: Curve::EqualPower });
                 self.send(at, Command::Skip { tier: Some(tier), ramp, wait: false });
             }
-            LiveAction::Title { tier, at, metadata, .. } => {
-                if self.on_air == Some(tier) {
-                    self.send(at, Command::SetMetadata(metadata));
-                }
+            LiveAction::Title { tier, item, at, metadata } => {
+                self.send(at, Command::Retitle { tier, item, metadata });
             }
             LiveAction::Report { frame, event } => self.reports.push((frame, event)),
         }

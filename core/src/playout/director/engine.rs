@@ -33,6 +33,7 @@ impl Director {
 
     pub(super) fn on_event(&mut self, event: Event) {
         let frame = event.frame;
+        let live = self.live.on_event(&event);
         match event.kind {
             EventKind::NowPlaying { tier, item, metadata, started } => {
                 if let Some(entry) = self.line.take(item) {
@@ -51,7 +52,7 @@ impl Director {
                 self.report(frame, StationEvent::NowPlaying { tier, item, started, duration_s });
             }
             EventKind::ItemEnded { tier, item, ending, played } => {
-                self.on_end(frame, tier, item, ending, played)
+                self.on_end(frame, tier, item, ending, played, !live)
             }
             EventKind::ItemUnused { tier, item } => self.on_unused(frame, tier, item),
             EventKind::PriorityChanged { from, to } => {
@@ -68,7 +69,16 @@ impl Director {
         }
     }
 
-    fn on_end(&mut self, frame: Frames, tier: Tier, id: ItemId, ending: Ending, played: Frames) {
+    /// An item is over. Only one that can be opened again is `repeatable`.
+    fn on_end(
+        &mut self,
+        frame: Frames,
+        tier: Tier,
+        id: ItemId,
+        ending: Ending,
+        played: Frames,
+        repeatable: bool,
+    ) {
         self.last_end = frame;
         self.settle_scheduled(id);
         // One that was never announced is still in line.
@@ -79,7 +89,8 @@ impl Director {
             return self.not_heard(frame, known.item, tier, known.origin);
         }
         let item = known.item;
-        let again = ending == Ending::Preempted && self.config.returns[tier.index()] == Return::Restart;
+        let again =
+            repeatable && ending == Ending::Preempted && self.config.returns[tier.index()] == Return::Restart;
         let repeated = again.then(|| item.clone());
         let played_s = self.seconds(played);
         self.report(frame, StationEvent::ItemEnded { tier, item, ending, played_s });
@@ -127,7 +138,7 @@ impl Director {
 
     fn on_failure(&mut self, id: CommandId, failure: Failure) {
         let Some(issued) = self.issued.remove(&id) else { return };
-        if let Some(id) = issued.item {
+        if let Some(id) = issued.item.filter(|id| !self.live.on_refused(*id, &failure.to_string())) {
             match self.line.get_mut(id) {
                 // There was no room for it: its turn comes again.
                 Some(entry) => entry.state = State::Listed,
@@ -141,7 +152,8 @@ impl Director {
             self.config.chain = before;
         }
         if let Some(answer) = issued.answer {
-            self.answer(answer, Err(failure.to_string()));
+            let done = issued.routed && failure == Failure::Idle;
+            self.answer(answer, if done { Ok(()) } else { Err(failure.to_string()) });
         }
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 mod engine;
 mod items;
 mod line;
+mod live;
 mod programme;
 mod queue;
 mod requests;
@@ -24,6 +25,7 @@ use crate::dsp::Format;
 use crate::item::{Invalid, Item};
 use crate::ladder::Return;
 use crate::playout::clock::StationClock;
+use crate::playout::live::LiveSlots;
 use crate::playout::loader::{Loader, Ticket};
 use crate::playout::playlist::NextTrack;
 use crate::playout::report::{Report, StationEvent};
@@ -63,6 +65,8 @@ struct Issued {
     chain: Option<Vec<NodeSpec>>,
     /// The item that is not on air if it is not.
     item: Option<ItemId>,
+    /// A live source was routed to the tier that is stopped: there was something to stop, whatever the engine says.
+    routed: bool,
     /// Whether the automation is held from then on.
     hold: Option<bool>,
     /// What the command log says of it.
@@ -83,6 +87,7 @@ pub struct Director {
     /// Requests for a UTC time that is too far ahead to say its frame.
     by_clock: BTreeMap<(i64, RequestId), Request>,
     line: Line,
+    live: LiveSlots,
     opening: HashMap<Ticket, Opening>,
     /// Items that the engine holds and that are not in the line: heard ones, and those of other tiers.
     known: BTreeMap<ItemId, Known>,
@@ -115,6 +120,7 @@ impl Director {
         loader: Box<dyn Loader>,
         programme: Box<dyn NextTrack>,
     ) -> Self {
+        let live = LiveSlots::new(config.format);
         let clock = StationClock { rate_hz: config.format.sample_rate_hz, epoch_ns: 0 };
         Self {
             config,
@@ -127,6 +133,7 @@ impl Director {
             later: BTreeMap::new(),
             by_clock: BTreeMap::new(),
             line: Line::default(),
+            live,
             opening: HashMap::new(),
             known: BTreeMap::new(),
             issued: HashMap::new(),
@@ -165,6 +172,7 @@ impl Director {
     pub fn tick(&mut self, position: Frames) {
         self.position = position;
         self.take_up();
+        self.tick_live();
         loop {
             while let Some(event) = self.control.poll() {
                 self.on_event(event);
@@ -263,7 +271,7 @@ impl Director {
         let playing = self.known.values().any(|known| known.tier != Tier::Fallback);
         let coming = !self.held && self.has_more();
         let asked = !(self.later.is_empty() && self.by_clock.is_empty() && self.unsent.is_empty());
-        !coming && !playing && !asked && self.opening.is_empty()
+        !coming && !playing && !asked && self.opening.is_empty() && !self.live.is_routed()
     }
 
     /// Whether the automation has items that have not been heard.

@@ -39,7 +39,8 @@ impl Director {
             Request::Stop { tier, fade_s, curve } => {
                 let ramp = self.ramp(fade_s, curve);
                 let hold = (tier == Tier::Automation).then_some(true);
-                let issued = Issued { answer: Some(answer), hold, logged: said, ..Issued::default() };
+                let routed = self.live.stop(tier);
+                let issued = Issued { answer: Some(answer), hold, routed, logged: said, ..Issued::default() };
                 self.issue(when, Command::Stop { tier, ramp }, issued);
             }
             Request::Fade { tier, gain_db, duration_s, curve } => {
@@ -49,6 +50,10 @@ impl Director {
             }
             Request::SetMetadata { metadata } => {
                 self.issue_for(answer, when, Command::SetMetadata(Arc::new(metadata)), said);
+            }
+            Request::RouteLive { tier, source, fade_in_s } => {
+                let routed = self.live.route(&source, tier, fade_in_s, self.frame_of(when));
+                self.answer(answer, routed.map_err(|error| error.to_string()));
             }
             Request::SetChain { nodes } => {
                 match Chain::build(&nodes, self.config.format, self.config.latency) {

@@ -81,7 +81,7 @@ pub enum LiveAction {
         /// When.
         at: Frames,
     },
-    /// Give an item that is on its tier another title at `at`; not if another tier has the air then.
+    /// Send `Command::Retitle` at `at`.
     Title {
         /// The tier.
         tier: Tier,

@@ -66,8 +66,8 @@ impl LiveSlots {
         Ok(writer)
     }
 
-    /// Lets a source be heard on a tier from frame `at` on, as soon as its pre-roll is there, over a fade of `fade_in_s`
-    /// (the ladder's when `None`; from 0 to 3600).
+    /// Lets a source be heard on a tier from frame `at` on, as soon as its pre-roll is there. Beside the fade by which its
+    /// tier takes over it may have a fade in of its own, of `fade_in_s` from 0 to 3600.
     ///
     /// A source that is on another tier moves without a gap. One that is lost or silent is trusted anew.
     pub fn route(
@@ -105,11 +105,14 @@ impl LiveSlots {
         stopped.count() > 0
     }
 
-    /// Hears what the engine has to say.
-    pub fn on_event(&mut self, event: &Event) {
-        for slot in &mut self.slots {
-            slot.on_event(event, &mut self.actions);
-        }
+    /// Hears what the engine has to say. Whether it was of an item of theirs.
+    pub fn on_event(&mut self, event: &Event) -> bool {
+        self.slots.iter_mut().any(|slot| slot.on_event(event, &mut self.actions))
+    }
+
+    /// Whether a source is on a tier, or is to be.
+    pub fn is_routed(&self) -> bool {
+        self.slots.iter().any(LiveSlot::is_routed)
     }
 
     /// Hears that the engine did not take an item. Whether it was a live source's.

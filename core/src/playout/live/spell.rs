@@ -11,7 +11,7 @@ use crate::tier::Tier;
 /// Where a source is to be heard.
 pub(super) struct Route {
     pub(super) tier: Tier,
-    /// Length of its fade in; the ladder's when `None`.
+    /// Length of a fade in of its own.
     pub(super) fade_in: Option<Frames>,
     /// The frame from which it may be on air.
     pub(super) at: Frames,

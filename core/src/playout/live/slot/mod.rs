@@ -102,6 +102,11 @@ impl LiveSlot {
         self.is_closed() && self.state == LiveState::Idle && self.next.is_none() && self.outgoing.is_empty()
     }
 
+    /// Whether it is on a tier, or is to be.
+    pub(crate) fn is_routed(&self) -> bool {
+        self.route.is_some() || self.next.is_some()
+    }
+
     pub(crate) fn status(&self) -> LiveStatus {
         let rate = self.format.sample_rate_hz;
         let written = self.tape.written();
@@ -212,19 +217,35 @@ impl LiveSlot {
         self.state = LiveState::Buffering;
     }
 
-    /// The engine has something to say of one of its items.
-    pub(crate) fn on_event(&mut self, event: &Event, out: &mut VecDeque<LiveAction>) {
-        let ours = |id: ItemId| self.spell.as_ref().is_some_and(|spell| spell.id == id);
+    /// The engine has something to say. Whether it is of one of its items.
+    pub(crate) fn on_event(&mut self, event: &Event, out: &mut VecDeque<LiveAction>) -> bool {
+        let (EventKind::NowPlaying { item, .. }
+        | EventKind::ItemEnded { item, .. }
+        | EventKind::ItemUnused { item, .. }) = event.kind
+        else {
+            return false;
+        };
+        if self.spell.as_ref().is_some_and(|spell| spell.id == item) {
+            self.on_spell(event, out);
+            return true;
+        }
+        let ours = self.outgoing.iter().any(|spell| spell.id == item);
+        if !matches!(event.kind, EventKind::NowPlaying { .. }) {
+            self.outgoing.retain(|spell| spell.id != item);
+        }
+        ours
+    }
+
+    fn on_spell(&mut self, event: &Event, out: &mut VecDeque<LiveAction>) {
         match event.kind {
-            EventKind::NowPlaying { item, started: true, .. } if ours(item) => {
+            EventKind::NowPlaying { started: true, .. } => {
                 if let Some(spell) = &mut self.spell {
                     spell.from = Some(event.frame);
                 }
                 self.begun();
             }
-            EventKind::ItemEnded { item, ending, .. } if ours(item) => {
-                let ran_dry = self.spell.as_ref().is_some_and(|spell| spell.take.ran_dry());
-                if ran_dry {
+            EventKind::ItemEnded { ending, .. } => {
+                if self.spell.as_ref().is_some_and(|spell| spell.take.ran_dry()) {
                     self.strike(event.frame);
                 }
                 self.end_spell();
@@ -232,15 +253,12 @@ impl LiveSlot {
                     _ if self.is_closed() => self.end_route(),
                     Ending::Preempted => self.state = LiveState::Buffering,
                     Ending::Finished | Ending::Stalled => self.lose(event.frame, out),
-                    _ => self.end_route(),
+                    Ending::Skipped | Ending::Stopped => self.end_route(),
                 }
             }
-            EventKind::ItemUnused { item, .. } if ours(item) => {
+            EventKind::ItemUnused { .. } => {
                 self.end_spell();
                 self.end_route();
-            }
-            EventKind::ItemEnded { item, .. } | EventKind::ItemUnused { item, .. } => {
-                self.outgoing.retain(|spell| spell.id != item);
             }
             _ => {}
         }
