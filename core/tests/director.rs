@@ -14,8 +14,8 @@ use airchain_core::engine::{Engine, EngineConfig, engine};
 use airchain_core::item::{Item, Metadata};
 use airchain_core::ladder::{LadderConfig, Return};
 use airchain_core::playout::{
-    Director, DirectorConfig, Loaded, Loader, Moment, NextItem, NextTrack, Report, Request, StationEvent,
-    Ticket,
+    Director, DirectorConfig, LineUp, Lined, Loaded, Loader, Moment, NextItem, NextTrack, Report, Request,
+    StationEvent, Ticket,
 };
 use airchain_core::program::Joins;
 use airchain_core::source::MemorySource;
@@ -84,6 +84,7 @@ struct Told {
 struct Supply {
     items: Vec<Item>,
     lead_s: Option<f64>,
+    by_clock: bool,
     asked_at: Arc<Mutex<Told>>,
 }
 
@@ -98,6 +99,10 @@ impl NextTrack for Supply {
 
     fn lead_s(&self) -> Option<f64> {
         self.lead_s
+    }
+
+    fn is_by_clock(&self) -> bool {
+        self.by_clock
     }
 
     fn unused(&mut self, _: &Item) {
@@ -120,6 +125,17 @@ struct Station {
 
 impl Station {
     fn new(programme: &[&str], lead_s: Option<f64>, automation: Return) -> Self {
+        Self::with(programme, lead_s, automation, false, |_| {})
+    }
+
+    /// A station whose director has been through `before` when it begins.
+    fn with(
+        programme: &[&str],
+        lead_s: Option<f64>,
+        automation: Return,
+        by_clock: bool,
+        before: impl FnOnce(&mut Director),
+    ) -> Self {
         let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
         let short = Ramp { length: 240, curve: Curve::SCurve };
         let mut returns = [Return::Resume; Tier::COUNT];
@@ -131,10 +147,11 @@ impl Station {
         let loader = Arc::<Mutex<SlowLoader>>::default();
         let told = Arc::<Mutex<Told>>::default();
         let items = programme.iter().map(|path| Item::file(*path)).collect();
-        let supply = Supply { items, lead_s, asked_at: told.clone() };
+        let supply = Supply { items, lead_s, by_clock, asked_at: told.clone() };
         let config = DirectorConfig { format, latency: 0, chain: Vec::new(), returns };
         let ticking = Box::new(Ticking(loader.clone()));
         let mut director = Director::new(config, control, ticking, Box::new(supply));
+        before(&mut director);
         director.tick(0);
         Self { director, engine, loader, told, audio: Vec::new(), reports: Vec::new() }
     }
@@ -289,6 +306,24 @@ fn restart_begins_the_interrupted_item_again() {
     let preempted =
         |report: &Report| matches!(report.event, StationEvent::ItemEnded { ending: Ending::Preempted, .. });
     assert_eq!(station.reports.iter().filter(|report| preempted(report)).count(), 1);
+}
+
+#[test]
+fn a_programme_by_the_clock_takes_up_what_was_queued_and_nothing_else() {
+    for (by_clock, wanted) in [
+        (false, ["0.5:4800", "0.6:4800", "0.7:4800", "0.1:9600"].as_slice()),
+        (true, ["0.6:4800", "0.1:9600"].as_slice()),
+    ] {
+        let left = |director: &mut Director| {
+            let entries = [("0.6:4800", true), ("0.7:4800", false)]
+                .map(|(path, queued)| Lined { item: Item::file(path), queued });
+            let line_up = LineUp { entries: entries.into(), bookmark: None };
+            director.resume(vec![(Tier::Automation, Item::file("0.5:4800"))], line_up);
+        };
+        let mut station = Station::with(&["0.1:9600"], None, Return::Next, by_clock, left);
+        station.run(80);
+        assert_eq!(station.heard(), wanted);
+    }
 }
 
 #[test]

@@ -83,4 +83,8 @@ impl NextTrack for Joined {
             None => self.playlist.next_track(),
         }
     }
+
+    fn is_by_clock(&self) -> bool {
+        true
+    }
 }

@@ -43,6 +43,12 @@ pub trait NextTrack: Send {
     /// Goes on where another run stood.
     fn resume(&mut self, _bookmark: &Bookmark) {}
 
+    /// Whether what it gives follows from the time of day, so that after a restart it knows better than the journal what
+    /// is to be on air.
+    fn is_by_clock(&self) -> bool {
+        false
+    }
+
     /// The station leaves the air: nothing more will be asked.
     fn close(&mut self) {}
 

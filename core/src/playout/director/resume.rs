@@ -50,7 +50,7 @@ impl Director {
     }
 
     /// Goes on where another run was, before the first tick: with the items that were on air, then with its line-up, then
-    /// with the programme from its bookmark.
+    /// with the programme from its bookmark. Of a programme that goes by the clock only what was queued is taken up.
     pub fn resume(&mut self, on_air: Vec<(Tier, Item)>, line_up: LineUp) {
         if let Some(bookmark) = &line_up.bookmark {
             self.programme.resume(bookmark);
@@ -60,7 +60,11 @@ impl Director {
         // Names that are made up go on after those of the other run.
         let last = items.filter_map(|item| item.id.strip_prefix("item-")?.parse::<u32>().ok()).max();
         self.next_id = self.next_id.max(last.map_or(0, u64::from));
+        let by_clock = self.programme.is_by_clock();
         for (tier, item) in on_air {
+            if tier == Tier::Automation && by_clock {
+                continue;
+            }
             if tier == Tier::Automation {
                 let entry = self.entry(item, Origin::Queue);
                 self.line.insert(0, entry);
@@ -69,7 +73,8 @@ impl Director {
                 self.open(Opening { item, tier, purpose, when: When::Now, place, after: None, since });
             }
         }
-        for Lined { item, queued } in line_up.entries.into_iter().take(MOST) {
+        let entries = line_up.entries.into_iter().filter(|lined| lined.queued || !by_clock);
+        for Lined { item, queued } in entries.take(MOST) {
             let origin = if queued { Origin::Queue } else { Origin::Programme };
             let entry = self.entry(item, origin);
             self.line.push(entry);
