@@ -183,7 +183,7 @@ pub enum Ending {
     Stopped,
     /// Its decoder delivered nothing for a second, and it was given up.
     Stalled,
-    /// A higher tier took the air, and the tier's policy is to go on with the next item.
+    /// A higher tier took the air, and the tier does not resume.
     Preempted,
 }
 
@@ -200,7 +200,8 @@ pub struct Event {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// An item became audible, or audible again, or its metadata changed.
+    /// An item became audible, or audible again, or its metadata changed. One that never has a frame to play is not
+    /// told.
     NowPlaying {
         /// Its tier.
         tier: Tier,
@@ -222,7 +223,8 @@ pub enum EventKind {
         /// Frames of it that were played.
         played: Frames,
     },
-    /// A waiting item was taken off without having been heard.
+    /// An item is over without having been heard: it was taken off while it waited or at the very frame at which it
+    /// would have started, had no frame, or ran its time on a tier that was silent.
     ItemUnused {
         /// Its tier.
         tier: Tier,
@@ -236,7 +238,8 @@ pub enum EventKind {
         /// The tier that is.
         to: Option<Tier>,
     },
-    /// An item's decoder did not keep up; silence stands in for what was missing.
+    /// An item's decoder did not keep up; the tier below, or silence, stood in for it. Told when it is over, with the
+    /// frame at which it began.
     Underrun {
         /// Its tier.
         tier: Tier,
@@ -293,8 +296,8 @@ impl Control {
         }
     }
 
-    /// The next event, in the order of their frames. Also frees what the air thread is done with, so it must be
-    /// called regularly.
+    /// The next event, in the order of their frames; [`EventKind::Underrun`] comes after the fact. Also frees what the
+    /// air thread is done with, so it must be called regularly.
     pub fn poll(&mut self) -> Option<Event> {
         while self.retired.try_pop().is_some() {}
         self.events.try_pop()

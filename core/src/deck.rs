@@ -273,9 +273,12 @@ impl Deck {
     }
 }
 
-/// Reports that an item is over, and hands it over to be freed.
+/// Reports that an item is over, and hands it over to be freed. One that listeners were never told of is unused,
+/// unless it was given up.
 pub(crate) fn end(tier: Tier, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {
     let (item, played) = (deck.item().id, deck.played());
-    outbox.event(now, EventKind::ItemEnded { tier, item, ending, played });
+    let unused = !deck.told && ending != Ending::Stalled;
+    let over = EventKind::ItemEnded { tier, item, ending, played };
+    outbox.event(now, if unused { EventKind::ItemUnused { tier, item } } else { over });
     outbox.retire(Retired::Item(deck.into_item()));
 }

@@ -2,6 +2,10 @@
 //!
 //! A higher tier fades over a lower one (an emergency in 5 ms); a lower tier takes over at the very frame at which
 //! a higher one runs dry. What happens to the item that was interrupted is the tier's [`Return`] policy.
+//!
+//! A tier whose source runs short is dry, too: it falls over the last 5 ms of what its source holds while the tier
+//! below rises, and gets the air back once that is a tenth of a second again, or all there is. After a second it is
+//! given up. Where nothing else is to be heard, it plays whatever it has as soon as it has it.
 
 use std::sync::Arc;
 
@@ -10,6 +14,7 @@ use crate::curve::{Curve, Fade};
 use crate::deck::{ItemId, Prepared, declicked};
 use crate::item::Metadata;
 use crate::program::{Joins, Program, Run};
+use crate::rung::Rung;
 use crate::tier::Tier;
 use crate::{Frames, Stereo};
 
@@ -38,53 +43,6 @@ pub struct LadderConfig {
     pub returns: [Return; Tier::COUNT],
 }
 
-/// One tier: its programme and the gains on it.
-struct Rung {
-    program: Program,
-    /// 1 while it has the air, 0 while another tier has.
-    level: Fade,
-    /// The operator's fade.
-    trim: Fade,
-    /// How it is run at the moment; it stands still when `None`.
-    run: Option<Run>,
-    /// It was silent while it had the air, and has it only for want of another before it is heard again. The frames
-    /// of sound counted so far.
-    bypassed: Option<Frames>,
-}
-
-impl Rung {
-    /// Whether it can have the air before all lower tiers.
-    fn is_candidate(&self) -> bool {
-        self.bypassed.is_none() && self.program.is_ready()
-    }
-
-    fn is_silenced(&self, now: Frames) -> bool {
-        self.level.target() == 0.0 && self.level.is_settled(now)
-    }
-
-    /// Whether anything of it is on a deck.
-    fn is_under_way(&self) -> bool {
-        self.program.is_under_way() || self.program.has_tail()
-    }
-
-    /// Lets it fall, unless it is silent sooner anyway.
-    fn fall(&mut self, ramp: Ramp, now: Frames, rate: u32) {
-        if self.level.target() != 0.0 || self.level.end() > now + ramp.length {
-            self.level = Fade::new(now, ramp.length, self.level.gain_at(now), 0.0, ramp.curve, rate);
-        }
-    }
-
-    /// Counts sound in what a bypassed tier plays.
-    fn listen(&mut self, audio: &[Stereo]) {
-        let Some(heard) = &mut self.bypassed else { return };
-        let sound = audio.iter().filter(|frame| frame.iter().any(|sample| sample.abs() > SOUND)).count();
-        *heard += sound as Frames;
-    }
-}
-
-/// A sample above -40 dBFS is sound.
-const SOUND: f32 = 0.01;
-
 pub(crate) struct Ladder {
     config: LadderConfig,
     rungs: [Rung; Tier::COUNT],
@@ -98,13 +56,7 @@ pub(crate) struct Ladder {
 
 impl Ladder {
     pub(crate) fn new(config: LadderConfig, max_block: usize) -> Self {
-        let rungs = Tier::ALL.map(|tier| Rung {
-            program: Program::new(tier, config.joins, max_block),
-            level: Fade::constant(0.0),
-            trim: Fade::constant(1.0),
-            run: None,
-            bypassed: None,
-        });
+        let rungs = Tier::ALL.map(|tier| Rung::new(Program::new(tier, config.joins, max_block)));
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
         Self { config, rungs, on_air: None, alone: false, master: Fade::constant(1.0), scratch }
     }

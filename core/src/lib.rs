@@ -17,10 +17,12 @@ pub mod item;
 pub mod ladder;
 pub mod playout;
 pub mod program;
+mod rung;
 pub mod source;
 mod tails;
 pub mod tap;
 pub mod tier;
 pub mod units;
+mod waiting;
 
 pub use units::{Frames, Stereo};

@@ -1,7 +1,6 @@
 //! The programme of one tier: the item on air, those fading out under it, and those waiting, joined gaplessly or
 //! crossfaded on exact frames.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::control::{Ending, EventKind, Failure, Outbox, Place, Ramp, Retired};
@@ -10,10 +9,10 @@ use crate::deck::{Deck, ItemId, Prepared, Starvation, declicked, end};
 use crate::item::Metadata;
 use crate::tails::Tails;
 use crate::tier::Tier;
+use crate::waiting::Waiting;
 use crate::{Frames, Stereo};
 
-/// Items that may wait on a tier.
-pub const WAITING: usize = 8;
+pub use crate::waiting::WAITING;
 
 /// How the items of a tier follow each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,22 +36,13 @@ pub(crate) enum Run {
     Leaving,
 }
 
-/// A skip that waits for a tail to be over, or for an item to skip to.
-#[derive(Clone, Copy)]
-struct Skip {
-    ramp: Ramp,
-    /// It is worth waiting when no item is there at all.
-    patient: bool,
-}
-
 /// The programme of one tier.
 pub(crate) struct Program {
     tier: Tier,
     joins: Joins,
     current: Option<Deck>,
     tails: Tails,
-    waiting: VecDeque<Box<Prepared>>,
-    skip: Option<Skip>,
+    waiting: Waiting,
     /// The item that listeners have been told is on air.
     told: Option<ItemId>,
     /// The frame up to which it has been rendered.
@@ -67,8 +57,7 @@ impl Program {
             joins,
             current: None,
             tails: Tails::new(tier, joins.crossfade, joins.rate),
-            waiting: VecDeque::with_capacity(WAITING),
-            skip: None,
+            waiting: Waiting::new(tier, joins.rate),
             told: None,
             rendered: 0,
             scratch: vec![[0.0; 2]; max_block].into_boxed_slice(),
@@ -83,17 +72,13 @@ impl Program {
     /// Whether it would be heard if it had the air: its source, or that of the item that would start, delivers.
     pub(crate) fn is_ready(&self) -> bool {
         match &self.current {
-            None => self.next_flows(),
+            None => self.waiting.next_flows(),
             Some(deck) if !deck.is_dry() => true,
             Some(deck) => {
-                let goes_on = deck.is_stalled() || self.skip.is_some() && self.tails.have_room();
-                goes_on && self.next_flows()
+                let goes_on = deck.is_stalled() || self.waiting.skip().is_some() && self.tails.have_room();
+                goes_on && self.waiting.next_flows()
             }
         }
-    }
-
-    fn next_flows(&self) -> bool {
-        self.waiting.front().is_some_and(|next| next.flows(self.joins.rate))
     }
 
     /// Tells it apart from a programme that would start a new item: an item of it has been heard in part.
@@ -161,51 +146,29 @@ impl Program {
     }
 
     pub(crate) fn load(&mut self, item: Box<Prepared>, place: Place) -> Result<(), (Failure, Box<Prepared>)> {
-        if self.waiting.len() >= WAITING {
-            return Err((Failure::TierFull, item));
-        }
-        self.put(item, place);
+        self.waiting.load(item, place)?;
+        self.skip_to(place);
         Ok(())
     }
 
     /// Gives a waiting item another place.
     pub(crate) fn shift(&mut self, id: ItemId, place: Place) -> Result<(), Failure> {
-        let item = self.index_of(id).and_then(|index| self.waiting.remove(index));
-        self.put(item.ok_or(Failure::NotWaiting)?, place);
+        self.waiting.shift(id, place)?;
+        self.skip_to(place);
         Ok(())
     }
 
-    /// Puts an item among those waiting; there is room for it.
-    fn put(&mut self, item: Box<Prepared>, place: Place) {
-        let index = match place {
-            Place::Back => self.waiting.len(),
-            Place::Front | Place::Now(_) => 0,
-            Place::Before(id) => self.index_of(id).unwrap_or(0),
-        };
-        self.waiting.insert(index, item);
+    /// Skips to an item that was put where it starts at once.
+    fn skip_to(&mut self, place: Place) {
         if let Place::Now(ramp) = place
             && self.current.is_some()
         {
-            self.skip = Some(Skip { ramp: ramp.unwrap_or(self.joins.crossfade), patient: false });
+            self.waiting.ask_skip(ramp.unwrap_or(self.joins.crossfade), false);
         }
-    }
-
-    fn index_of(&self, id: ItemId) -> Option<usize> {
-        self.waiting.iter().position(|item| item.id == id)
     }
 
     pub(crate) fn unload(&mut self, id: ItemId, at: Frames, outbox: &mut Outbox) -> Result<(), Failure> {
-        let item = self.index_of(id).and_then(|index| self.waiting.remove(index));
-        discard(self.tier, item.ok_or(Failure::NotWaiting)?, at, outbox);
-        self.forget_vain_skip();
-        Ok(())
-    }
-
-    /// A skip whose item was taken away must not befall the next one that is loaded.
-    fn forget_vain_skip(&mut self) {
-        if self.waiting.is_empty() {
-            self.skip = self.skip.filter(|skip| skip.patient);
-        }
+        self.waiting.unload(id, at, outbox)
     }
 
     /// Starts the next waiting item, as soon as there is one if `wait` and it has the air. Otherwise an item with
@@ -224,7 +187,7 @@ impl Program {
         }
         let ramp = ramp.unwrap_or(self.joins.crossfade);
         if wait || !self.waiting.is_empty() {
-            self.skip = Some(Skip { ramp, patient: wait });
+            self.waiting.ask_skip(ramp, wait);
             if on_air {
                 // Now, so that of several skips at one frame each finds another item.
                 self.skip_if_ready(at, outbox);
@@ -246,9 +209,7 @@ impl Program {
         if !self.has_audio() {
             return Err(Failure::Idle);
         }
-        while let Some(item) = self.waiting.pop_front() {
-            discard(self.tier, item, at, outbox);
-        }
+        self.waiting.clear(at, outbox);
         self.tails.stop(ramp, at);
         self.take_off(ramp, Ending::Stopped, heard, at, outbox);
         Ok(())
@@ -256,7 +217,7 @@ impl Program {
 
     /// Takes the item off its deck: faded if it is `heard` and has begun, else at once.
     fn take_off(&mut self, ramp: Ramp, ending: Ending, heard: bool, at: Frames, outbox: &mut Outbox) {
-        self.skip = None;
+        self.waiting.forget_skip();
         let Some(mut deck) = self.current.take() else { return };
         if heard && deck.played() > 0 && !deck.is_silent(at) {
             deck.fall_from(at, declicked(ramp.length, self.joins.rate), ramp.curve);
@@ -282,9 +243,9 @@ impl Program {
             // The last frame of it may have been played while it fell.
             self.end_current(at, outbox);
         }
-        let skipped = self.skip.is_some() && !self.waiting.is_empty();
+        let skipped = self.waiting.skip().is_some() && !self.waiting.is_empty();
         if skipped || !keep {
-            self.skip = None;
+            self.waiting.forget_skip();
             if let Some(deck) = self.current.take() {
                 let ending = if skipped { Ending::Skipped } else { Ending::Preempted };
                 self.end(deck, ending, at, outbox);
@@ -300,17 +261,7 @@ impl Program {
         if !self.has_audio() {
             self.current = self.tails.take_back(now);
         }
-        self.drop_empty(now, outbox);
-    }
-
-    /// An item without a frame is over before it could start.
-    fn drop_empty(&mut self, now: Frames, outbox: &mut Outbox) {
-        while let Some(empty) = self.waiting.pop_front_if(|next| next.source.remaining() == Some(0)) {
-            let (tier, item, ending) = (self.tier, empty.id, Ending::Finished);
-            outbox.event(now, EventKind::ItemEnded { tier, item, ending, played: 0 });
-            outbox.retire(Retired::Item(empty));
-            self.forget_vain_skip();
-        }
+        self.waiting.drop_empty(now, outbox);
     }
 
     /// Does everything that is due at frame `now`, and says whether it has anything to play from there on.
@@ -339,7 +290,6 @@ impl Program {
                 break;
             }
             self.join(now, outbox);
-            self.drop_empty(now, outbox);
         }
         if let Some(deck) = &mut self.current {
             let length = deck.item().fade_out;
@@ -372,7 +322,7 @@ impl Program {
         let Some(deck) = self.current.take_if(over) else { return };
         let ending = if deck.is_stalled() { Ending::Stalled } else { Ending::Finished };
         self.end(deck, ending, now, outbox);
-        self.skip = None;
+        self.waiting.forget_skip();
     }
 
     /// Whether an item may start.
@@ -394,12 +344,12 @@ impl Program {
 
     /// The frame at which the next waiting item starts, if both it and the end it follows are in sight.
     fn join_at(&self, now: Frames) -> Option<Frames> {
-        let next = self.waiting.front()?;
+        let next = self.waiting.next()?;
         let Some(deck) = &self.current else {
             return Some(now);
         };
         // Short of audio, it asks for nothing.
-        if deck.is_dry() || !self.next_flows() {
+        if deck.is_dry() || !self.waiting.next_flows() {
             return None;
         }
         if let Some(asked) = deck.start_next(now) {
@@ -421,7 +371,7 @@ impl Program {
 
     /// Starts the next waiting item at `now`, over the end of the current one.
     fn join(&mut self, now: Frames, outbox: &mut Outbox) {
-        let Some(next) = self.waiting.pop_front() else {
+        let Some(next) = self.waiting.take_next(now, outbox) else {
             return;
         };
         let crossfade = self.joins.crossfade;
@@ -445,17 +395,16 @@ impl Program {
 
     /// Carries out a skip that waits, if there is an item to skip to and a place for the tail.
     fn skip_if_ready(&mut self, now: Frames, outbox: &mut Outbox) {
-        let Some(Skip { ramp, .. }) = self.skip.filter(|_| self.next_flows() && self.tails.have_room())
-        else {
+        let Some(ramp) = self.waiting.skip() else { return };
+        if !self.waiting.next_flows() || !self.tails.have_room() {
             return;
-        };
+        }
         let silent = self.current.as_ref().is_none_or(|deck| deck.is_silent(now));
         let length = if silent { 0 } else { declicked(ramp.length, self.joins.rate) };
         self.take_off(ramp, Ending::Skipped, true, now, outbox);
-        if let Some(next) = self.waiting.pop_front() {
+        if let Some(next) = self.waiting.take_next(now, outbox) {
             let fade_in = next.fade_in.unwrap_or(length);
             self.start(next, now, fade_in, ramp.curve);
-            self.drop_empty(now, outbox);
         }
     }
 
@@ -471,9 +420,4 @@ impl Program {
 fn report(tier: Tier, deck: &Deck, starvation: &Starvation, outbox: &mut Outbox) {
     let (item, frames) = (deck.item().id, starvation.frames);
     outbox.event(starvation.at, EventKind::Underrun { tier, item, frames });
-}
-
-fn discard(tier: Tier, item: Box<Prepared>, now: Frames, outbox: &mut Outbox) {
-    outbox.event(now, EventKind::ItemUnused { tier, item: item.id });
-    outbox.retire(Retired::Item(item));
 }

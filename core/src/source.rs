@@ -28,10 +28,11 @@ pub trait Source: Send {
     /// Writes the next frames to the front of `out`; what it does not reach is left as it was.
     fn fill(&mut self, out: &mut [Stereo]) -> Fill;
 
-    /// Exactly how many frames are left, once that is certain; `None` while the end is out of sight.
+    /// Exactly how many frames are left, once all of them are there; `None` while the end is out of sight.
     fn remaining(&self) -> Option<Frames>;
 
-    /// Frames that the next [`fill`](Self::fill) can write without running short.
+    /// Frames that the next [`fill`](Self::fill) can write without running short. While the end is out of sight, less
+    /// than 5 ms of them counts as a source that has run short.
     fn available(&self) -> Frames;
 }
 

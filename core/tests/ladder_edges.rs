@@ -153,7 +153,8 @@ fn two_skips_at_one_frame_skip_two_items() {
     rig.send(10_001, skip(None, true));
     rig.run(20_000, &[BLOCK]);
     assert_eq!(rig.told(), [(0, 1), (10_001, 3)]);
-    assert_eq!(rig.ended(), [(10_001, (2, Ending::Skipped, 0)), (12_401, (1, Ending::Skipped, 12_401))]);
+    assert_eq!(rig.ended(), [(12_401, (1, Ending::Skipped, 12_401))]);
+    assert_eq!(rig.unused(), [(10_001, 2)]);
     is(&rig, 1, 12_401..20_000, 1.0);
 }
 
@@ -232,7 +233,7 @@ fn an_item_without_a_frame_interrupts_nobody() {
     rig.run(10_000, &[BLOCK]);
     is(&rig, 0, 0..10_000, 1.0);
     assert_eq!(rig.on_air(), [(0, Some(Tier::Automation))]);
-    assert_eq!(rig.ended(), [(5_000, (9, Ending::Finished, 0))]);
+    assert_eq!(rig.unused(), [(5_000, 9)]);
 }
 
 /// Silence that counts who still holds it.

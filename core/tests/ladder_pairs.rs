@@ -138,7 +138,7 @@ impl Model {
             && let Some((item, _)) = rung.waiting.pop_front()
         {
             // It was to start at this very frame.
-            self.end(item, at, ending);
+            self.said.insert((at, Said::Unused(item)));
         }
     }
 

@@ -102,6 +102,14 @@ impl Rig {
         })
     }
 
+    /// Which items were over unheard.
+    pub fn unused(&self) -> Vec<(Frames, u64)> {
+        self.select(|kind| match kind {
+            EventKind::ItemUnused { item, .. } => Some(item.0),
+            _ => None,
+        })
+    }
+
     /// Where the source of which item was short, and of how many frames.
     pub fn short(&self) -> Vec<(Frames, (u64, Frames))> {
         self.select(|kind| match kind {
