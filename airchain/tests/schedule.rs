@@ -298,3 +298,29 @@ fn a_plan_is_the_day_to_the_frame() {
     assert_eq!(told(&planned), told(&aired));
     assert_eq!(start_of(&aired, "pips"), Some(55 * S));
 }
+
+#[test]
+fn a_playlist_joined_in_the_middle_is_where_it_would_have_been() {
+    let station = Station::new();
+    let lengths = [13.2, 17.77, 2.9, 1.1, 0.4, 23.4, 5.0];
+    for (number, seconds) in lengths.into_iter().enumerate() {
+        station.tone(&format!("music/{number}.wav"), RATE, 300.0, seconds);
+    }
+    for crossfade in ["0", "1.5", "4"] {
+        let text = |start: &str| {
+            format!(
+                "automation: {{ playlist: [music], crossfade_sec: {crossfade}, start: \"2026-11-28T{start}Z\" }}\n"
+            )
+        };
+        let whole = starts(&station.plan(&text("12:00:00"), 300 * S));
+        for (start, over) in
+            [("11:59:55", 5), ("11:59:47", 13), ("11:59:25", 35), ("11:58:20", 100), ("11:57:01", 179)]
+        {
+            let later = whole.iter().filter(|(_, at)| *at > over * S);
+            let later: Vec<_> = later.map(|(name, at)| (name.clone(), at - over * S)).collect();
+            let joined = starts(&station.plan(&text(start), (300 - over) * S));
+            assert_eq!(joined[0].1, 0);
+            assert_eq!(joined[1..], later, "crossfade {crossfade}, joined after {over} s");
+        }
+    }
+}
