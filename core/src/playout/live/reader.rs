@@ -23,6 +23,8 @@ pub(super) struct Take {
     start: AtomicU64,
     /// Tape position of its next frame.
     next: AtomicU64,
+    /// Tape position from which it was read last.
+    read_from: AtomicU64,
     /// Frames passed over.
     skipped: AtomicU64,
     /// The source sent too little, and it declared its end.
@@ -35,6 +37,7 @@ impl Take {
         Self {
             start: AtomicU64::new(NOT_BEGUN),
             next: AtomicU64::new(NOT_BEGUN),
+            read_from: AtomicU64::new(NOT_BEGUN),
             skipped: AtomicU64::new(0),
             ran_dry: AtomicBool::new(false),
             told: AtomicU8::new(GO_ON),
@@ -49,6 +52,11 @@ impl Take {
     /// Tape position of its next frame, once it has begun.
     pub(super) fn next(&self) -> Option<Frames> {
         Some(self.next.load(Ordering::Acquire)).filter(|at| *at != NOT_BEGUN)
+    }
+
+    /// Tape position from which it was read last, once it has begun.
+    fn read_from(&self) -> Option<Frames> {
+        Some(self.read_from.load(Ordering::Acquire)).filter(|at| *at != NOT_BEGUN)
     }
 
     pub(super) fn skipped(&self) -> Frames {
@@ -67,6 +75,22 @@ impl Take {
     /// Lets it be over at once, without a fall. For takes that nobody hears.
     pub(super) fn be_over(&self) {
         self.told.fetch_max(BE_OVER, Ordering::Relaxed);
+    }
+}
+
+/// A take of the same source on another tier, from which a reader takes over at the same frame.
+pub(super) struct Follow {
+    pub(super) take: Arc<Take>,
+    /// It is on a higher tier. The ladder mixes those first, so when this reader begins, the other has read the same
+    /// stretch already.
+    pub(super) is_higher: bool,
+}
+
+impl Follow {
+    /// Tape position of the frame with which both go on.
+    fn at(&self) -> Option<Frames> {
+        let at = if self.is_higher { self.take.read_from() } else { self.take.next() };
+        at.filter(|_| !self.take.ran_dry())
     }
 }
 
@@ -95,8 +119,7 @@ pub struct LiveReader {
     tape: Arc<Tape>,
     take: Arc<Take>,
     depths: Depths,
-    /// A take of the same source that is on air: this one goes on at the same frame.
-    follows: Option<Arc<Take>>,
+    follows: Option<Follow>,
     /// Next position to be read, once begun.
     next: Option<Frames>,
     end: Option<Frames>,
@@ -105,13 +128,13 @@ pub struct LiveReader {
 }
 
 impl LiveReader {
-    pub(super) fn new(tape: Arc<Tape>, take: Arc<Take>, depths: Depths, follows: Option<Arc<Take>>) -> Self {
+    pub(super) fn new(tape: Arc<Tape>, take: Arc<Take>, depths: Depths, follows: Option<Follow>) -> Self {
         Self { tape, take, depths, follows, next: None, end: None, joint: None, last: [0.0; 2] }
     }
 
     /// Where it begins if it begins now.
     fn beginning(&self, written: Frames) -> Frames {
-        let other = self.follows.as_ref().filter(|take| !take.ran_dry()).and_then(|take| take.next());
+        let other = self.follows.as_ref().and_then(Follow::at);
         other.filter(|at| self.is_within(*at, written)).unwrap_or_else(|| self.newest(written))
     }
 
@@ -214,6 +237,7 @@ impl Source for LiveReader {
         self.last = frames.checked_sub(1).and_then(|last| out.get(last)).copied().unwrap_or(self.last);
         let next = at + frames as Frames;
         self.next = Some(next);
+        self.take.read_from.store(at, Ordering::Release);
         self.take.next.store(next, Ordering::Release);
         self.tape.set_heard(Some(next));
         if self.end.is_none() {

@@ -15,7 +15,7 @@ use crate::playout::live::action::{LiveAction, LiveState, LiveStatus};
 use crate::playout::live::config::{Depths, LiveConfig, LiveReturn};
 use crate::playout::live::damping::Damping;
 use crate::playout::live::pulse::Pulse;
-use crate::playout::live::reader::{LiveReader, Take};
+use crate::playout::live::reader::{Follow, LiveReader, Take};
 use crate::playout::live::spell::{Route, Spell};
 use crate::playout::live::tape::Tape;
 use crate::playout::live::writer::LiveWriter;
@@ -202,7 +202,8 @@ impl LiveSlot {
                 self.route = Some(Route { aired: true, ..route });
                 let Some(old) = self.spell.take() else { return };
                 self.skipped += old.take.skipped();
-                self.load(Some(Arc::clone(&old.take)), fresh_id, out);
+                let follow = Follow { take: Arc::clone(&old.take), is_higher: to > old.tier };
+                self.load(Some(follow), fresh_id, out);
                 if to > old.tier {
                     let fade = 2 * self.depths.seam;
                     out.push_back(LiveAction::TakeOff { tier: old.tier, item: old.id, fade, at });
@@ -277,7 +278,7 @@ impl LiveSlot {
     /// Hands the engine an item to put on air.
     fn load(
         &mut self,
-        follows: Option<Arc<Take>>,
+        follows: Option<Follow>,
         fresh_id: &mut dyn FnMut() -> ItemId,
         out: &mut VecDeque<LiveAction>,
     ) {
