@@ -7,6 +7,7 @@ use crate::curve::{Curve, Fade};
 use crate::item::Metadata;
 use crate::source::{Fill, Source};
 use crate::tier::Tier;
+use crate::units::add_scaled;
 use crate::{Frames, Stereo};
 
 /// Names an item within one station; never used twice.
@@ -259,10 +260,15 @@ impl Deck {
         let flat = self.fade_in.is_settled(at)
             && self.flow.is_settled(at)
             && self.fade_out.is_none_or(|fade| at + frames as Frames <= fade.start());
-        for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).take(frames).enumerate() {
-            let gain = if flat { self.item.gain } else { self.gain_at(at + i as Frames) };
-            mixed[0] += frame[0] * gain;
-            mixed[1] += frame[1] * gain;
+        let heard = scratch.get(..frames).unwrap_or_default();
+        if flat {
+            add_scaled(out, heard, self.item.gain);
+        } else {
+            for (i, (mixed, frame)) in out.iter_mut().zip(heard).enumerate() {
+                let gain = self.gain_at(at + i as Frames);
+                mixed[0] += frame[0] * gain;
+                mixed[1] += frame[1] * gain;
+            }
         }
         self.note_missing(at + frames as Frames, out.len() - frames)
     }

@@ -16,6 +16,7 @@ use crate::item::Metadata;
 use crate::program::{Joins, Program, Run};
 use crate::rung::Rung;
 use crate::tier::Tier;
+use crate::units::add_scaled;
 use crate::{Frames, Stereo};
 
 /// How a tier goes on after a higher one has interrupted it.
@@ -342,11 +343,12 @@ impl Ladder {
             return;
         }
         let fades = [rung.level, rung.trim, master];
-        let flat = fades.iter().all(|fade| fade.is_settled(now));
-        let flat_gain: f32 = fades.iter().map(|fade| fade.gain_at(now)).product();
+        let gain_at = |at| -> f32 { fades.iter().map(|fade| fade.gain_at(at)).product() };
+        if fades.iter().all(|fade| fade.is_settled(now)) {
+            return add_scaled(out, scratch, gain_at(now));
+        }
         for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).enumerate() {
-            let at = now + i as Frames;
-            let gain = if flat { flat_gain } else { fades.iter().map(|fade| fade.gain_at(at)).product() };
+            let gain = gain_at(now + i as Frames);
             mixed[0] += frame[0] * gain;
             mixed[1] += frame[1] * gain;
         }

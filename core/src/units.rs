@@ -38,6 +38,13 @@ pub fn convert_frames(frames: Frames, from: u32, to: u32) -> Frames {
     ((frames * to + from / 2) / from) as Frames
 }
 
+/// Adds `from` times `gain` to `out`, as far as both reach. One gain for all: the processor does many samples at once.
+pub(crate) fn add_scaled(out: &mut [Stereo], from: &[Stereo], gain: f32) {
+    for (sum, sample) in out.as_flattened_mut().iter_mut().zip(from.as_flattened()) {
+        *sum += sample * gain;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
