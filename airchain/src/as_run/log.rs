@@ -52,8 +52,8 @@ impl AsRun {
             StationEvent::NowPlaying { .. }
                 | StationEvent::ItemEnded { .. }
                 | StationEvent::PriorityChanged { .. }
-                | StationEvent::SilenceDetected
-                | StationEvent::SilenceEnded
+                | StationEvent::SilenceDetected { source: None }
+                | StationEvent::SilenceEnded { source: None }
         );
         if matters {
             let index = self.pending.partition_point(|(at, _)| at.frame <= report.frame);
@@ -129,8 +129,8 @@ impl AsRun {
             }
             StationEvent::ItemEnded { tier, item, ending, .. } => self.end(tier, item, ending, at),
             StationEvent::PriorityChanged { from, to: Some(to) } => self.hand_over(from, to, at),
-            StationEvent::SilenceDetected => self.silent = true,
-            StationEvent::SilenceEnded => self.silent = false,
+            StationEvent::SilenceDetected { source: None } => self.silent = true,
+            StationEvent::SilenceEnded { source: None } => self.silent = false,
             _ => {}
         }
     }

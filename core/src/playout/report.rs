@@ -80,10 +80,18 @@ pub enum StationEvent {
         /// How many.
         frames: Frames,
     },
-    /// The programme has been silent for the set time.
-    SilenceDetected,
+    /// The programme, or a live source that was routed, has been silent for the set time.
+    SilenceDetected {
+        /// The live source; the programme when `None`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+    },
     /// It no longer is.
-    SilenceEnded,
+    SilenceEnded {
+        /// The live source; the programme when `None`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+    },
     /// An output changed its health.
     OutputHealth {
         /// Its id.

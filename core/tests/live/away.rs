@@ -97,7 +97,10 @@ fn a_silent_source_makes_way_until_it_has_been_heard_for_the_hold_time() {
     rig.assert_heard(off + 480..back, BED_HZ);
     rig.assert_heard(back + 4_800..19 * SECOND, HZ);
     let events: Vec<&StationEvent> = rig.reports.iter().map(|(_, event)| event).collect();
-    assert!(matches!(events[..], [StationEvent::SilenceDetected, StationEvent::SilenceEnded]), "{events:?}");
+    let [StationEvent::SilenceDetected { source }, StationEvent::SilenceEnded { .. }] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(source.as_deref(), Some("studio"));
 }
 
 #[test]

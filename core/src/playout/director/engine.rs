@@ -61,8 +61,8 @@ impl Director {
             EventKind::Underrun { tier, frames, .. } => {
                 self.report(frame, StationEvent::Dropout { tier, frames });
             }
-            EventKind::SilenceDetected => self.report(frame, StationEvent::SilenceDetected),
-            EventKind::SilenceEnded => self.report(frame, StationEvent::SilenceEnded),
+            EventKind::SilenceDetected => self.report(frame, StationEvent::SilenceDetected { source: None }),
+            EventKind::SilenceEnded => self.report(frame, StationEvent::SilenceEnded { source: None }),
             EventKind::ChainReset => {}
             EventKind::CommandDone(id) => self.on_done(id, frame),
             EventKind::CommandFailed(id, failure) => self.on_failure(id, failure),

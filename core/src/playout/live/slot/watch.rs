@@ -31,10 +31,7 @@ impl LiveSlot {
         if self.pulse.is_silent(&self.tape) {
             if self.state != LiveState::Silent {
                 self.state = LiveState::Silent;
-                out.push_back(LiveAction::Report {
-                    frame: self.position,
-                    event: StationEvent::SilenceDetected,
-                });
+                out.push_back(self.silence(true));
             }
             return;
         }
@@ -47,9 +44,19 @@ impl LiveSlot {
             return;
         }
         if self.state == LiveState::Silent {
-            out.push_back(LiveAction::Report { frame: self.position, event: StationEvent::SilenceEnded });
+            out.push_back(self.silence(false));
         }
         self.load(None, fresh_id, out);
+    }
+
+    /// Tells that the source has fallen silent, or is so no longer.
+    fn silence(&self, begins: bool) -> LiveAction {
+        let source = Some(self.name.clone());
+        let event = match begins {
+            true => StationEvent::SilenceDetected { source },
+            false => StationEvent::SilenceEnded { source },
+        };
+        LiveAction::Report { frame: self.position, event }
     }
 
     /// Frames for which a lost source has been missing.
@@ -91,7 +98,7 @@ impl LiveSlot {
             }
             self.leave();
             self.state = LiveState::Silent;
-            out.push_back(LiveAction::Report { frame: position, event: StationEvent::SilenceDetected });
+            out.push_back(self.silence(true));
             self.heed_policy();
         }
     }
