@@ -33,6 +33,7 @@ use crate::output::{OutputSpec, Target};
 use crate::rendition::{Door, Rendition, Waiting};
 use crate::script::Line;
 use crate::station::{OnAir, Order, OutputEntry, OutputStatus, Shared, TimedReport, lock};
+use crate::wall_clock::WallClock;
 
 /// How often the desk looks at its stations.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -118,6 +119,7 @@ struct Running {
 /// A station at the desk.
 pub(crate) struct DeskStation {
     director: Director,
+    wall_clock: WallClock,
     shared: Arc<Shared>,
     orders: Receiver<Order>,
     engines: Arc<Engines>,
@@ -153,6 +155,7 @@ impl DeskStation {
         let now = Instant::now();
         Self {
             director,
+            wall_clock: WallClock::now(),
             shared,
             orders,
             engines,
@@ -175,7 +178,7 @@ impl DeskStation {
 
     /// Goes by a schedule, from the first round on.
     pub(crate) fn set_schedule(&mut self, schedule: Schedule, lengths: Box<dyn Lengths>) {
-        self.director.set_clock(self.shared.epoch_ns());
+        self.set_clock();
         self.director.set_schedule(schedule, lengths);
     }
 
@@ -187,6 +190,12 @@ impl DeskStation {
         self.as_run = Some(log.teller);
     }
 
+    /// Tells the director at which time frame 0 would have been by the system's clock of now.
+    fn set_clock(&mut self) {
+        let epoch_ns = self.shared.epoch_ns().saturating_add(self.wall_clock.set_by_ns());
+        self.director.set_clock(epoch_ns);
+    }
+
     /// One round. `false` when the station is gone.
     fn tick(&mut self) -> bool {
         if let Some(until) = self.parting {
@@ -195,7 +204,7 @@ impl DeskStation {
             return !gone;
         }
         let position = self.shared.air.position.load(Ordering::Acquire);
-        self.director.set_clock(self.shared.epoch_ns());
+        self.set_clock();
         for order in self.orders.try_iter().take(ORDERS).collect::<Vec<_>>() {
             self.obey(order);
         }

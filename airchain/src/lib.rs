@@ -28,6 +28,7 @@ pub mod script;
 pub mod spec;
 pub mod station;
 mod unheard;
+mod wall_clock;
 
 pub use airchain_codecs as codecs;
 pub use airchain_core as core;

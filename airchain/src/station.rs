@@ -166,9 +166,10 @@ impl Shared {
         *lock(&self.epoch) = epoch;
     }
 
-    /// UTC of frame 0, or what it would be by the frames that were missed since, in nanoseconds since 1970.
+    /// UTC at which frame 0 of the programme leaves the bus, or would have by the frames that were missed since, in
+    /// nanoseconds since 1970: what is asked for a time is heard then.
     pub(crate) fn epoch_ns(&self) -> i64 {
-        i64::try_from(self.bus_utc_of(0).as_nanosecond()).unwrap_or(i64::MAX)
+        i64::try_from(self.utc_of(0).as_nanosecond()).unwrap_or(i64::MAX)
     }
 
     /// Wall-clock time at which a programme frame leaves the bus.

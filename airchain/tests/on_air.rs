@@ -135,3 +135,36 @@ fn a_port_in_use_costs_one_output_and_an_id_in_use_the_station() {
     host.add_station(spec(items, true), Vec::new()).unwrap();
     host.shutdown(Duration::from_secs(1));
 }
+
+#[test]
+fn what_is_scheduled_is_heard_at_its_time_by_the_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    tone(folder.path(), 440.0, 60);
+    tone(folder.path(), 880.0, 2);
+    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+    let ends = at + jiff::SignedDuration::from_secs(6);
+    let file = folder.path().join("station.yaml");
+    let text = format!(
+        "station: {{ id: scheduled }}\nautomation: {{ playlist: [440.wav] }}\n\
+         schedule:\n  - {{ at: \"{at}\", path: 880.wav }}\n  - {{ ends_at: \"{ends}\", path: 880.wav }}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let (spec, _) = airchain::from_config::station(&airchain::config::load(&file).unwrap()).unwrap();
+    let host = Host::new(HostConfig::default()).unwrap();
+    let station = host.add_station(spec, Vec::new()).unwrap();
+    let reports = station.reports();
+    let scheduled = |item: &Item| item.path.ends_with("880.wav");
+    let begun =
+        wait_for(&reports, |event| matches!(event, StationEvent::NowPlaying { item, .. } if scheduled(item)));
+    let first_end =
+        wait_for(&reports, |event| matches!(event, StationEvent::ItemEnded { item, .. } if scheduled(item)));
+    let second_end =
+        wait_for(&reports, |event| matches!(event, StationEvent::ItemEnded { item, .. } if scheduled(item)));
+    host.shutdown(Duration::ZERO);
+    // Unless blocks were missed, which moves the clock, to the nearest frame.
+    for (told, wanted) in [(&begun, at), (&second_end, ends)] {
+        let off_ns = (told.utc.as_nanosecond() - wanted.as_nanosecond()).abs();
+        assert!(off_ns <= 1_000_000_000 / i128::from(RATE), "{} is off by {off_ns} ns", told.utc);
+    }
+    assert_eq!(first_end.report.frame - begun.report.frame, u64::from(2 * RATE));
+}
