@@ -283,6 +283,31 @@ fn an_item_that_is_played_again_over_its_own_end_is_two() {
 }
 
 #[test]
+fn a_tier_that_holds_its_item_is_off_the_air_and_one_that_holds_none_fades_out_in_its_own_time() {
+    let fallback = |desk: &mut Desk, frame, held| {
+        let (from, to) = (Some(Tier::Automation), Some(Tier::Fallback));
+        desk.tell(frame, StationEvent::PriorityChanged { from, to, held });
+    };
+    let back = |desk: &mut Desk, frame| {
+        let (from, to) = (Some(Tier::Fallback), Some(Tier::Automation));
+        desk.tell(frame, StationEvent::PriorityChanged { from, to, held: None });
+    };
+    let mut desk = Desk::new();
+    desk.start(0, "a", true);
+    // Its source has run short, and delivers again.
+    fallback(&mut desk, 1000, Some(240));
+    back(&mut desk, 3000);
+    desk.start(3000, "a", false);
+    // It is stopped, and fades.
+    fallback(&mut desk, 5000, None);
+    desk.hear(&[[0.5; 2]; 6000]);
+    desk.end(8000, "a");
+    desk.hear(&[[0.5; 2]; 4000]);
+    let spans: Vec<_> = desk.records().into_iter().map(|(_, start, end, _)| (start, end)).collect();
+    assert_eq!(spans, [(0, 1240), (3000, 8000)]);
+}
+
+#[test]
 fn values_that_are_no_numbers_spoil_nothing() {
     let mut desk = Desk::new();
     desk.start(0, "a", true);

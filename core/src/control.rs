@@ -237,6 +237,8 @@ pub enum EventKind {
         from: Option<Tier>,
         /// The tier that is.
         to: Option<Tier>,
+        /// Where the one that was keeps an item that is not over: the frames over which that falls silent.
+        held: Option<Frames>,
     },
     /// An item's decoder did not keep up; the tier below, or silence, stood in for it. Told when it is over, with the
     /// frame at which it began.

@@ -225,11 +225,13 @@ impl Ladder {
         let (from, before) = (self.on_air, (self.on_air, self.alone));
         (self.on_air, self.alone) = (winner, alone);
         if winner != from {
-            outbox.event(now, EventKind::PriorityChanged { from, to: winner });
             if let Some(tier) = winner {
                 self.hand_over(from, tier, now);
                 self.rung(tier).program.begin_to_be_heard();
             }
+            let held = from.filter(|tier| self.rung(*tier).program.is_under_way());
+            let held = held.map(|tier| self.rung(tier).level.end().saturating_sub(now));
+            outbox.event(now, EventKind::PriorityChanged { from, to: winner, held });
         }
         before != (self.on_air, self.alone)
     }

@@ -266,6 +266,38 @@ fn a_dry_tier_hands_over_at_the_very_frame() {
 }
 
 #[test]
+fn a_tier_that_loses_the_air_says_whether_it_keeps_an_item() {
+    let (mut control, mut engine) = start(0);
+    load(&mut control, Tier::Fallback, item(0, 0.1, 96_000));
+    load(&mut control, Tier::Automation, item(1, 0.5, 96_000));
+    load(&mut control, Tier::Automation, item(2, 0.5, 96_000));
+    let emergency = Command::Load { tier: Tier::Emergency, item: item(9, 0.9, 4_800), place: Place::Back };
+    let ramp = Ramp { length: 9_600, curve: Curve::Linear };
+    let stop = Command::Stop { tier: Tier::Automation, ramp };
+    for (frame, command) in [(5_001, emergency), (20_000, stop)] {
+        assert!(control.send(When::At(frame), command).is_ok());
+    }
+    render(&mut engine, 40_000);
+    let events = events(&mut control);
+    let kept: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::PriorityChanged { from, held, .. } => Some((event.frame, from, held)),
+            _ => None,
+        })
+        .collect();
+    let wanted = [
+        (0, None, None),
+        (5_001, Some(Tier::Automation), Some(240)),
+        (9_801, Some(Tier::Emergency), None),
+        // What was stopped is over, however long it takes to fade.
+        (20_000, Some(Tier::Automation), None),
+    ];
+    assert_eq!(kept, wanted);
+    assert!(endings(&events).contains(&(29_600, 2, Ending::Stopped)));
+}
+
+#[test]
 fn twenty_skips_in_one_block_do_not_click_or_lose_items() {
     let (mut control, mut engine) = start(0);
     for id in 0..8 {

@@ -60,15 +60,16 @@ impl LiveLines {
     /// Writes what happens on `stations` from now on. With `tagged`, each event says on which.
     pub(crate) fn events(events: Events, stations: &[Station], tagged: bool) -> Result<Self, Failed> {
         let reports = |station: &Station| (tagged.then(|| station.id().to_owned()), station.reports());
-        Self::start(events, stations.iter().map(reports).collect())
+        Self::start("events", events, stations.iter().map(reports).collect())
     }
 
     /// Writes the commands that a station carries out.
     pub(crate) fn commands(events: Events, station: &Station) -> Result<Self, Failed> {
-        Self::start(events, vec![(None, station.commands())])
+        Self::start("commands", events, vec![(None, station.commands())])
     }
 
     fn start<T: Serialize + Send + 'static>(
+        what: &'static str,
         mut events: Events,
         stations: Vec<(Option<String>, crossbeam_channel::Receiver<T>)>,
     ) -> Result<Self, Failed> {
@@ -92,11 +93,11 @@ impl LiveLines {
         };
         let thread = move || {
             if let Err(Failed(error)) = write() {
-                tracing::error!("no longer written: {error}");
+                tracing::error!("{what} are no longer written: {error}");
             }
             let _ = done.send(());
         };
-        std::thread::Builder::new().name("events".into()).spawn(thread)?;
+        std::thread::Builder::new().name(what.into()).spawn(thread)?;
         Ok(Self { over, written })
     }
 

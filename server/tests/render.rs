@@ -291,7 +291,7 @@ fn bad_lines_of_a_script_are_refused_by_number() {
         (r#"{"at": 1, "command": "jump"}"#, "jump"),
         (r#"{"at": 1, "command": "skip""#, "script.jsonl"),
         (r#"{"at": "soon", "command": "skip"}"#, "soon"),
-        (r#"{"at": 1, "frame": 48000, "command": "skip"}"#, "both"),
+        (r#"{"at": 1, "frame": 48000, "command": "skip"}"#, "more than one"),
         (r#"{"at": 1, "command": "stop", "tier": "attic"}"#, "attic"),
         (r#"{"at": 1, "command": "insert_emergency", "item": {"pth": "a.wav"}}"#, "pth"),
         (r#"{"at": 1, "command": "insert_emergency", "item": {}}"#, "path"),

@@ -18,15 +18,13 @@ use crate::spec::StationSpec;
 pub struct AsRun {
     station: String,
     rate_hz: u32,
-    /// How long a tier fades out under each other that takes the air from it, by [`Tier::index`].
+    /// How long what is lower fades out under a tier that takes the air, by [`Tier::index`].
     takeover: [Frames; Tier::COUNT],
     /// Programme frames heard.
     position: Frames,
     /// What happens at frames that have not been heard, in their order.
     pending: VecDeque<(Point, StationEvent)>,
     airing: Vec<Airing>,
-    /// The silence detector has heard nothing for its time.
-    silent: bool,
     done: VecDeque<Record>,
 }
 
@@ -40,7 +38,6 @@ impl AsRun {
             position: 0,
             pending: VecDeque::new(),
             airing: Vec::new(),
-            silent: false,
             done: VecDeque::new(),
         }
     }
@@ -52,8 +49,6 @@ impl AsRun {
             StationEvent::NowPlaying { .. }
                 | StationEvent::ItemEnded { .. }
                 | StationEvent::PriorityChanged { .. }
-                | StationEvent::SilenceDetected { source: None }
-                | StationEvent::SilenceEnded { source: None }
         );
         if matters {
             let index = self.pending.partition_point(|(at, _)| at.frame <= report.frame);
@@ -128,26 +123,27 @@ impl AsRun {
                 }
             }
             StationEvent::ItemEnded { tier, item, ending, .. } => self.end(tier, item, ending, at),
-            StationEvent::PriorityChanged { from, to: Some(to) } => self.hand_over(from, to, at),
-            StationEvent::SilenceDetected { source: None } => self.silent = true,
-            StationEvent::SilenceEnded { source: None } => self.silent = false,
+            StationEvent::PriorityChanged { from, to: Some(to), held } => {
+                self.hand_over(from.zip(held), to, at)
+            }
             _ => {}
         }
     }
 
-    /// A tier loses the air, another gets it.
-    fn hand_over(&mut self, from: Option<Tier>, to: Tier, at: Point) {
-        // A tier that has run dry gives way to a lower one, and what is left of it fades out in its own time. From one
-        // that still has items, a lower tier takes the air only when it is silent.
-        let taken = from.filter(|from| to < *from || self.silent);
-        let off = at.at(at.frame + self.takeover[to.index()], self.rate_hz);
+    /// A tier gets the air. Items of the one that had it, if it holds them, fall silent within so many frames; all that is
+    /// lower falls by the takeover. What is left of a tier that holds nothing fades out in its own time.
+    fn hand_over(&mut self, from: Option<(Tier, Frames)>, to: Tier, at: Point) {
         for airing in &mut self.airing {
-            if airing.tier == to {
+            let tier = airing.tier;
+            if tier == to {
                 airing.resume(at, self.rate_hz);
-            } else if Some(airing.tier) == taken
-                && let Some(on) = &mut airing.on
-            {
-                on.off = Some(off);
+                continue;
+            }
+            let held = from.filter(|(from, _)| *from == tier).map(|(_, frames)| frames);
+            let frames = held.or((tier > to).then_some(self.takeover[to.index()]));
+            if let Some((on, frames)) = airing.on.as_mut().zip(frames) {
+                let off = at.at(at.frame + frames, self.rate_hz);
+                on.off = Some(on.off.filter(|before| before.frame < off.frame).unwrap_or(off));
             }
         }
     }

@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn changed(at: f64, from: Option<Tier>, to: Tier) -> Report {
-        report(at, StationEvent::PriorityChanged { from, to: Some(to) })
+        report(at, StationEvent::PriorityChanged { from, to: Some(to), held: None })
     }
 
     fn ended(at: f64, tier: Tier, id: &str) -> Report {

@@ -61,6 +61,9 @@ pub enum StationEvent {
         from: Option<Tier>,
         /// The tier that has it.
         to: Option<Tier>,
+        /// Where the tier that had it keeps an item that is not over: the frames over which that falls silent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        held: Option<Frames>,
     },
     /// An item could not be played, or not whole.
     SourceFailed {

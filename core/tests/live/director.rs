@@ -96,7 +96,7 @@ impl Station {
 
     fn changes(&self) -> Vec<(Frames, Tier)> {
         let change = |report: &Report| match report.event {
-            StationEvent::PriorityChanged { from: Some(_), to: Some(to) } => Some((report.frame, to)),
+            StationEvent::PriorityChanged { from: Some(_), to: Some(to), .. } => Some((report.frame, to)),
             _ => None,
         };
         self.reports.iter().filter_map(change).collect()

@@ -235,7 +235,7 @@ impl Rig {
     /// Every change of the tier on air, after the start.
     pub(crate) fn changes(&self) -> Vec<(Frames, Tier)> {
         let change = |event: &Event| match event.kind {
-            EventKind::PriorityChanged { from: Some(_), to } => Some((event.frame, to.unwrap())),
+            EventKind::PriorityChanged { from: Some(_), to, .. } => Some((event.frame, to.unwrap())),
             _ => None,
         };
         self.events.iter().filter_map(change).collect()

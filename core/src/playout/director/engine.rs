@@ -55,8 +55,8 @@ impl Director {
                 self.on_end(frame, tier, item, ending, played, !live)
             }
             EventKind::ItemUnused { tier, item } => self.on_unused(frame, tier, item),
-            EventKind::PriorityChanged { from, to } => {
-                self.report(frame, StationEvent::PriorityChanged { from, to });
+            EventKind::PriorityChanged { from, to, held } => {
+                self.report(frame, StationEvent::PriorityChanged { from, to, held });
             }
             EventKind::Underrun { tier, frames, .. } => {
                 self.report(frame, StationEvent::Dropout { tier, frames });
@@ -85,7 +85,11 @@ impl Director {
         let in_line = self.line.take(id).map(|entry| entry.into_known(tier));
         let Some(known) = in_line.or_else(|| self.known.remove(&id)) else { return };
         if played == 0 && !known.heard {
-            // It was skipped in the very frame in which it began.
+            if ending == Ending::Stalled {
+                let (item, error) =
+                    (known.item.clone(), "its source delivered nothing for a second".to_owned());
+                self.report(frame, StationEvent::SourceFailed { tier, item, error, skipped: true });
+            }
             return self.not_heard(frame, known.item, tier, known.origin);
         }
         let item = known.item;
