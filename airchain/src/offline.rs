@@ -8,10 +8,14 @@ use std::collections::VecDeque;
 use airchain_core::chain::ChainError;
 use airchain_core::engine::Engine;
 use airchain_core::item::Item;
-use airchain_core::playout::{Director, Loader, Moment, Report, Request, Schedule, StationEvent};
+use airchain_core::playout::{
+    Director, Loader, Moment, Report, Request, Schedule, StationClock, StationEvent,
+};
 use airchain_core::source::Source;
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
+
+use jiff::Timestamp;
 
 use crate::as_run::{AsRun, Record};
 use crate::lengths;
@@ -47,6 +51,8 @@ pub struct Render {
     /// Reports that nobody has asked for yet.
     reports: VecDeque<Report>,
     as_run: Option<AsRun>,
+    /// The time of its frames; `None` when nobody has said when it begins.
+    clock: Option<StationClock>,
 }
 
 impl Render {
@@ -86,6 +92,7 @@ impl Render {
         let latency = config.latency as Frames;
         let block = vec![[0.0; 2]; spec.block()];
         let joining = spec.joining();
+        let clock = StationClock { rate_hz: spec.sample_rate_hz, epoch_ns: spec.start_ns };
         let mut director = Director::new(config, control, loader, spec.programme);
         director.set_clock(spec.start_ns);
         if let Some(timetable) = spec.schedule {
@@ -109,6 +116,7 @@ impl Render {
             given: 0,
             reports: VecDeque::new(),
             as_run: None,
+            clock: Some(clock).filter(|clock| clock.epoch_ns != 0),
         })
     }
 
@@ -169,7 +177,8 @@ impl Render {
         while let Some(report) = self.director.poll() {
             if tells_of_output(&report, self.duration) {
                 if let Some(as_run) = &mut self.as_run {
-                    as_run.told(&report, None);
+                    let utc_ns = self.clock.map(|clock| i128::from(clock.utc_of(report.frame)));
+                    as_run.told(&report, utc_ns.and_then(|ns| Timestamp::from_nanosecond(ns).ok()));
                 }
                 self.reports.push_back(report);
             }

@@ -332,3 +332,14 @@ fn what_was_not_heard_before_the_end_is_not_logged() {
     let spans: Vec<_> = desk.records().into_iter().map(|(id, start, end, _)| (id, start, end)).collect();
     assert_eq!(spans, [("a".to_owned(), 0, 1000), ("b".to_owned(), 900, 1000)]);
 }
+
+#[test]
+fn a_render_that_begins_at_a_time_has_it_in_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = vec![tone(folder.path(), "a", -20.0, 1.5), tone(folder.path(), "b", -20.0, 0.5)];
+    let start_ns = 1_795_867_200_000_000_000; // 2026-11-28T12:00:00Z
+    let heard = render(StationSpec { start_ns, ..spec(items) }, "", None);
+    let times: Vec<String> =
+        heard.records.iter().map(|record| record.start_utc.unwrap().to_string()).collect();
+    assert_eq!(times, ["2026-11-28T12:00:00Z", "2026-11-28T12:00:01.5Z"]);
+}
