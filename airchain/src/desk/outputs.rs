@@ -1,0 +1,184 @@
+//! The outputs of a station: started on the encoder of their format, taken off, tried again when a port was in use.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use airchain_codecs::Format;
+use airchain_core::bus::{Tap, TapId};
+use airchain_core::control::{Command, When};
+use airchain_core::tap::tap;
+use airchain_outputs::health::HealthEvent;
+use airchain_outputs::sink::Health;
+use airchain_outputs::worker::OutputHandle;
+use jiff::Timestamp;
+
+use super::DeskStation;
+use crate::error::Error;
+use crate::output::{OutputSpec, Target};
+use crate::rendition::{Door, Rendition, Waiting};
+use crate::station::{OutputEntry, lock};
+
+/// How often a listener that could not be bound is tried again.
+const REBIND: Duration = Duration::from_secs(5);
+/// Audio a tap can hold: what an encode worker may be late by.
+const TAP_S: u32 = 4;
+
+/// An encoder that runs, and how many outputs share it.
+pub(super) struct Running {
+    format: Format,
+    tap: TapId,
+    door: Arc<Door>,
+    outputs: Vec<String>,
+}
+
+impl DeskStation {
+    /// Starts an output of a station that begins: when the system refuses it a port it is down, and tried again.
+    pub(crate) fn begin_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
+        let Some(error) = self.bind_error(&spec) else { return self.add_output(When::Now, spec) };
+        self.check_id(&spec.id)?;
+        let (id, kind, failed) = (spec.id.clone(), spec.target.kind(), Some(error.clone()));
+        let target = match &spec.target {
+            Target::Http { listen, path, .. } => format!("http://{listen}{path}"),
+            _ => String::new(),
+        };
+        let serial = self.fresh_serial();
+        lock(&self.shared.outputs).push(OutputEntry {
+            id: id.clone(),
+            serial,
+            kind,
+            target,
+            handle: None,
+            failed,
+        });
+        tracing::warn!(station = %self.shared.id, output = %id, "{error}");
+        let event =
+            HealthEvent { output: id, health: Health::Down, reason: Some(error), at: Timestamp::now() };
+        let _ = self.health.0.send(event);
+        self.unbound.push(spec);
+        self.retry_due = Instant::now() + REBIND;
+        Ok(())
+    }
+
+    /// Tries the outputs again whose listener could not be bound.
+    pub(super) fn bind_again(&mut self) {
+        if self.unbound.is_empty() || Instant::now() < self.retry_due || self.leaving {
+            return;
+        }
+        self.retry_due = Instant::now() + REBIND;
+        for spec in std::mem::take(&mut self.unbound) {
+            if self.bind_error(&spec).is_some() {
+                self.unbound.push(spec);
+                continue;
+            }
+            let id = spec.id.clone();
+            lock(&self.shared.outputs).retain(|entry| entry.id != id);
+            if let Err(error) = self.add_output(When::Now, spec) {
+                tracing::error!(station = %self.shared.id, output = %id, "{error}");
+            }
+        }
+    }
+
+    /// Why the listener that an output needs cannot be bound.
+    fn bind_error(&self, spec: &OutputSpec) -> Option<String> {
+        let Target::Http { listen, .. } = &spec.target else { return None };
+        self.engines.listeners.get(*listen).err().map(|error| error.to_string())
+    }
+
+    fn check_id(&self, id: &str) -> Result<(), Error> {
+        if lock(&self.shared.outputs).iter().any(|entry| entry.id == id) {
+            return Err(Error::Output(format!("there is already an output called {id}")));
+        }
+        Ok(())
+    }
+
+    fn fresh_serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    /// Forgets the renditions that are over, so that an output that wants such a format starts a new one.
+    pub(super) fn let_go(&mut self) {
+        let director = &mut self.director;
+        self.renditions.retain(|running| {
+            let over = running.door.is_closed();
+            if over {
+                director.send(When::Now, Command::RemoveTap(running.tap));
+            }
+            !over
+        });
+    }
+
+    /// Starts an output: at this frame where it needs an encoder of its own, else at once, on the encoder that already
+    /// makes its format.
+    pub(crate) fn add_output(&mut self, when: When, spec: OutputSpec) -> Result<(), Error> {
+        let OutputSpec { id, format, target } = spec;
+        self.check_id(&id)?;
+        self.let_go();
+        let kind = target.kind();
+        let page = match &target {
+            Target::Http { listen, .. } => Some((*listen, self.engines.listeners.get(*listen)?.state())),
+            _ => None,
+        };
+        let (output, options) = target.open(&self.engines.listeners)?;
+        let target = output.describe();
+        let door = self.rendition(when, format, &id)?;
+        lock(&self.shared.pages).extend(page);
+        let serial = self.fresh_serial();
+        let entry = OutputEntry { id: id.clone(), serial, kind, target, handle: None, failed: None };
+        lock(&self.shared.outputs).push(entry);
+        let (shared, health) = (Arc::clone(&self.shared), self.health.0.clone());
+        let options = options.telling(Arc::new(move |event| drop(health.send(event))));
+        let started = Box::new(move |handle: OutputHandle| {
+            match lock(&shared.outputs).iter_mut().find(|entry| entry.serial == serial) {
+                Some(entry) => entry.handle = Some(handle),
+                // It was removed before it could start.
+                None => handle.stop(true),
+            }
+        });
+        if !door.add(Waiting { id, output, options, started }) {
+            lock(&self.shared.outputs).retain(|entry| entry.serial != serial);
+            return Err(Error::Output("the encoder has just failed, try again".into()));
+        }
+        Ok(())
+    }
+
+    /// The door of the rendition that makes `format`, started if it is not running.
+    fn rendition(&mut self, when: When, format: Format, output: &str) -> Result<Arc<Door>, Error> {
+        if let Some(running) = self.renditions.iter_mut().find(|running| running.format == format) {
+            running.outputs.push(output.to_owned());
+            return Ok(Arc::clone(&running.door));
+        }
+        let (writer, reader) = tap((self.shared.rate * TAP_S) as usize);
+        let metadata = self.shared.on_air().map(|on_air| Arc::new(on_air.item.metadata));
+        let runtime = self.engines.runtime.clone();
+        let (rendition, door) =
+            Rendition::new(format, self.shared.rate, reader, Arc::clone(&self.shared), metadata, runtime)?;
+        let id = TapId(self.next_tap);
+        self.next_tap += 1;
+        self.director.send(when, Command::AddTap(Tap { id, writer }));
+        self.engines.encode.add(Box::new(rendition));
+        let outputs = vec![output.to_owned()];
+        self.renditions.push(Running { format, tap: id, door: Arc::clone(&door), outputs });
+        Ok(door)
+    }
+
+    pub(super) fn remove_output(&mut self, id: &str) -> Result<(), Error> {
+        let mut outputs = lock(&self.shared.outputs);
+        let index = outputs.iter().position(|entry| entry.id == id);
+        let entry =
+            outputs.remove(index.ok_or_else(|| Error::Output(format!("there is no output called {id}")))?);
+        drop(outputs);
+        self.unbound.retain(|spec| spec.id != id);
+        if let Some(handle) = entry.handle {
+            handle.stop(true);
+        }
+        for running in &mut self.renditions {
+            running.outputs.retain(|output| output != id);
+            if running.outputs.is_empty() {
+                self.director.send(When::Now, Command::RemoveTap(running.tap));
+            }
+        }
+        self.renditions.retain(|running| !running.outputs.is_empty());
+        Ok(())
+    }
+}

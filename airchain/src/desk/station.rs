@@ -1,0 +1,220 @@
+//! A station at the desk: its director is ticked, its orders are carried out, its end is seen to.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use airchain_core::Frames;
+use airchain_core::control::{Command, Ending, When};
+use airchain_core::item::Item;
+use airchain_core::playout::director::HostOrder;
+use airchain_core::playout::report::StationEvent;
+use airchain_core::playout::schedule::{Lengths, Schedule};
+use airchain_core::playout::{Director, Report, Request};
+use airchain_core::tier::Tier;
+use airchain_outputs::health::HealthEvent;
+use crossbeam_channel::{Receiver, Sender};
+
+use super::outputs::Running;
+use crate::as_run;
+use crate::from_config;
+use crate::host::Engines;
+use crate::journal::Journal;
+use crate::output::OutputSpec;
+use crate::script::Line;
+use crate::station::{Order, Shared, lock};
+use crate::wall_clock::WallClock;
+
+/// Orders taken in one round, so that a station that is given thousands holds up no other.
+const ORDERS: usize = 1000;
+/// How long a station that is off waits for its manager to hear so.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// A station at the desk.
+pub(crate) struct DeskStation {
+    pub(super) director: Director,
+    pub(super) wall_clock: WallClock,
+    pub(super) shared: Arc<Shared>,
+    pub(super) orders: Receiver<Order>,
+    pub(super) engines: Arc<Engines>,
+    pub(super) renditions: Vec<Running>,
+    pub(super) next_tap: u64,
+    pub(super) health: (Sender<HealthEvent>, Receiver<HealthEvent>),
+    pub(super) levels_due: Instant,
+    pub(super) snapshot_due: Instant,
+    pub(super) leaving: bool,
+    /// Frames in a block.
+    pub(super) block: Frames,
+    /// Items that have been heard and have not ended, with the frame at which they began.
+    pub(super) airing: Vec<(Tier, Item, Frames)>,
+    /// Outputs whose listener could not be bound, and when to try again.
+    pub(super) unbound: Vec<OutputSpec>,
+    pub(super) retry_due: Instant,
+    pub(super) next_serial: u64,
+    pub(super) journal: Option<Journal>,
+    /// It is off, and gone by then at the latest.
+    pub(super) parting: Option<Instant>,
+    pub(super) as_run: Option<as_run::Teller>,
+}
+
+impl DeskStation {
+    pub(crate) fn new(
+        director: Director,
+        shared: Arc<Shared>,
+        orders: Receiver<Order>,
+        engines: Arc<Engines>,
+        block: usize,
+        journal: Option<Journal>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            director,
+            wall_clock: WallClock::now(),
+            shared,
+            orders,
+            engines,
+            renditions: Vec::new(),
+            next_tap: 1,
+            health: crossbeam_channel::unbounded(),
+            levels_due: now,
+            snapshot_due: now,
+            leaving: false,
+            block: block as Frames,
+            airing: Vec::new(),
+            unbound: Vec::new(),
+            retry_due: now,
+            next_serial: 0,
+            journal,
+            parting: None,
+            as_run: None,
+        }
+    }
+
+    /// Goes by a schedule, from the first round on.
+    pub(crate) fn set_schedule(&mut self, schedule: Schedule, lengths: Box<dyn Lengths>) {
+        self.set_clock();
+        self.director.set_schedule(schedule, lengths);
+    }
+
+    /// Starts the as-run log of a station that begins.
+    pub(crate) fn begin_as_run(&mut self, log: as_run::Started) {
+        self.director.send(When::Now, Command::AddTap(log.tap));
+        self.engines.encode.add(log.job);
+        *lock(&self.shared.as_run) = Some(log.written);
+        self.as_run = Some(log.teller);
+    }
+
+    /// Tells the director at which time frame 0 would have been by the system's clock of now.
+    fn set_clock(&mut self) {
+        let epoch_ns = self.shared.epoch_ns().saturating_add(self.wall_clock.set_by_ns());
+        self.director.set_clock(epoch_ns);
+    }
+
+    /// One round. `false` when the station is gone.
+    pub(super) fn tick(&mut self) -> bool {
+        if let Some(until) = self.parting {
+            let gone = self.director.is_told() || Instant::now() >= until;
+            self.shared.off.store(gone, Ordering::Release);
+            return !gone;
+        }
+        let position = self.shared.air.position.load(Ordering::Acquire);
+        self.set_clock();
+        for order in self.orders.try_iter().take(ORDERS).collect::<Vec<_>>() {
+            self.obey(order);
+        }
+        self.think(position);
+        while let Ok(event) = self.health.1.try_recv() {
+            let HealthEvent { output, health, reason, .. } = event;
+            self.tell_now(StationEvent::OutputHealth { output, health, reason });
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.keep(position.saturating_sub(self.shared.latency), &self.director, &self.engines.runtime);
+        }
+        let heard = self.director.last_end() + self.shared.latency + self.block;
+        self.shared.finished.store(self.director.is_finished() && position >= heard, Ordering::Release);
+        self.let_go();
+        self.bind_again();
+        self.publish();
+        if self.shared.air.failed.swap(false, Ordering::AcqRel) {
+            tracing::error!(station = %self.shared.id, "the engine panicked; the station is off the air");
+            self.leaving = true;
+        }
+        if self.leaving && Arc::strong_count(&self.shared.air) == 1 {
+            // The air thread has let go of it.
+            self.farewell();
+            self.parting = Some(Instant::now() + PARTING);
+        }
+        true
+    }
+
+    /// Lets the director do what is due, and does what it asks for.
+    fn think(&mut self, position: Frames) {
+        self.director.tick(position);
+        while let Some(order) = self.director.poll_order() {
+            self.carry_out(order);
+        }
+        while let Some((frame, request)) = self.director.poll_log() {
+            self.shared.log(Line { frame, request });
+        }
+        while let Some(report) = self.director.poll() {
+            self.tell(report);
+        }
+        if let Some(as_run) = &self.as_run {
+            as_run.known(position);
+        }
+    }
+
+    /// Tells the rest: what the engine said at the last, and that what was on air has ended.
+    fn farewell(&mut self) {
+        let position = self.shared.air.position.load(Ordering::Acquire);
+        let audible = position.saturating_sub(self.shared.latency);
+        self.think(position);
+        match &mut self.journal {
+            // What has not been heard will be, by the next run.
+            Some(journal) => {
+                journal.write(audible, &self.director, &self.engines.runtime);
+                self.director.close();
+            }
+            None => self.director.abandon(),
+        }
+        self.think(position);
+        let at = crate::spec::seconds(audible, self.shared.rate);
+        for (tier, item, begun) in std::mem::take(&mut self.airing) {
+            let played_s = crate::spec::seconds(audible.saturating_sub(begun), self.shared.rate);
+            let event = StationEvent::ItemEnded { tier, item, ending: Ending::Stopped, played_s };
+            self.tell(Report { frame: audible, at, event });
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            // What cannot be meant is answered by a report.
+            Order::Request(when, request) => drop(self.director.request(when, *request)),
+            Order::AddOutput(output, reply) => drop(reply.send(self.add_output(When::Now, *output))),
+            Order::RemoveOutput(id, reply) => drop(reply.send(self.remove_output(&id))),
+            Order::OpenLive(name, config, reply) => {
+                let _ = reply.send(self.director.live_source(&name, config).map_err(Into::into));
+            }
+            Order::LiveStatus(reply) => drop(reply.send(Ok(self.director.live_status().collect()))),
+            Order::Stop => {
+                self.leaving = true;
+                self.shared.air.leave.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Carries out a request that is not the director's.
+    fn carry_out(&mut self, order: HostOrder) {
+        let HostOrder { when, request, answer } = order;
+        let result = match &request {
+            Request::AddOutput { output } => from_config::output(&self.shared.name, self.shared.rate, output)
+                .and_then(|spec| self.add_output(when, spec)),
+            Request::RemoveOutput { id } => self.remove_output(id),
+            _ => Ok(()),
+        };
+        if let Some(journal) = self.journal.as_mut().filter(|_| result.is_ok()) {
+            journal.note_output(&request);
+        }
+        self.director.answer(answer, result.map_err(|error| error.to_string()));
+    }
+}

@@ -1,0 +1,172 @@
+//! Telling what happened: to subscribers, to the pages, to the log.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use airchain_core::playout::Report;
+use airchain_core::playout::report::StationEvent;
+use airchain_core::tier::Tier;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::DeskStation;
+use crate::station::{OnAir, OutputStatus, Shared, TimedReport, lock};
+
+/// How often levels are sent to pages.
+const LEVELS: Duration = Duration::from_millis(100);
+/// How often a page's snapshot is made anew.
+const SNAPSHOT: Duration = Duration::from_millis(500);
+
+impl DeskStation {
+    pub(super) fn tell(&mut self, report: Report) {
+        if let Some(journal) = &mut self.journal {
+            journal.note(&report);
+        }
+        let utc = self.shared.utc_of(report.frame);
+        if let StationEvent::NowPlaying { tier, item, duration_s, .. } = &report.event {
+            let (tier, item, duration_s, frame) = (*tier, item.clone(), *duration_s, report.frame);
+            self.shared.set_on_air(OnAir { tier, item, duration_s, started: utc, frame });
+            self.snapshot_due = Instant::now();
+        }
+        match &report.event {
+            StationEvent::NowPlaying { tier, item, .. }
+                if !self.airing.iter().any(|(_, airing, _)| airing.id == item.id) =>
+            {
+                self.airing.push((*tier, item.clone(), report.frame));
+            }
+            StationEvent::ItemEnded { item, .. } => self.airing.retain(|(_, airing, _)| airing.id != item.id),
+            _ => {}
+        }
+        let over = self.director.is_finished();
+        log(&self.shared.id, &report.event, over);
+        let report = TimedReport { report, utc };
+        self.show(&report);
+        self.shared.tell(&report);
+        if let Some(as_run) = &self.as_run {
+            as_run.tell(&report);
+        }
+    }
+
+    /// Sends a report to the pages. Those that speak of files on this machine stay here.
+    fn show(&self, report: &TimedReport) {
+        let pages = lock(&self.shared.pages);
+        let private = matches!(
+            report.report.event,
+            StationEvent::SourceFailed { .. }
+                | StationEvent::CommandFailed { .. }
+                | StationEvent::CommandDone { .. }
+        );
+        if pages.is_empty() || private {
+            return;
+        }
+        let mut value = serde_json::to_value(report).unwrap_or_default();
+        if let Some(item) = value.get_mut("item").and_then(Value::as_object_mut) {
+            item.remove("path");
+        }
+        if let StationEvent::OutputHealth { output, .. } = &report.report.event
+            && lock(&self.shared.outputs).iter().any(|entry| entry.id == *output && is_on_disk(entry.kind))
+            && let Some(event) = value.as_object_mut()
+        {
+            event.remove("reason");
+        }
+        let name = value.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
+        for page in pages.values() {
+            page.publish(&name, value.clone());
+        }
+    }
+
+    pub(super) fn tell_now(&mut self, event: StationEvent) {
+        let frame = self.shared.air.position.load(Ordering::Acquire);
+        let at = crate::spec::seconds(frame, self.shared.rate);
+        self.tell(Report { frame, at, event });
+    }
+
+    pub(super) fn publish(&mut self) {
+        let pages = lock(&self.shared.pages);
+        if pages.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        if now >= self.levels_due {
+            self.levels_due = now + LEVELS;
+            let levels = serde_json::to_value(self.shared.levels.read()).unwrap_or_default();
+            pages.values().for_each(|page| page.publish("levels", levels.clone()));
+        }
+        if now >= self.snapshot_due {
+            self.snapshot_due = now + SNAPSHOT;
+            let snapshot = snapshot(&self.shared);
+            pages.values().for_each(|page| page.set_snapshot(snapshot.clone()));
+        }
+    }
+}
+
+/// Whether an output's target and errors speak of files on this machine.
+fn is_on_disk(kind: &str) -> bool {
+    matches!(kind, "hls" | "recording")
+}
+
+/// The state of a station as pages read it: it says nothing of files on this machine.
+fn snapshot(shared: &Shared) -> Value {
+    let describe = |on_air: &OnAir| {
+        let metadata = &on_air.item.metadata;
+        json!({
+            "title": metadata.title, "artist": metadata.artist, "album": metadata.album, "tier": on_air.tier,
+            "started_utc": on_air.started, "duration_s": on_air.duration_s,
+        })
+    };
+    let output = |output: OutputStatus| {
+        let mut value = serde_json::to_value(&output).unwrap_or_default();
+        if is_on_disk(output.kind)
+            && let Some(fields) = value.as_object_mut()
+        {
+            fields.remove("target");
+            fields.remove("last_error");
+        }
+        value
+    };
+    json!({
+        "station": { "id": shared.id, "name": shared.name },
+        "on_air": shared.on_air().as_ref().map(describe),
+        "recent": shared.recent().iter().map(describe).collect::<Vec<_>>(),
+        "levels": shared.levels.read(),
+        "outputs": shared.outputs().into_iter().map(output).collect::<Vec<_>>(),
+    })
+}
+
+fn log(station: &str, event: &StationEvent, over: bool) {
+    match event {
+        StationEvent::NowPlaying { tier, item, .. } => {
+            tracing::info!(station, %tier, path = %item.path, title = %item.metadata.one_line(), "now playing");
+        }
+        StationEvent::SourceFailed { item, error, skipped: true, .. } => {
+            tracing::warn!(station, path = %item.path, "left out: {error}");
+        }
+        StationEvent::SourceFailed { item, error, .. } => {
+            tracing::warn!(station, path = %item.path, "damaged: {error}");
+        }
+        StationEvent::PriorityChanged { to: None, .. } if over => {
+            tracing::info!(station, "the programme is over");
+        }
+        StationEvent::PriorityChanged { to: None, .. } => {
+            tracing::warn!(station, "dead air: no tier has audio")
+        }
+        StationEvent::PriorityChanged { to: Some(Tier::Fallback), .. } => {
+            tracing::warn!(station, "the fallback is on air: no other tier has audio");
+        }
+        StationEvent::PriorityChanged { from: Some(from), to: Some(to), .. } => {
+            tracing::info!(station, %from, %to, "another tier has the air");
+        }
+        StationEvent::Dropout { tier, frames } => {
+            tracing::warn!(station, %tier, frames, "dropout: the decoder was late");
+        }
+        StationEvent::ScheduleDropped { item, due_s, reason } => {
+            let due = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs_f64(*due_s));
+            let due = due.map(|due| due.to_string()).unwrap_or_default();
+            tracing::warn!(station, path = %item.path, due, "dropped from the schedule: {reason}");
+        }
+        StationEvent::CommandFailed { command, error, .. } => {
+            tracing::warn!(station, command, "not done: {error}")
+        }
+        _ => {}
+    }
+}
