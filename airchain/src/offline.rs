@@ -75,7 +75,7 @@ impl Render {
         script: impl IntoIterator<Item = (Moment, Request)>,
         duration: Option<Frames>,
     ) -> Result<Self, RenderError> {
-        (spec.chain, spec.latency_ms) = (Vec::new(), 0.0);
+        spec.chain = Vec::new();
         let loader = Box::new(UnheardLoader::new(spec.load_config()));
         let fallback = unheard::fallback(&spec.fallback, spec.sample_rate_hz, spec.fallback_loop);
         Self::with(spec, script, duration, loader, fallback)

@@ -288,15 +288,22 @@ fn small_day() -> (Station, &'static str) {
 #[test]
 fn a_plan_is_the_day_to_the_frame() {
     let (station, text) = small_day();
-    let (_, aired) = station.render(text, 200 * S);
-    let planned = station.plan(text, 200 * S);
-    let told = |reports: &[Report]| {
-        let lines = reports.iter().map(|report| serde_json::to_string(report).unwrap());
-        lines.collect::<Vec<_>>()
+    let told = |reports: &[Report]| -> Vec<_> {
+        reports.iter().map(|report| serde_json::to_string(report).unwrap()).collect()
     };
-    assert!(starts(&aired).len() > 15, "{:?}", starts(&aired));
-    assert_eq!(told(&planned), told(&aired));
-    assert_eq!(start_of(&aired, "pips"), Some(55 * S));
+    // Also where it is cut at the very frame at which something happens.
+    for duration in [150 * S, 200 * S] {
+        let (_, aired) = station.render(text, duration);
+        assert!(starts(&aired).len() > 12, "{:?}", starts(&aired));
+        assert_eq!(told(&station.plan(text, duration)), told(&aired));
+        assert_eq!(start_of(&aired, "pips"), Some(55 * S));
+        let pips = ends(&aired).into_iter().find(|(name, ..)| name == "pips");
+        assert_eq!(
+            pips,
+            Some(("pips".to_owned(), 60 * S, Ending::Finished)),
+            "the news comes at its very end"
+        );
+    }
 }
 
 #[test]

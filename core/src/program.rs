@@ -219,6 +219,9 @@ impl Program {
     fn take_off(&mut self, ramp: Ramp, ending: Ending, heard: bool, at: Frames, outbox: &mut Outbox) {
         self.waiting.forget_skip();
         let Some(mut deck) = self.current.take() else { return };
+        // What comes at its very end cuts nothing off.
+        let whole = deck.played() > 0 && deck.end(at).is_some_and(|end| end <= at);
+        let ending = if whole { Ending::Finished } else { ending };
         if heard && deck.played() > 0 && !deck.is_silent(at) {
             deck.fall_from(at, declicked(ramp.length, self.joins.rate), ramp.curve);
             self.tails.push(deck, ending, at, outbox);
