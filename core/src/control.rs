@@ -312,10 +312,10 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// The next order, as long as `outbox` has room for what it may bring about.
-    pub(crate) fn take(&mut self, outbox: &Outbox) -> Option<Order> {
+    /// The next order, as long as `outbox` has room for what it may bring about, and for `reserved` events more.
+    pub(crate) fn take(&mut self, outbox: &Outbox, reserved: usize) -> Option<Order> {
         let room = outbox.events.vacant_len().min(outbox.retired.vacant_len());
-        if room > HEADROOM { self.orders.try_pop() } else { None }
+        if room > HEADROOM + reserved { self.orders.try_pop() } else { None }
     }
 }
 

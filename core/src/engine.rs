@@ -19,7 +19,9 @@ pub struct EngineConfig {
 }
 
 /// Commands that may wait for their frame.
-const SCHEDULED: usize = 1024;
+const SCHEDULED: usize = 512;
+/// Events that one command brings about at most.
+const EVENTS_PER_ORDER: usize = 4;
 /// Commands taken from the ring in one block: what a block costs stays bounded.
 const ORDERS_PER_BLOCK: usize = 256;
 
@@ -32,7 +34,7 @@ pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
         max_block: config.max_block.max(1),
         inbox,
         outbox,
-        scheduled: Vec::with_capacity(SCHEDULED),
+        scheduled: Vec::with_capacity(SCHEDULED + ORDERS_PER_BLOCK),
         ladder: Ladder::new(config.ladder, config.max_block.max(1)),
         bus: Bus::new(chain.latency() as Frames),
         processor: Processor::new(chain, rate, config.max_block.max(1)),
@@ -131,14 +133,16 @@ impl Engine {
     /// Takes what was sent since the last block.
     fn take_orders(&mut self) {
         for _ in 0..ORDERS_PER_BLOCK {
-            let Some(order) = self.inbox.take(&self.outbox) else {
+            // There is room for what each of those that wait may bring about when they fall due together.
+            let Some(order) = self.inbox.take(&self.outbox, EVENTS_PER_ORDER * self.scheduled.len()) else {
                 return;
             };
             let frame = match order.when {
                 When::Now => self.position,
                 When::At(frame) => frame.max(self.position),
             };
-            if self.scheduled.len() >= SCHEDULED {
+            // What is to be done at once always has its place.
+            if frame > self.position && self.scheduled.len() >= SCHEDULED {
                 self.answer(order.id, Err(Failure::TooManyScheduled));
                 retire(order.command, &mut self.outbox);
                 continue;

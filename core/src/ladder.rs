@@ -93,7 +93,9 @@ impl Ladder {
         at: Frames,
         outbox: &mut Outbox,
     ) -> Result<(), Failure> {
-        let tier = tier.or(self.on_air).ok_or(Failure::Idle)?;
+        // What is skipped is what stands in the way of the next item: never the fallback, after which there is nothing.
+        let on_air = self.on_air.filter(|tier| *tier != Tier::Fallback);
+        let tier = tier.or(on_air).ok_or(Failure::Idle)?;
         let wait = wait && tier == Tier::Automation;
         let first = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate());
         let on_air = self.on_air == Some(tier) && first == Some(tier);

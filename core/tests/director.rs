@@ -444,3 +444,113 @@ proptest! {
         prop_assert_eq!(told.given, heard.len() + told.unused + told.failed);
     }
 }
+
+#[test]
+fn the_fallback_can_be_neither_skipped_nor_stopped() {
+    let mut station = Station::new(&["0.1:4800"], None, Return::Next);
+    let tone: Vec<Stereo> = vec![[0.9; 2]; 480];
+    let fallback = Box::new(MemorySource::new(tone.into(), true));
+    station.director.load_source(Tier::Fallback, Item::file("fallback"), fallback);
+    station.run(20);
+    for command in [
+        r#"{"command": "skip"}"#,
+        r#"{"command": "skip", "tier": "fallback"}"#,
+        r#"{"command": "stop", "tier": "fallback"}"#,
+        r#"{"command": "play", "tier": "fallback", "item": {"path": "0.5:480"}}"#,
+    ] {
+        station.ask(command);
+        station.run(10);
+    }
+    assert_eq!(station.failures().len(), 4, "{:?}", station.failures());
+    assert_eq!(station.silence(0..station.audio.len()), None);
+}
+
+#[test]
+fn a_stop_and_what_is_queued_after_it_are_carried_out_in_their_order() {
+    let stop = r#"{"command": "stop", "tier": "automation"}"#;
+    let at_once = |commands: [&str; 2]| {
+        let mut station = Station::new(&["0.1:48000", "0.2:48000"], None, Return::Next);
+        station.run(20);
+        commands.into_iter().for_each(|command| station.ask(command));
+        station.run(200);
+        station.heard()
+    };
+    // Queued after the stop it plays, and what was in line goes on behind it; queued before, it stays where it is.
+    assert_eq!(at_once([stop, &queue("0.5:4800")]), ["0.1:48000", "0.5:4800", "0.2:48000"]);
+    assert_eq!(at_once([&queue("0.5:4800"), stop]), ["0.1:48000"]);
+    // One that opens while the stop is on its way does not start.
+    assert_eq!(at_once([&queue("0.5:4800:1"), stop]), ["0.1:48000"]);
+
+    let mut station = Station::new(&["0.1:96000", "0.2:48000"], None, Return::Next);
+    station.ask_at(Moment::Frame(24_000), stop);
+    station.ask_at(Moment::Frame(24_000), &queue("0.5:4800"));
+    station.ask_at(Moment::Frame(60_000), stop);
+    station.run(20);
+    // Asked for later, but to happen earlier.
+    station.ask_at(Moment::Frame(59_520), &queue("0.6:4800"));
+    station.run(300);
+    let heard = station.heard();
+    assert_eq!(heard[..3], ["0.1:96000", "0.5:4800", "0.2:48000"]);
+    assert!(!heard.contains(&"0.6:4800".to_owned()), "{heard:?}");
+}
+
+#[test]
+fn a_stop_with_nothing_on_air_holds_what_comes() {
+    let mut station = Station::new(&["0.1:48000:30"], None, Return::Next);
+    station.ask(r#"{"command": "stop", "tier": "automation"}"#);
+    station.run(100);
+    assert!(station.failures().is_empty() && station.heard().is_empty(), "{:?}", station.heard());
+    station.ask(&queue("0.5:4800"));
+    station.run(100);
+    assert_eq!(station.heard(), ["0.5:4800", "0.1:48000:30"]);
+}
+
+#[test]
+fn a_parameter_goes_to_the_chain_that_is_on_air_at_its_time() {
+    let mut station = Station::new(&["0.1:480000"], None, Return::Next);
+    station.ask(r#"{"command": "set_chain", "nodes": [{"type": "gain"}]}"#);
+    station.run(20);
+    let limited = r#"{"command": "set_chain", "nodes": [{"type": "dc_blocker"}, {"type": "gain"}]}"#;
+    station.ask_at(Moment::Frame(96_000), limited);
+    station.ask_at(
+        Moment::Frame(48_000),
+        r#"{"command": "set_param", "node": "gain", "param": "gain_db", "value": -6}"#,
+    );
+    station.ask_at(
+        Moment::Frame(48_000),
+        r#"{"command": "set_param", "node": "dc_blocker", "param": "enabled", "value": true}"#,
+    );
+    station.run(180);
+    assert!((station.audio[80_000] - 0.1 * 0.501).abs() < 1e-3, "{}", station.audio[80_000]);
+    let failures = station.failures();
+    assert!(failures.len() == 1 && failures[0].contains("no node dc_blocker"), "{failures:?}");
+}
+
+#[test]
+fn what_must_be_done_at_once_is_not_locked_out_by_what_waits() {
+    let mut station = Station::new(&["0.1:480000"], None, Return::Next);
+    station.run(5);
+    for _ in 0..2_000 {
+        station.ask_at(Moment::Frame(6_000), r#"{"command": "fade", "gain_db": 0}"#);
+    }
+    station.run(2);
+    station.ask(r#"{"command": "insert_emergency", "item": {"path": "0.9:480"}}"#);
+    // A block takes in 256 commands, in the order in which they were sent.
+    station.run(8);
+    assert!(station.heard().contains(&"0.9:480".to_owned()), "{:?}", station.heard());
+    station.run(20);
+    let answers = station.reports.iter().filter(|report| {
+        matches!(report.event, StationEvent::CommandDone { .. } | StationEvent::CommandFailed { .. })
+    });
+    assert_eq!(answers.count(), 2_001);
+}
+
+#[test]
+fn a_replay_begins_with_the_station_or_not_at_all() {
+    let mut station = Station::new(&["0.1:48000", "0.2:48000"], None, Return::Next);
+    station.run(5);
+    station.ask(r#"{"command": "replay"}"#);
+    station.run(150);
+    assert!(station.failures()[0].contains("replay"));
+    assert_eq!(station.heard(), ["0.1:48000", "0.2:48000"]);
+}

@@ -242,6 +242,15 @@ impl Request {
         if let Some(item) = self.item() {
             item.validate()?;
         }
+        if let Self::Play { tier: Tier::Fallback, .. }
+        | Self::Load { tier: Tier::Fallback, .. }
+        | Self::Stop { tier: Tier::Fallback, .. }
+        | Self::Skip { tier: Some(Tier::Fallback), .. } = self
+        {
+            let accepted =
+                "emergency, live_override, live_scheduled or automation: the fallback is always there";
+            return Err(Invalid::new("tier", "fallback", accepted));
+        }
         match self {
             Self::Queue(queue) => queue.validate(),
             Self::Skip { fade_s: Some(fade_s), .. }

@@ -1,6 +1,7 @@
 //! The engine's side: commands to it, events from it.
 
-use super::items::{Opening, Purpose};
+use super::hold::Hold;
+use super::items::{Known, Opening, Purpose};
 use super::line::{Origin, State};
 use super::{Director, Issued};
 use crate::Frames;
@@ -93,8 +94,8 @@ impl Director {
             return self.not_heard(frame, known.item, tier, known.origin);
         }
         let item = known.item;
-        let again =
-            repeatable && ending == Ending::Preempted && self.config.returns[tier.index()] == Return::Restart;
+        let restarts = ending == Ending::Preempted && self.config.returns[tier.index()] == Return::Restart;
+        let again = restarts && repeatable && !self.replaying;
         let repeated = again.then(|| item.clone());
         let played_s = self.seconds(played);
         self.report(frame, StationEvent::ItemEnded { tier, item, ending, played_s });
@@ -113,8 +114,10 @@ impl Director {
     }
 
     fn on_unused(&mut self, frame: Frames, tier: Tier, id: ItemId) {
+        // What a stop takes off the engine stays in line.
+        let stopped = self.stopping > 0;
         if let Some(entry) = self.line.get_mut(id)
-            && entry.state == State::Returning
+            && (stopped || entry.state == State::Returning)
         {
             entry.state = State::Listed;
             return;
@@ -129,8 +132,12 @@ impl Director {
 
     fn on_done(&mut self, id: CommandId, frame: Frames) {
         let Some(issued) = self.issued.remove(&id) else { return };
+        self.stopping -= u32::from(issued.stops);
         if let Some(hold) = issued.hold {
-            self.held = hold;
+            self.apply(hold);
+        }
+        if let Some(index) = self.chains.iter().position(|(_, number, _)| Some(*number) == issued.chain) {
+            self.config.chain = self.chains.remove(index).map(|(_, _, nodes)| nodes).unwrap_or_default();
         }
         if let (Some(request), Some(log)) = (issued.logged, &mut self.log) {
             log.push_back((frame, *request));
@@ -142,22 +149,34 @@ impl Director {
 
     fn on_failure(&mut self, id: CommandId, failure: Failure) {
         let Some(issued) = self.issued.remove(&id) else { return };
-        if let Some(id) = issued.item.filter(|id| !self.live.on_refused(*id, &failure.to_string())) {
-            match self.line.get_mut(id) {
-                // There was no room for it: its turn comes again.
-                Some(entry) => entry.state = State::Listed,
-                None => {
-                    self.known.remove(&id);
-                    self.settle_scheduled(id);
-                }
-            }
+        self.stopping -= u32::from(issued.stops);
+        self.chains.retain(|(_, number, _)| Some(*number) != issued.chain);
+        if let Some(id) = issued.item {
+            self.on_refused(id, issued.answer.is_none(), &failure);
         }
-        if let Some(before) = issued.chain {
-            self.config.chain = before;
+        let mut done = issued.routed && failure == Failure::Idle;
+        if let Some(hold @ Hold::On { .. }) = issued.hold.filter(|_| failure == Failure::Idle) {
+            // Nothing was on air to be stopped, and nothing shall be.
+            self.apply(hold);
+            done = true;
         }
         if let Some(answer) = issued.answer {
-            let done = issued.routed && failure == Failure::Idle;
             self.answer(answer, if done { Ok(()) } else { Err(failure.to_string()) });
+        }
+    }
+
+    /// The engine has not taken an item. One that nobody is told of otherwise is `unspoken` for.
+    fn on_refused(&mut self, id: ItemId, unspoken: bool, failure: &Failure) {
+        let error = failure.to_string();
+        let live = self.live.on_refused(id, &error);
+        if let Some(entry) = self.line.get_mut(id) {
+            // There was no room for it: its turn comes again.
+            entry.state = State::Listed;
+        } else if let Some(Known { item, tier, .. }) = self.known.remove(&id) {
+            self.settle_scheduled(id);
+            if unspoken && !live {
+                self.report(self.position, StationEvent::SourceFailed { tier, item, error, skipped: true });
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::hold::Hold;
 use super::line::{Origin, State, Wanted};
 use super::{Answer, Director, Issued};
 use crate::Frames;
@@ -137,9 +138,14 @@ impl Director {
 
     /// The item called `name` that the engine holds for `tier`.
     pub(super) fn find(&self, tier: Tier, name: &str) -> Option<ItemId> {
-        let known = self.known.iter().find(|(_, known)| known.tier == tier && known.item.id == name);
+        let known = |heard: bool| {
+            let is = |known: &Known| known.tier == tier && known.heard == heard && known.item.id == name;
+            self.known.iter().find(|(_, known)| is(known)).map(|(id, _)| *id)
+        };
         let in_line = || self.line.iter().find(|entry| entry.item.id == name).map(|entry| entry.id);
-        known.map(|(id, _)| *id).or_else(|| (tier == Tier::Automation).then(in_line).flatten())
+        // Of several of one name, the one on air is the last that is meant.
+        let waiting = known(false).or_else(|| (tier == Tier::Automation).then(in_line).flatten());
+        waiting.or_else(|| known(true))
     }
 
     pub(super) fn on_opened(&mut self, ticket: Ticket, result: Result<Loaded, String>) {
@@ -223,7 +229,7 @@ impl Director {
             Purpose::Host => None,
             _ => self.log_load(tier, item.clone(), place, after),
         };
-        let hold = (tier == Tier::Automation && matches!(place, Place::Now(_))).then_some(false);
+        let hold = (tier == Tier::Automation && matches!(place, Place::Now(_))).then_some(Hold::Off);
         let answer = if let Purpose::Request(answer) = purpose { Some(answer.with(&item.id)) } else { None };
         self.known.insert(id, Known { item, tier, origin: None, length, heard: false, started: 0 });
         let issued = Issued { answer, item: Some(id), hold, logged, ..Issued::default() };

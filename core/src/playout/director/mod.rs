@@ -2,6 +2,7 @@
 
 mod answers;
 mod engine;
+mod hold;
 mod items;
 mod line;
 mod live;
@@ -32,6 +33,7 @@ use crate::playout::report::{Report, StationEvent};
 use crate::playout::request::{Moment, Request, RequestId};
 use crate::tier::Tier;
 use crate::units::{frames_to_seconds, seconds_to_frames};
+use hold::Hold;
 use items::{Known, Opening};
 use line::Line;
 use scheduled::Scheduled;
@@ -61,14 +63,16 @@ const MOST_WAITING: usize = 100_000;
 struct Issued {
     /// The request to be answered.
     answer: Option<Answer>,
-    /// The chain that stays on air if it is not carried out.
-    chain: Option<Vec<NodeSpec>>,
+    /// The number of the chain that it brings.
+    chain: Option<u64>,
     /// The item that is not on air if it is not.
     item: Option<ItemId>,
     /// A live source was routed to the tier that is stopped: there was something to stop, whatever the engine says.
     routed: bool,
-    /// Whether the automation is held from then on.
-    hold: Option<bool>,
+    /// What it means for the automation.
+    hold: Option<Hold>,
+    /// It stops the automation.
+    stops: bool,
     /// What the command log says of it.
     logged: Option<Box<Request>>,
 }
@@ -109,6 +113,16 @@ pub struct Director {
     skipping: bool,
     /// The automation was stopped by request.
     held: bool,
+    /// Where and in which turn it was last asked to go on.
+    released: Option<(Frames, u64)>,
+    /// Requests carried out so far.
+    turn: u64,
+    /// Stops of the automation that have not been answered.
+    stopping: u32,
+    /// Chains on their way to the engine: the frame from which each is on air, its number, its nodes.
+    chains: VecDeque<(Frames, u64, Vec<NodeSpec>)>,
+    /// A command log is played back: it alone says what is aired.
+    replaying: bool,
     last_end: Frames,
 }
 
@@ -148,6 +162,11 @@ impl Director {
             exhausted: false,
             skipping: false,
             held: false,
+            released: None,
+            turn: 0,
+            stopping: 0,
+            chains: VecDeque::new(),
+            replaying: false,
             last_end: 0,
         }
     }

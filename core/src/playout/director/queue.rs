@@ -47,7 +47,7 @@ impl Director {
         let entry = self.entry(*item, Origin::Queue);
         let answer = answer.with(&entry.item.id);
         self.line_up(index, entry)?;
-        self.held = false;
+        self.release();
         Ok(answer)
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::hold::Hold;
 use super::items::{Opening, Purpose};
 use super::{Answer, Director, HostOrder, Issued};
 use crate::chain::{Chain, ParamValue};
@@ -14,6 +15,7 @@ use crate::units::db_to_gain;
 
 impl Director {
     pub(super) fn carry_out(&mut self, when: When, id: RequestId, request: Request) {
+        self.turn += 1;
         let answer = Answer::to(id, &request);
         let said = self.logging().then(|| Box::new(request.clone()));
         match request {
@@ -38,9 +40,13 @@ impl Director {
             }
             Request::Stop { tier, fade_s, curve } => {
                 let ramp = self.ramp(fade_s, curve);
-                let hold = (tier == Tier::Automation).then_some(true);
+                let at = if let When::At(frame) = when { Some(frame) } else { None };
+                let stops = tier == Tier::Automation;
+                let hold = stops.then_some(Hold::On { at, turn: self.turn });
+                self.stopping += u32::from(stops);
                 let routed = self.live.stop(tier);
-                let issued = Issued { answer: Some(answer), hold, routed, logged: said, ..Issued::default() };
+                let (answer, logged) = (Some(answer), said);
+                let issued = Issued { answer, hold, stops, routed, logged, ..Issued::default() };
                 self.issue(when, Command::Stop { tier, ramp }, issued);
             }
             Request::Fade { tier, gain_db, duration_s, curve } => {
@@ -57,18 +63,19 @@ impl Director {
             }
             Request::SetChain { nodes } => {
                 match Chain::build(&nodes, self.config.format, self.config.latency) {
-                    Ok(chain) => {
-                        // Known from now on: parameters set after this one are meant for it.
-                        let before = std::mem::replace(&mut self.config.chain, nodes);
-                        let (answer, chain_before) = (Some(answer), Some(before));
-                        let issued =
-                            Issued { answer, chain: chain_before, logged: said, ..Issued::default() };
-                        self.issue(when, Command::SetChain(Box::new(chain)), issued);
+                    Ok(built) => {
+                        // Parameters that are set from its frame on are meant for it.
+                        let (at, number) = (self.frame_of(when), self.fresh_id());
+                        let index = self.chains.partition_point(|(other, _, _)| *other <= at);
+                        self.chains.insert(index, (at, number, nodes));
+                        let (answer, chain) = (Some(answer), Some(number));
+                        let issued = Issued { answer, chain, logged: said, ..Issued::default() };
+                        self.issue(when, Command::SetChain(Box::new(built)), issued);
                     }
                     Err(error) => self.answer(answer, Err(error.to_string())),
                 }
             }
-            Request::SetParam { node, param, value } => match self.find_param(&node, &param, &value) {
+            Request::SetParam { node, param, value } => match self.find_param(when, &node, &param, &value) {
                 Ok((node, param, value)) => {
                     self.issue_for(answer, when, Command::SetParam { node, param, value }, said);
                 }
@@ -77,8 +84,11 @@ impl Director {
             Request::AddOutput { .. } | Request::RemoveOutput { .. } => {
                 self.orders.push_back(HostOrder { when, request, answer });
             }
+            Request::Replay if self.position > 0 => {
+                self.answer(answer, Err("command: replay is accepted before the first frame only".into()));
+            }
             Request::Replay => {
-                self.exhausted = true;
+                (self.exhausted, self.replaying) = (true, true);
                 self.scheduled = None;
                 self.line.clear();
                 self.answer(answer, Ok(()));
@@ -115,8 +125,17 @@ impl Director {
         self.open(Opening { item, tier, purpose, when, place, after, since });
     }
 
-    fn find_param(&self, node: &str, param: &str, value: &ParamValue) -> Result<(usize, usize, f32), String> {
-        let chain = &self.config.chain;
+    /// A parameter of the chain that is on air at the time.
+    fn find_param(
+        &self,
+        when: When,
+        node: &str,
+        param: &str,
+        value: &ParamValue,
+    ) -> Result<(usize, usize, f32), String> {
+        let at = self.frame_of(when);
+        let coming = self.chains.iter().rev().find(|(from, _, _)| *from <= at);
+        let chain = coming.map_or(&self.config.chain, |(_, _, nodes)| nodes);
         let index = match node.parse::<usize>() {
             Ok(index) => Some(index).filter(|index| *index < chain.len()),
             Err(_) => chain.iter().position(|spec| spec.node == node),
