@@ -230,6 +230,10 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
         Some(Value::String(id)) if !id.is_empty() => id,
         _ => return Err(Error::Output("output.id: not given, give the output a name of its own".into())),
     };
+    if declared.values().any(|value| value.to_string().contains("${")) {
+        // Whoever may send commands need not know what is in the environment.
+        return Err(Error::Output("output: ${NAME} is for station files, give the value itself".into()));
+    }
     let station = json!({
         "station": { "id": "station", "name": name, "sample_rate": rate_hz },
         "mounts": [{ "id": "output", "outputs": [declared] }],
@@ -239,6 +243,16 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
     let mount = config.mounts.first();
     let declared = mount.and_then(|mount| Some((mount.name.as_str(), mount.outputs.first()?)));
     let (mount_name, output) = declared.ok_or(Error::Stopped)?;
+    if let OutputConfig::Http(http) = output
+        && http.listen.parse::<SocketAddr>().is_err()
+        && !http.listen.starts_with("localhost:")
+    {
+        // Looking a name up takes its time, and every station waits for the desk.
+        let listen = &http.listen;
+        return Err(Error::Output(format!(
+            "output.listen: {listen} is a name, give an address such as 0.0.0.0:8000"
+        )));
+    }
     match target(&config, mount_name, output)? {
         Some((format, target)) => Ok(OutputSpec { id, format, target }),
         None => Err(Error::Output(format!("output.type: {} is not in this build", output.kind()))),

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 
 use airchain_codecs::grid::Grid;
 use airchain_core::item::{Item, Metadata};
@@ -76,12 +75,18 @@ pub(crate) fn titled(mut metadata: Metadata, item: &Item) -> Metadata {
 pub(crate) fn fallback(spec: &Fallback, rate_hz: u32, looped: bool) -> Option<(Item, MemorySource)> {
     if let Fallback::File(path) = spec {
         let item = Item::file(path.display().to_string());
-        match open_whole(&item, rate_hz, looped) {
-            Ok(source) => return Some((item, source)),
+        match open_whole(&item, rate_hz) {
+            Ok(audio) if looped => return Some((item, MemorySource::new(audio.into(), true))),
+            Ok(mut audio) => {
+                // After the file there would be nothing, and nothing is what a fallback is there against.
+                let end = audio.len();
+                audio.extend(tone(rate_hz));
+                return Some((item, MemorySource::looped_from(audio.into(), end)));
+            }
             Err(error) => tracing::warn!("fallback: {error}; a tone takes its place"),
         }
     }
-    (*spec != Fallback::None).then(|| (Item::file(TONE), tone(rate_hz)))
+    (*spec != Fallback::None).then(|| (Item::file(TONE), MemorySource::new(tone(rate_hz).collect(), true)))
 }
 
 /// What the fallback tone is called.
@@ -89,25 +94,25 @@ pub(crate) const TONE: &str = "fallback tone";
 
 /// A tone of 440 Hz that swells to -30 dBFS and back to -36 every four seconds: clearly not the programme, clearly
 /// not silence, and nobody's speakers suffer.
-fn tone(rate_hz: u32) -> MemorySource {
+fn tone(rate_hz: u32) -> impl Iterator<Item = Stereo> {
     use std::f64::consts::TAU;
     const LENGTH_S: u32 = 4;
     let frames = LENGTH_S * rate_hz;
     // Whole periods of both in its length, so that it loops without a seam.
-    let frame = |n: u32| {
+    let frame = move |n: u32| {
         let t = f64::from(n) / f64::from(rate_hz);
         let swell = 0.75 - 0.25 * (TAU * t / f64::from(LENGTH_S)).cos();
         let sample = 10.0_f64.powf(-30.0 / 20.0) * swell * (TAU * 440.0 * t).sin();
         [sample as f32; 2]
     };
-    MemorySource::new((0..frames).map(frame).collect(), true)
+    (0..frames).map(frame)
 }
 
 /// The most audio a fallback may hold: ten minutes of stereo at 48 kHz are 230 MB.
 const LONGEST_FALLBACK_S: usize = 600;
 
-/// Decodes a whole file into memory, to be played once or over and over.
-fn open_whole(item: &Item, rate_hz: u32, looped: bool) -> Result<MemorySource, String> {
+/// Decodes a whole file into memory.
+fn open_whole(item: &Item, rate_hz: u32) -> Result<Vec<Stereo>, String> {
     use airchain_core::source::Fill;
     let (mut feed, mut loaded) = open(item, LoadConfig { rate_hz, lookahead: Frames::from(rate_hz) }, None)?;
     let mut audio: Vec<Stereo> = Vec::new();
@@ -132,7 +137,7 @@ fn open_whole(item: &Item, rate_hz: u32, looped: bool) -> Result<MemorySource, S
     if audio.is_empty() {
         return Err(format!("{}: holds no audio", item.path));
     }
-    Ok(MemorySource::new(Arc::from(audio), looped))
+    Ok(audio)
 }
 
 /// A loader that opens at once and keeps every feed full: for rendering as fast as the processor goes. What it

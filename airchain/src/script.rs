@@ -5,6 +5,7 @@
 
 use airchain_core::Frames;
 use airchain_core::playout::{Moment, Request};
+use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -60,6 +61,10 @@ fn command(line: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
         [None, None, None] => return Err("neither at (seconds) nor frame nor utc is given".into()),
         _ => return Err("more than one of frame, at and utc is given, give one".into()),
     };
+    if let Some(tier) = fields.get("tier").filter(|tier| tier.as_str().and_then(Tier::from_name).is_none()) {
+        let known = Tier::ALL.map(Tier::name).join(", ");
+        return Err(format!("tier: {tier} is not accepted, give one of {known}"));
+    }
     let request: Request =
         serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
     request.validate().map_err(|error| error.to_string())?;
@@ -78,8 +83,6 @@ fn in_line(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use airchain_core::tier::Tier;
-
     use super::*;
 
     #[test]
@@ -104,7 +107,7 @@ mod tests {
             (r#"{"at": 1, "command": "jump"}"#, "jump"),
             (r#"{"command": "skip"}"#, "neither"),
             (r#"{"at": -1, "command": "skip"}"#, "at: -1"),
-            (r#"{"at": 1, "command": "stop", "tier": "stage"}"#, "stage"),
+            (r#"{"at": 1, "command": "stop", "tier": "stage"}"#, r#"tier: "stage" is not accepted"#),
             (r#"{"at": 1, "command": "skip", "fade": 1}"#, "fade"),
             (r#"{"at": 1, "command": "fade", "gain_db": 3, "duration_s": -2}"#, "duration_s: -2"),
             (

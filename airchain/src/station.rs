@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use airchain_outputs::http::StateHandle;
 use airchain_outputs::sink::Health;
 use airchain_outputs::worker::OutputHandle;
 use crossbeam_channel::{Receiver, Sender};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -107,6 +107,8 @@ pub(crate) struct Shared {
     pub(crate) levels: LevelBoard,
     orders: Sender<Order>,
     epoch: Mutex<Timestamp>,
+    /// By how much the system's clock has been set since the station began, in nanoseconds.
+    pub(crate) set_by_ns: AtomicI64,
     subscribers: Mutex<Vec<Sender<TimedReport>>>,
     /// The command log, for the one who asks for it.
     commands: (Sender<Line>, Receiver<Line>),
@@ -148,6 +150,7 @@ impl Shared {
             levels,
             orders,
             epoch: Mutex::new(Timestamp::UNIX_EPOCH),
+            set_by_ns: AtomicI64::new(0),
             subscribers: Mutex::default(),
             commands: crossbeam_channel::unbounded(),
             early: Mutex::new(Some(Vec::new())),
@@ -172,12 +175,14 @@ impl Shared {
         i64::try_from(self.utc_of(0).as_nanosecond()).unwrap_or(i64::MAX)
     }
 
-    /// Wall-clock time at which a programme frame leaves the bus.
+    /// Time at which a programme frame leaves the bus, by the clock that people see, also after that was set.
     pub(crate) fn utc_of(&self, frame: Frames) -> Timestamp {
-        self.bus_utc_of(frame + self.latency)
+        let set_by = SignedDuration::from_nanos(self.set_by_ns.load(Ordering::Acquire));
+        let utc = self.bus_utc_of(frame + self.latency);
+        utc.checked_add(set_by).unwrap_or(utc)
     }
 
-    /// Wall-clock time of a frame of the bus.
+    /// Time of a frame of the bus, on the grid that an output's dates keep whatever becomes of the system's clock.
     pub(crate) fn bus_utc_of(&self, frame: Frames) -> Timestamp {
         let frames = frame + self.air.missed.load(Ordering::Acquire);
         let nanos = i128::from(frames) * 1_000_000_000 / i128::from(self.rate);

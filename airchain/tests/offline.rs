@@ -306,3 +306,18 @@ fn an_early_start_of_the_next_item_leaves_the_fade_where_it_was_asked() {
     assert!((audio[280_000][0] - 0.25).abs() < 1e-4, "it fell before its fade");
     assert!(audio[380_000][0] < 0.02, "it did not fall");
 }
+
+#[test]
+fn a_fallback_that_does_not_repeat_is_followed_by_a_tone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = spec(Vec::new(), 0.0);
+    spec.fallback = Fallback::File(tone(folder.path(), 2000.0, 48_000).into());
+    spec.fallback_loop = false;
+    let (audio, _) = render(spec, "", Some(480_000));
+    let mono = measure::channel(&audio, 0);
+    assert!(measure::tone(&mono[1_000..47_000], RATE, 2000.0).residual_db() < -80.0);
+    for second in 1..9 {
+        let heard = measure::tone(&mono[second * 48_000 + 100..(second + 1) * 48_000], RATE, 440.0);
+        assert!(heard.level_db() > -40.0, "{second} s: {:.1} dB", heard.level_db());
+    }
+}

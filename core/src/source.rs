@@ -40,14 +40,21 @@ pub trait Source: Send {
 pub struct MemorySource {
     audio: Arc<[Stereo]>,
     next: usize,
-    looped: bool,
+    /// The frame with which it goes on after its end.
+    again: Option<usize>,
 }
 
 impl MemorySource {
     /// A source of `audio`; empty audio is never looped.
     pub fn new(audio: Arc<[Stereo]>, looped: bool) -> Self {
-        let looped = looped && !audio.is_empty();
-        Self { audio, next: 0, looped }
+        let again = (looped && !audio.is_empty()).then_some(0);
+        Self { audio, next: 0, again }
+    }
+
+    /// The same, going on from frame `from` on each time it comes to its end.
+    pub fn looped_from(audio: Arc<[Stereo]>, from: usize) -> Self {
+        let again = Some(from).filter(|from| *from < audio.len());
+        Self { audio, next: 0, again }
     }
 }
 
@@ -65,15 +72,16 @@ impl Source for MemorySource {
             if done == out.len() {
                 return Fill::Full;
             }
-            if !self.looped {
-                return Fill::End { frames: done };
-            }
-            self.next = 0;
+            let Some(again) = self.again else { return Fill::End { frames: done } };
+            self.next = again;
         }
     }
 
     fn remaining(&self) -> Option<Frames> {
-        if self.looped { None } else { Some(self.audio.len().saturating_sub(self.next) as Frames) }
+        match self.again {
+            Some(_) => None,
+            None => Some(self.audio.len().saturating_sub(self.next) as Frames),
+        }
     }
 
     fn available(&self) -> Frames {

@@ -30,6 +30,16 @@ impl Events {
         Ok(Self { out, name: target.to_owned() })
     }
 
+    /// The same for a log that says how things came about: one that is there already is kept, as `FILE.old`.
+    pub(crate) fn create_anew(target: &str) -> Result<Self, Failed> {
+        let path = Path::new(target);
+        if path.is_file() {
+            let failed = |error: std::io::Error| Failed::new(format!("{target}: {error}"));
+            std::fs::rename(path, format!("{target}.old")).map_err(failed)?;
+        }
+        Self::create(target)
+    }
+
     /// Writes one line.
     pub(crate) fn write(&mut self, event: &impl Serialize) -> Result<(), Failed> {
         let failed = |error: std::io::Error| Failed::new(format!("{}: {error}", self.name));

@@ -73,7 +73,7 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
     args.programme.apply(&mut spec, true)?;
     let script = script(args.script.as_deref(), spec.sample_rate_hz)?;
     let events = args.events.as_deref().map(Events::create).transpose()?;
-    let commands = args.command_log.as_deref().map(Events::create).transpose()?;
+    let commands = args.command_log.as_deref().map(Events::create_anew).transpose()?;
     spec.command_log = commands.is_some();
     let host = Host::new(HostConfig::default())?;
     let (station, events) = match start(args, spec, events, &host) {

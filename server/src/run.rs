@@ -121,7 +121,7 @@ fn lines(args: &RunArgs, stations: &[Station], events: Option<Events>) -> Result
         std::fs::create_dir_all(folder).map_err(|error| Failed::about(folder, error))?;
         for station in stations {
             let path = folder.join(format!("{}.jsonl", station.id()));
-            lines.push(LiveLines::commands(Events::create(&path.display().to_string())?, station)?);
+            lines.push(LiveLines::commands(Events::create_anew(&path.display().to_string())?, station)?);
         }
     }
     Ok(lines)

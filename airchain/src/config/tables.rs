@@ -332,7 +332,12 @@ const FAILOVER: Section = Section {
             "whether automation takes over from a lost live source",
         ),
         field("fallback_audio_path", Path, unset("a gentle tone"), "what plays when nothing else can"),
-        field("fallback_audio_loop", Switch, is("true"), "whether it repeats"),
+        field(
+            "fallback_audio_loop",
+            Switch,
+            is("true"),
+            "whether it repeats; if not, a gentle tone follows it",
+        ),
     ],
 };
 

@@ -5,6 +5,7 @@ mod outputs;
 mod station;
 mod telling;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -64,7 +65,13 @@ impl Desk {
                 // Dropping the engine drops its taps; the renditions at their other ends finish.
                 drop(station);
             }
-            self.stations.retain_mut(|station| station.tick());
+            self.stations.retain_mut(|station| {
+                // A manager's programme is called there: what it breaks is its own station.
+                catch_unwind(AssertUnwindSafe(|| station.tick())).unwrap_or_else(|_| {
+                    station.give_up();
+                    false
+                })
+            });
             if !open && self.stations.is_empty() {
                 return;
             }

@@ -106,8 +106,8 @@ impl DeskStation {
 
     /// Tells the director at which time frame 0 would have been by the system's clock of now.
     fn set_clock(&mut self) {
-        let epoch_ns = self.shared.epoch_ns().saturating_add(self.wall_clock.set_by_ns());
-        self.director.set_clock(epoch_ns);
+        self.shared.set_by_ns.store(self.wall_clock.set_by_ns(), Ordering::Release);
+        self.director.set_clock(self.shared.epoch_ns());
     }
 
     /// One round. `false` when the station is gone.
@@ -145,6 +145,14 @@ impl DeskStation {
             self.parting = Some(Instant::now() + PARTING);
         }
         true
+    }
+
+    /// Takes the station off: thinking for it failed.
+    pub(super) fn give_up(&mut self) {
+        tracing::error!(station = %self.shared.id, "a fault in its director or programme; the station is off the air");
+        self.shared.air.leave.store(true, Ordering::Release);
+        self.shared.finished.store(true, Ordering::Release);
+        self.shared.off.store(true, Ordering::Release);
     }
 
     /// Lets the director do what is due, and does what it asks for.

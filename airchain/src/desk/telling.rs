@@ -29,12 +29,15 @@ impl DeskStation {
             self.snapshot_due = Instant::now();
         }
         match &report.event {
-            StationEvent::NowPlaying { tier, item, .. }
-                if !self.airing.iter().any(|(_, airing, _)| airing.id == item.id) =>
-            {
+            StationEvent::NowPlaying { tier, item, started: true, .. } => {
                 self.airing.push((*tier, item.clone(), report.frame));
             }
-            StationEvent::ItemEnded { item, .. } => self.airing.retain(|(_, airing, _)| airing.id != item.id),
+            StationEvent::ItemEnded { item, .. } => {
+                // Of two of one id it is the one that began first.
+                if let Some(index) = self.airing.iter().position(|(_, airing, _)| airing.id == item.id) {
+                    self.airing.remove(index);
+                }
+            }
             _ => {}
         }
         let over = self.director.is_finished();

@@ -132,7 +132,7 @@ impl Director {
 
     fn on_done(&mut self, id: CommandId, frame: Frames) {
         let Some(issued) = self.issued.remove(&id) else { return };
-        self.stopping -= u32::from(issued.stops);
+        self.stopping = self.stopping.saturating_sub(u32::from(issued.stops));
         if let Some(hold) = issued.hold {
             self.apply(hold);
         }
@@ -149,7 +149,7 @@ impl Director {
 
     fn on_failure(&mut self, id: CommandId, failure: Failure) {
         let Some(issued) = self.issued.remove(&id) else { return };
-        self.stopping -= u32::from(issued.stops);
+        self.stopping = self.stopping.saturating_sub(u32::from(issued.stops));
         self.chains.retain(|(_, number, _)| Some(*number) != issued.chain);
         if let Some(id) = issued.item {
             self.on_refused(id, issued.answer.is_none(), &failure);

@@ -105,10 +105,11 @@ impl Director {
         Some(Ticket(id.0)).filter(|ticket| !self.opening.contains_key(ticket))
     }
 
-    /// The item called `name`, opened or being opened for `tier`.
+    /// The item called `name`, opened or being opened for `tier`; of several the last.
     pub(super) fn ticket_of(&self, tier: Tier, name: &str) -> Option<Ticket> {
-        let begun = self.opening.iter().find(|(_, other)| other.tier == tier && other.item.id == name);
-        begun.map(|(ticket, _)| *ticket).or_else(|| self.find(tier, name).map(|id| Ticket(id.0)))
+        let begun = self.opening.iter().filter(|(_, other)| other.tier == tier && other.item.id == name);
+        let begun = begun.map(|(ticket, _)| *ticket).max();
+        begun.max(self.find(tier, name).map(|id| Ticket(id.0)))
     }
 
     /// Opens an item that is not in the line-up.
@@ -140,10 +141,10 @@ impl Director {
     pub(super) fn find(&self, tier: Tier, name: &str) -> Option<ItemId> {
         let known = |heard: bool| {
             let is = |known: &Known| known.tier == tier && known.heard == heard && known.item.id == name;
-            self.known.iter().find(|(_, known)| is(known)).map(|(id, _)| *id)
+            self.known.iter().rev().find(|(_, known)| is(known)).map(|(id, _)| *id)
         };
         let in_line = || self.line.iter().find(|entry| entry.item.id == name).map(|entry| entry.id);
-        // Of several of one name, the one on air is the last that is meant.
+        // Of several of one name, one that waits is meant before the one on air, and the last before the others.
         let waiting = known(false).or_else(|| (tier == Tier::Automation).then(in_line).flatten());
         waiting.or_else(|| known(true))
     }
