@@ -13,6 +13,7 @@ use airchain_core::dsp::Format;
 use airchain_core::engine::{Engine, EngineConfig, engine};
 use airchain_core::item::{Item, Metadata};
 use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::playout::schedule::{Edge, Entry, Joining, Length, Lengths, Plan, Schedule, Timetable};
 use airchain_core::playout::{
     Director, DirectorConfig, LineUp, Lined, Loaded, Loader, Moment, NextItem, NextTrack, Report, Request,
     StationEvent, Ticket,
@@ -323,6 +324,45 @@ fn a_programme_by_the_clock_takes_up_what_was_queued_and_nothing_else() {
         let mut station = Station::with(&["0.1:9600"], None, Return::Next, by_clock, left);
         station.run(80);
         assert_eq!(station.heard(), wanted);
+    }
+}
+
+/// A schedule of one hard item.
+struct Once(Entry);
+
+impl Timetable for Once {
+    fn between(&self, from_ns: i64, to_ns: i64) -> Vec<Entry> {
+        Some(self.0.clone()).filter(|entry| (from_ns..to_ns).contains(&entry.at_ns)).into_iter().collect()
+    }
+}
+
+/// Knows the length of an item after it was asked a few times.
+struct Measured(u32);
+
+impl Lengths for Measured {
+    fn length(&mut self, item: &Item) -> Length {
+        self.0 = self.0.saturating_sub(1);
+        let frames = item.path.split(':').nth(1).and_then(|frames| frames.parse().ok());
+        frames.filter(|_| self.0 == 0).map_or(Length::Later, Length::Known)
+    }
+}
+
+#[test]
+fn a_scheduled_item_goes_on_after_a_restart_and_is_not_joined_over_itself() {
+    // It began a second before, and another run has heard all but ten seconds of it.
+    for asked in [1, 30] {
+        let show = Item { id: "item-7".into(), ..Item::file("0.5:480000") };
+        let mut station = Station::with(&["0.1:9600"], None, Return::Next, false, |director| {
+            let plan = Plan::CutIn { item: Item::file("0.5:480000"), fade: None, edge: Edge::Start };
+            let entry = Entry { at_ns: -1_000_000_000, row: 0, plan };
+            let joining = Joining { crossfade: 0, sight: 72_000 };
+            let schedule = Schedule::new(Box::new(Once(entry)), joining);
+            director.set_schedule(schedule, Box::new(Measured(asked)));
+            director.resume(vec![(Tier::Automation, show)], LineUp::default());
+        });
+        station.run(1100);
+        let wanted = [(0, "0.5:480000"), (480_000, "0.1:9600")].map(|(at, path)| (at, path.to_owned()));
+        assert_eq!(station.started(), wanted);
     }
 }
 

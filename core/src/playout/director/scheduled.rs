@@ -11,7 +11,7 @@ use crate::deck::ItemId;
 use crate::item::Item;
 use crate::playout::report::StationEvent;
 use crate::playout::request::Position;
-use crate::playout::schedule::{Action, EntryId, Lengths, OnAir, Schedule};
+use crate::playout::schedule::{Action, Automation, EntryId, Lengths, OnAir, Schedule};
 use crate::tier::Tier;
 
 /// A schedule, and what it has sent on its way.
@@ -37,7 +37,8 @@ impl Director {
             started: known.started,
             length: known.length,
         });
-        for action in schedule.tick(&self.clock, self.position, on_air, lengths.as_mut()) {
+        let automation = Automation { on_air, next: self.line.at(0).map(|entry| &entry.item) };
+        for action in schedule.tick(&self.clock, self.position, automation, lengths.as_mut()) {
             match action {
                 Action::CutIn { entry, item, frame, fade } => {
                     let place = self.position_of(Place::Now(fade));

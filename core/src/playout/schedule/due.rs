@@ -93,9 +93,14 @@ impl Schedule {
         self.send_cut(round, item, start as Frames, fade, start);
     }
 
-    /// Cuts an item in that should be on air already, as far into it as it would be by then. `false` if it is dropped.
+    /// Cuts an item in that should be on air already, as far into it as it would be by then; one that is, or is the first in
+    /// line since a restart, is left alone. `false` if it is dropped.
     fn join_late(&mut self, round: &mut Round<'_>, cut: Cut, lengths: &mut dyn Lengths) -> bool {
         let Cut { mut item, fade, edge, at_ns, row, start } = cut;
+        if round.automation.has(&item) {
+            self.last_cut_ns = Some(round.clock.utc_at(start));
+            return true;
+        }
         let length = match lengths.length(&item) {
             Length::Known(length) => length,
             Length::Later => {
@@ -110,7 +115,8 @@ impl Schedule {
             }
         };
         // Where nothing plays there is nothing to wait for.
-        let frame = if round.on_air.is_some() { round.position + round.lead() } else { round.position };
+        let frame =
+            if round.automation.on_air.is_some() { round.position + round.lead() } else { round.position };
         let over = (frame as i64 - start).unsigned_abs();
         if over >= length {
             round.drop(item, at_ns, "it would be over by now");

@@ -136,7 +136,25 @@ pub trait Lengths: Send {
     fn length(&mut self, item: &Item) -> Length;
 }
 
-/// What plays on the automation, as the schedule must know it.
+/// How things stand on the automation, as the schedule must know it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Automation<'a> {
+    /// What plays, if anything does.
+    pub on_air: Option<OnAir<'a>>,
+    /// The first in line after it.
+    pub next: Option<&'a Item>,
+}
+
+impl Automation<'_> {
+    /// Whether the airing of `item` that is due goes on already: another run of the station began it, and this one has
+    /// taken it up.
+    pub(super) fn has(&self, item: &Item) -> bool {
+        let mut coming = self.on_air.iter().map(|on_air| on_air.item).chain(self.next);
+        coming.any(|other| other.path == item.path && other.cue_out_s == item.cue_out_s)
+    }
+}
+
+/// What plays on the automation.
 #[derive(Clone, Copy, Debug)]
 pub struct OnAir<'a> {
     /// The item.

@@ -81,7 +81,7 @@ impl Filling {
 
     /// The frame at which what is on air ends, as far as that is known.
     fn end_on_air(&self, round: &Round<'_>, joining: &Joining) -> Option<Frames> {
-        let Some(on_air) = round.on_air else {
+        let Some(on_air) = round.automation.on_air else {
             return Some(round.position.max(self.from) + joining.crossfade);
         };
         let length = round.heard(on_air.item, on_air.length, joining)?;

@@ -16,7 +16,7 @@ mod timing;
 
 use std::collections::HashMap;
 
-pub use entry::{Action, Edge, Entry, EntryId, Length, Lengths, OnAir, Plan, Timetable};
+pub use entry::{Action, Automation, Edge, Entry, EntryId, Length, Lengths, OnAir, Plan, Timetable};
 use filling::{Filling, LastUsed};
 pub use timing::{Joined, Joining, Part, join};
 
@@ -69,7 +69,7 @@ struct Sent {
 struct Round<'a> {
     clock: &'a StationClock,
     position: Frames,
-    on_air: Option<OnAir<'a>>,
+    automation: Automation<'a>,
     actions: Vec<Action>,
 }
 
@@ -138,19 +138,18 @@ impl Schedule {
         }
     }
 
-    /// What is to be done now. `position` is the engine's, `on_air` what plays on the automation. To be called at
-    /// least four times a second.
+    /// What is to be done now. `position` is the engine's. To be called at least four times a second.
     pub fn tick(
         &mut self,
         clock: &StationClock,
         position: Frames,
-        on_air: Option<OnAir<'_>>,
+        automation: Automation<'_>,
         lengths: &mut dyn Lengths,
     ) -> Vec<Action> {
         if self.idle.is_some_and(|(known, until)| known == *clock && position < until) {
             return Vec::new();
         }
-        let mut round = Round { clock, position, on_air, actions: Vec::new() };
+        let mut round = Round { clock, position, automation, actions: Vec::new() };
         self.look_up(clock.utc_of(position));
         self.ask_lengths(&mut round, lengths);
         self.send_due(&mut round, lengths);

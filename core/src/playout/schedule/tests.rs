@@ -64,7 +64,11 @@ impl Rig {
     }
 
     fn tick(&mut self, at_s: f64, on_air: Option<OnAir<'_>>) -> Vec<Action> {
-        self.schedule.tick(&self.clock, seconds_to_frames(at_s, RATE), on_air, &mut self.lengths)
+        self.tick_with(at_s, Automation { on_air, ..Automation::default() })
+    }
+
+    fn tick_with(&mut self, at_s: f64, automation: Automation<'_>) -> Vec<Action> {
+        self.schedule.tick(&self.clock, seconds_to_frames(at_s, RATE), automation, &mut self.lengths)
     }
 
     /// Ticks every 10 ms while one item plays on; what was to be done, with the second at which it was said.
@@ -174,6 +178,19 @@ fn what_covers_the_start_of_the_station_is_joined_and_the_rest_dropped() {
     assert_eq!(words(&rig.tick(0.0, None)), ["show!"]);
     let mut rig = Rig::new([hard("stream", NOON - 1800 * S)], &[]);
     assert_eq!(words(&rig.tick(0.0, None)), ["stream!"]);
+}
+
+#[test]
+fn what_another_run_began_is_not_joined_over_itself() {
+    let show = Item { cue_in_s: Some(1799.0), ..Item::file("show") };
+    for begun in [true, false] {
+        let mut rig =
+            Rig::new([hard("show", NOON - 1800 * S), hard("old", NOON - 3600 * S)], &[("show", 3600.0)]);
+        let on_air = begun.then_some(OnAir { item: &show, started: 0, length: None });
+        let automation = Automation { on_air, next: (!begun).then_some(&show) };
+        assert_eq!(words(&rig.tick_with(0.0, automation)), ["old!"]);
+        assert_eq!(words(&rig.tick_with(10.0, automation)), [""; 0]);
+    }
 }
 
 #[test]
