@@ -2,7 +2,7 @@
 
 use super::entry::{Action, Edge, Entry, EntryId, Length, Lengths, Plan};
 use super::filling::Filling;
-use super::{Pending, Round, Schedule, Sent};
+use super::{Came, Pending, Round, Schedule, Sent};
 use crate::Frames;
 use crate::control::Ramp;
 use crate::item::Item;
@@ -49,6 +49,10 @@ impl Schedule {
         let mut cut_at = None;
         for (start, pending) in due {
             let (at_ns, row) = (pending.entry.at_ns, pending.entry.row);
+            // A fill goes on from wherever it is begun.
+            if !matches!(pending.entry.plan, Plan::Fill { .. }) {
+                self.came.insert(row, Came { at_ns, start });
+            }
             match pending.entry.plan {
                 // Something was cut in at this very time already, and this follows it.
                 Plan::CutIn { item, .. } if cut_at == Some(start) => {

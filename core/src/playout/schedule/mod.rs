@@ -34,6 +34,10 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 const AHEAD_NS: i64 = 25 * HOUR_NS;
 /// Items that began so long ago may still be on air when the station starts.
 const BEFORE_NS: i64 = 24 * HOUR_NS;
+/// A clock that is set back by more than this makes all be looked up anew.
+const SET_BACK_NS: i64 = 60_000_000_000;
+/// What comes a second time since the clock was set back is passed over so long after it came first.
+const REPEATED_S: f64 = 1800.0;
 /// What is dropped is told if it was due no longer ago than this.
 const TOLD_NS: i64 = 6 * HOUR_NS;
 /// How often the length of an item is asked for again, once it is known and while it cannot be known.
@@ -63,6 +67,13 @@ impl Pending {
 struct Sent {
     entry: EntryId,
     latest: Frames,
+}
+
+/// When a row came last, by the clock of then.
+struct Came {
+    at_ns: i64,
+    /// The frame at which it started or would have; negative before frame 0.
+    start: i64,
 }
 
 /// The state of affairs at one tick, and what is to be done about it.
@@ -116,8 +127,12 @@ pub struct Schedule {
     known_ns: Option<i64>,
     /// When the last item that was cut in starts.
     last_cut_ns: Option<i64>,
-    /// Nothing is to be done before this frame, by this clock.
-    idle: Option<(StationClock, Frames)>,
+    /// What was sent or dropped last of each row.
+    came: HashMap<usize, Came>,
+    /// The clock at the last tick.
+    clock: Option<StationClock>,
+    /// Nothing is to be done before this frame while the clock stays as it is.
+    idle: Option<Frames>,
     next_id: u64,
 }
 
@@ -133,6 +148,8 @@ impl Schedule {
             last_used: LastUsed::new(),
             known_ns: None,
             last_cut_ns: None,
+            came: HashMap::new(),
+            clock: None,
             idle: None,
             next_id: 0,
         }
@@ -146,16 +163,20 @@ impl Schedule {
         automation: Automation<'_>,
         lengths: &mut dyn Lengths,
     ) -> Vec<Action> {
-        if self.idle.is_some_and(|(known, until)| known == *clock && position < until) {
+        let before = self.clock.replace(*clock);
+        if before == self.clock && self.idle.is_some_and(|until| position < until) {
             return Vec::new();
         }
+        if before.is_some_and(|before| before.epoch_ns.saturating_sub(clock.epoch_ns) > SET_BACK_NS) {
+            self.forget();
+        }
         let mut round = Round { clock, position, automation, actions: Vec::new() };
-        self.look_up(clock.utc_of(position));
+        self.look_up(clock, position);
         self.ask_lengths(&mut round, lengths);
         self.send_due(&mut round, lengths);
         self.take_back(&mut round);
         self.fill(&mut round, lengths);
-        self.idle = Some((*clock, self.next_due(&round)));
+        self.idle = Some(self.next_due(&round));
         round.actions
     }
 
@@ -168,8 +189,25 @@ impl Schedule {
         }
     }
 
+    /// The clock was set back: what was looked up by the wrong one counts for nothing.
+    fn forget(&mut self) {
+        self.pending.clear();
+        self.filling.clear();
+        (self.known_ns, self.last_cut_ns) = (None, None);
+    }
+
+    /// Whether an entry has come already, by a clock that was set back since, and not so long ago that it comes again.
+    fn has_come(&self, entry: &Entry, clock: &StationClock) -> bool {
+        let again = |came: &Came| {
+            let later = clock.offset_of(entry.at_ns).saturating_sub(came.start);
+            entry.at_ns <= came.at_ns && later < seconds_to_frames(REPEATED_S, clock.rate_hz) as i64
+        };
+        self.came.get(&entry.row).is_some_and(again)
+    }
+
     /// Takes the entries of the coming hours from the timetable; at first also those that may still be on air.
-    fn look_up(&mut self, now_ns: i64) {
+    fn look_up(&mut self, clock: &StationClock, position: Frames) {
+        let now_ns = clock.utc_of(position);
         let to_ns = now_ns.saturating_add(AHEAD_NS);
         if self.known_ns.is_some_and(|known_ns| known_ns >= to_ns - HOUR_NS) {
             return;
@@ -184,6 +222,7 @@ impl Schedule {
             let last: HashMap<usize, i64> = past.map(|entry| (entry.row, entry.at_ns)).collect();
             entries.retain(|entry| entry.at_ns > now_ns || last.get(&entry.row) == Some(&entry.at_ns));
         }
+        entries.retain(|entry| !self.has_come(entry, clock));
         self.known_ns = Some(to_ns);
         self.pending.extend(entries.into_iter().map(|entry| {
             let before = (!entry.plan.is_back_timed()).then_some(0);

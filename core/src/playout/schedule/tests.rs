@@ -229,6 +229,42 @@ fn a_clock_that_is_set_is_followed() {
     assert_eq!(said(&rig.run(200.0, 202.0)), [""; 0]);
 }
 
+/// A station that boots with its clock `wrong_s` ahead, which is set right after 30 s.
+fn set_back(wrong_s: i64, entries: impl IntoIterator<Item = Entry>, lengths: &[(&'static str, f64)]) -> Rig {
+    let mut rig = Rig::new(entries, lengths);
+    rig.clock = StationClock { rate_hz: RATE, epoch_ns: NOON + wrong_s * S };
+    rig.run(0.0, 30.0);
+    rig.clock = StationClock { rate_hz: RATE, epoch_ns: NOON };
+    rig
+}
+
+#[test]
+fn a_clock_that_was_ahead_leaves_nothing_out() {
+    const YEAR: i64 = 365 * 86_400;
+    for wrong_s in [7200, 5 * YEAR] {
+        let entries =
+            [hard("show", NOON - 600 * S), hard("news", NOON + 60 * S), soft("ad", NOON + 3600 * S, None)];
+        let mut rig = set_back(wrong_s, entries, &[("show", 3600.0), ("news", 60.0)]);
+        let actions = rig.run(30.0, 3700.0);
+        let wanted = ["show@32", "-1@42", "news@60", "-2@70", "ad>3600"];
+        assert_eq!(said(&actions)[..5], wanted, "{wrong_s} s ahead");
+    }
+}
+
+#[test]
+fn a_clock_that_was_a_little_ahead_repeats_nothing() {
+    let entries =
+        || [hard("news", NOON + 610 * S), soft("ad", NOON + 620 * S, None), hard("show", NOON + 900 * S)];
+    let mut rig = set_back(600, entries(), &[("news", 60.0), ("show", 60.0)]);
+    rig.schedule.settled(EntryId(1));
+    assert_eq!(said(&rig.run(30.0, 899.0)), ["show@900"]);
+    // Two hours are long enough for it to come at its right time.
+    let mut rig =
+        set_back(7200, entries().map(|entry| Entry { at_ns: entry.at_ns + 6600 * S, ..entry }), &[]);
+    rig.schedule.settled(EntryId(1));
+    assert_eq!(said(&rig.run(7000.0, 7211.0)), ["news@7210"]);
+}
+
 #[test]
 fn the_next_day_is_looked_up_in_time() {
     let daily = (0..4).map(|day| hard("news", NOON + (day * 86_400 + 60) * S)).collect();
