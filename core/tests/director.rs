@@ -327,7 +327,9 @@ fn a_programme_by_the_clock_takes_up_what_was_queued_and_nothing_else() {
     }
 }
 
-/// A schedule of one hard item.
+const JOINING: Joining = Joining { crossfade: 0, sight: 72_000 };
+
+/// A schedule of one entry.
 struct Once(Entry);
 
 impl Timetable for Once {
@@ -355,8 +357,7 @@ fn a_scheduled_item_goes_on_after_a_restart_and_is_not_joined_over_itself() {
         let mut station = Station::with(&["0.1:9600"], None, Return::Next, false, |director| {
             let plan = Plan::CutIn { item: Item::file("0.5:480000"), fade: None, edge: Edge::Start };
             let entry = Entry { at_ns: -1_000_000_000, row: 0, plan };
-            let joining = Joining { crossfade: 0, sight: 72_000 };
-            let schedule = Schedule::new(Box::new(Once(entry)), joining);
+            let schedule = Schedule::new(Box::new(Once(entry)), JOINING);
             director.set_schedule(schedule, Box::new(Measured(asked)));
             director.resume(vec![(Tier::Automation, show)], LineUp::default());
         });
@@ -364,6 +365,29 @@ fn a_scheduled_item_goes_on_after_a_restart_and_is_not_joined_over_itself() {
         let wanted = [(0, "0.5:480000"), (480_000, "0.1:9600")].map(|(at, path)| (at, path.to_owned()));
         assert_eq!(station.started(), wanted);
     }
+}
+
+#[test]
+fn a_stopped_automation_costs_a_fill_nothing() {
+    let pool = ["0.5:9600", "0.6:14400", "0.7:19200"];
+    let items: Vec<Item> = pool.iter().map(|path| Item::file(*path)).collect();
+    let mut station = Station::with(&["0.1:96000"], None, Return::Next, false, |director| {
+        let plan = Plan::Fill { pool: items.into(), until_ns: 15_000_000_000 };
+        let schedule = Schedule::new(Box::new(Once(Entry { at_ns: 5_000_000_000, row: 0, plan })), JOINING);
+        director.set_schedule(schedule, Box::new(Measured(1)));
+    });
+    station.run(10);
+    station.ask(r#"{ "command": "stop", "tier": "automation" }"#);
+    station.run(700);
+    let dropped = |report: &&Report| matches!(report.event, StationEvent::ScheduleDropped { .. });
+    assert_eq!(station.reports.iter().filter(dropped).count(), 0);
+    assert_eq!(station.heard(), ["0.1:96000"]);
+    station.ask(r#"{ "command": "play", "item": { "path": "0.9:4800" } }"#);
+    station.run(400);
+    let mut heard = station.heard();
+    heard.retain(|path| pool.contains(&path.as_str()));
+    heard.sort_unstable();
+    assert_eq!(heard, pool, "the whole pool is still there: {:?}", station.heard());
 }
 
 #[test]

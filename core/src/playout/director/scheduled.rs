@@ -37,7 +37,8 @@ impl Director {
             started: known.started,
             length: known.length,
         });
-        let automation = Automation { on_air, next: self.line.at(0).map(|entry| &entry.item) };
+        let next = self.line.at(0).map(|entry| &entry.item);
+        let automation = Automation { on_air, next, held: self.held };
         for action in schedule.tick(&self.clock, self.position, automation, lengths.as_mut()) {
             match action {
                 Action::CutIn { entry, item, frame, fade } => {

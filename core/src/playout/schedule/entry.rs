@@ -143,6 +143,8 @@ pub struct Automation<'a> {
     pub on_air: Option<OnAir<'a>>,
     /// The first in line after it.
     pub next: Option<&'a Item>,
+    /// It was stopped by a command and plays nothing that is put in line.
+    pub held: bool,
 }
 
 impl Automation<'_> {

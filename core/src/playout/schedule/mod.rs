@@ -291,6 +291,9 @@ impl Schedule {
                 return false;
             }
             let next = EntryId(self.next_id + 1);
+            if round.automation.held {
+                return true;
+            }
             if let Some(item) = filling.next(next, round, &self.joining, lengths, &mut self.last_used) {
                 self.put_in_line(round, item, round.position, None);
             }

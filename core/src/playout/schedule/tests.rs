@@ -187,7 +187,7 @@ fn what_another_run_began_is_not_joined_over_itself() {
         let mut rig =
             Rig::new([hard("show", NOON - 1800 * S), hard("old", NOON - 3600 * S)], &[("show", 3600.0)]);
         let on_air = begun.then_some(OnAir { item: &show, started: 0, length: None });
-        let automation = Automation { on_air, next: (!begun).then_some(&show) };
+        let automation = Automation { on_air, next: (!begun).then_some(&show), ..Automation::default() };
         assert_eq!(words(&rig.tick_with(0.0, automation)), ["old!"]);
         assert_eq!(words(&rig.tick_with(10.0, automation)), [""; 0]);
     }
@@ -360,6 +360,20 @@ fn a_fill_makes_up_for_a_skip() {
         let end = end_of_fill(&rig, &heard);
         assert!((147.0..=150.02).contains(&end), "skipped at {skip_s} s: {heard:?} ends at {end}");
     }
+}
+
+#[test]
+fn a_fill_waits_while_the_automation_is_held() {
+    let pool = [("a", 61.0), ("b", 47.0), ("c", 33.0), ("d", 21.0)];
+    let mut rig = Rig::new([fill_entry(20, 200, &pool)], &pool);
+    for second in 0..60 {
+        let automation = Automation { held: true, ..Automation::default() };
+        assert_eq!(words(&rig.tick_with(f64::from(second), automation)), [""; 0]);
+    }
+    // 139 s are left, and the whole pool is there to fill them.
+    let heard = fill(&mut rig, 61.0, 0.0, 200.0, None);
+    let end = end_of_fill(&rig, &heard);
+    assert!((end - 190.0).abs() < 0.02, "{heard:?} ends at {end}");
 }
 
 #[test]
