@@ -391,6 +391,29 @@ fn a_stopped_automation_costs_a_fill_nothing() {
 }
 
 #[test]
+fn a_scheduled_item_that_a_live_show_covered_is_joined_after_it() {
+    // Due at 3 s, and 25 s long; the live show lasts from 1 s to 20 s.
+    let mut station = Station::with(&["0.1:4800000"], None, Return::Resume, false, |director| {
+        let plan = Plan::CutIn { item: Item::file("0.5:1200000"), fade: None, edge: Edge::Start };
+        let entry = Entry { at_ns: 3_000_000_000, row: 0, plan };
+        director.set_schedule(Schedule::new(Box::new(Once(entry)), JOINING), Box::new(Measured(1)));
+    });
+    let show = r#"{ "command": "play", "tier": "live_override", "item": { "path": "0.9:912000" } }"#;
+    station.ask_at(Moment::Frame(48_000), show);
+    station.run(2500);
+    let joined = station.reports.iter().filter_map(|report| match &report.event {
+        StationEvent::NowPlaying { item, .. } if item.path == "0.5:1200000" => {
+            Some((report.frame, item.cue_in_s))
+        }
+        _ => None,
+    });
+    let joined: Vec<_> = joined.collect();
+    let [(frame, Some(cue_in_s))] = joined[..] else { panic!("{joined:?}") };
+    assert!((960_000..=1_056_480).contains(&frame), "within two seconds of the end of the show: {frame}");
+    assert_eq!((cue_in_s * 48_000.0).round() as Frames, frame - 144_000, "as far into it as it would be");
+}
+
+#[test]
 fn what_cannot_be_meant_is_answered_by_the_name_of_the_field() {
     let mut station = Station::new(&["0.1:480000"], None, Return::Next);
     station.run(5);

@@ -38,7 +38,8 @@ impl Director {
             length: known.length,
         });
         let next = self.line.at(0).map(|entry| &entry.item);
-        let automation = Automation { on_air, next, held: self.held };
+        let beneath = self.known.values().any(|known| known.tier < Tier::Automation && known.heard);
+        let automation = Automation { on_air, next, held: self.held, beneath };
         for action in schedule.tick(&self.clock, self.position, automation, lengths.as_mut()) {
             match action {
                 Action::CutIn { entry, item, frame, fade } => {

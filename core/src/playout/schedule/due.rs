@@ -2,7 +2,7 @@
 
 use super::entry::{Action, Edge, Entry, EntryId, Length, Lengths, Plan};
 use super::filling::Filling;
-use super::{Came, Pending, Round, Schedule, Sent};
+use super::{Came, HOUR_NS, MOST_IN_LINE, Pending, Round, Schedule, Sent};
 use crate::Frames;
 use crate::control::Ramp;
 use crate::item::Item;
@@ -22,10 +22,10 @@ struct Cut {
     item: Item,
     fade: Option<Ramp>,
     edge: Edge,
-    at_ns: i64,
-    row: usize,
     /// The frame at which it starts; before frame 0 it is negative.
     start: i64,
+    /// What it comes from.
+    pending: Pending,
 }
 
 impl Schedule {
@@ -33,17 +33,17 @@ impl Schedule {
     pub(super) fn send_due(&mut self, round: &mut Round<'_>, lengths: &mut dyn Lengths) {
         let horizon = (round.position + round.lead()) as i64;
         let mut due = Vec::new();
+        let position = round.position as i64;
         for pending in std::mem::take(&mut self.pending) {
-            match pending.start(round.clock).filter(|start| *start <= horizon) {
+            let waits = |start| round.automation.beneath && pending.entry.plan.cuts_in() && start < position;
+            match pending.start(round.clock).filter(|start| *start <= horizon && !waits(*start)) {
                 Some(start) => due.push((start, pending)),
                 None => self.pending.push(pending),
             }
         }
         // At the same time, what cuts in comes before what is put in line.
         due.sort_by_key(|(start, Pending { entry, .. })| (*start, !entry.plan.cuts_in(), entry.row));
-        let begun = |(start, pending): &&(i64, Pending)| {
-            pending.entry.plan.cuts_in() && *start < round.position as i64
-        };
+        let begun = |(start, pending): &&(i64, Pending)| pending.entry.plan.cuts_in() && *start < position;
         let last_begun = due.iter().rev().find(begun).map(|(start, _)| *start);
         let last_begun = last_begun.max(self.last_cut_ns.map(|ns| round.clock.offset_of(ns)));
         let mut cut_at = None;
@@ -53,16 +53,17 @@ impl Schedule {
             if !matches!(pending.entry.plan, Plan::Fill { .. }) {
                 self.came.insert(row, Came { at_ns, start });
             }
-            match pending.entry.plan {
+            match pending.entry.plan.clone() {
                 // Something was cut in at this very time already, and this follows it.
                 Plan::CutIn { item, .. } if cut_at == Some(start) => {
-                    self.put_in_line(round, item, start.max(0) as Frames, None);
+                    let latest = self.latest(round, &pending.entry, None);
+                    self.put_in_line(round, item, start.max(0) as Frames, Some(latest));
                 }
                 Plan::CutIn { item, fade, edge } => {
-                    let cut = Cut { item, fade, edge, at_ns, row, start };
-                    if start >= round.position as i64 {
+                    let cut = Cut { item, fade, edge, start, pending };
+                    if start >= position {
                         cut_at = Some(start);
-                        self.cut_in(round, cut, pending.before);
+                        self.cut_in(round, cut);
                     } else if last_begun.is_some_and(|last| last > start) {
                         round.drop(cut.item, at_ns, "another scheduled item took its place");
                     } else if self.join_late(round, cut, lengths) {
@@ -70,12 +71,15 @@ impl Schedule {
                     }
                 }
                 Plan::Soft { item, latest_ns } => {
-                    let latest = latest_ns.map(|latest_ns| round.clock.offset_of(latest_ns));
-                    if start < round.position as i64 && latest.unwrap_or(start) < round.position as i64 {
+                    let wanted = latest_ns.map_or(start, |latest_ns| round.clock.offset_of(latest_ns));
+                    let latest = self.latest(round, &pending.entry, latest_ns);
+                    if start < position && wanted < position {
                         round.drop(item, at_ns, "its time has passed");
+                    } else if self.sent.iter().filter(|sent| sent.missed.is_none()).count() < MOST_IN_LINE {
+                        self.put_in_line(round, item, start.max(0) as Frames, Some(latest));
                     } else {
-                        let latest = latest.map(|latest| latest.max(0) as Frames);
-                        self.put_in_line(round, item, start.max(0) as Frames, latest);
+                        let plan = Plan::Soft { item, latest_ns: Some(round.clock.utc_of(latest)) };
+                        self.pending.push(Pending { entry: Entry { plan, ..pending.entry }, ..pending });
                     }
                 }
                 Plan::Fill { pool, until_ns } => {
@@ -86,21 +90,30 @@ impl Schedule {
         }
     }
 
-    /// Cuts an item in at its start. `length` is that of one that ends at a time.
-    fn cut_in(&mut self, round: &mut Round<'_>, cut: Cut, length: Option<Frames>) {
-        let Cut { mut item, fade, edge, start, .. } = cut;
-        if let (Edge::End, Some(length)) = (edge, length) {
+    /// The frame up to which an entry in line may start.
+    fn latest(&self, round: &Round<'_>, entry: &Entry, latest_ns: Option<i64>) -> Frames {
+        let same_row = self.pending.iter().filter(|pending| pending.entry.row == entry.row);
+        let again = same_row.map(|pending| pending.entry.at_ns).chain([entry.at_ns + HOUR_NS]).min();
+        let latest_ns = latest_ns.or(again).unwrap_or(entry.at_ns);
+        round.clock.offset_of(latest_ns).max(0) as Frames
+    }
+
+    /// Cuts an item in at its start.
+    fn cut_in(&mut self, round: &mut Round<'_>, cut: Cut) {
+        let Cut { mut item, fade, edge, start, pending } = cut;
+        if let (Edge::End, Some(length)) = (edge, pending.before) {
             round.end_alone(&mut item, length);
         }
         // It is there at once; only what ran falls.
         item.fade_in_s.get_or_insert(0.0);
-        self.send_cut(round, item, start as Frames, fade, start);
+        self.send_cut(round, Cut { item, fade, edge, start, pending }, start as Frames);
     }
 
     /// Cuts an item in that should be on air already, as far into it as it would be by then; one that is, or is the first in
     /// line since a restart, is left alone. `false` if it is dropped.
     fn join_late(&mut self, round: &mut Round<'_>, cut: Cut, lengths: &mut dyn Lengths) -> bool {
-        let Cut { mut item, fade, edge, at_ns, row, start } = cut;
+        let Cut { mut item, fade, edge, start, pending } = cut;
+        let at_ns = pending.entry.at_ns;
         if round.automation.has(&item) {
             self.last_cut_ns = Some(round.clock.utc_at(start));
             return true;
@@ -108,9 +121,8 @@ impl Schedule {
         let length = match lengths.length(&item) {
             Length::Known(length) => length,
             Length::Later => {
-                let entry = Entry { at_ns, row, plan: Plan::CutIn { item, fade, edge } };
-                let before = (round.clock.offset_of(at_ns) - start).unsigned_abs();
-                self.pending.push(Pending { entry, before: Some(before), ask_at: Frames::MAX });
+                self.came.remove(&pending.entry.row);
+                self.pending.push(Pending { ask_at: Frames::MAX, ..pending });
                 return true;
             }
             Length::Never => {
@@ -132,7 +144,7 @@ impl Schedule {
         let over_s = frames_to_seconds(over, round.clock.rate_hz);
         item.cue_in_s = Some(item.cue_in_s.unwrap_or(0.0) + over_s);
         item.fade_in_s = Some(item.fade_in_s.unwrap_or(0.0).max(DECLICK_S));
-        self.send_cut(round, item, frame, fade, start);
+        self.send_cut(round, Cut { item, fade, edge, start, pending }, frame);
         true
     }
 
@@ -145,9 +157,11 @@ impl Schedule {
         fade.map_or(self.joining.crossfade, |ramp| ramp.length).max(round.frames(CUT_S))
     }
 
-    fn send_cut(&mut self, round: &mut Round<'_>, item: Item, frame: Frames, fade: Option<Ramp>, start: i64) {
+    fn send_cut(&mut self, round: &mut Round<'_>, cut: Cut, frame: Frames) {
+        let Cut { item, fade, start, pending, .. } = cut;
         let entry = self.fresh_id();
-        self.sent.push(Sent { entry, latest: frame + round.frames(PATIENCE_S) });
+        let latest = frame + round.frames(PATIENCE_S);
+        self.sent.push(Sent { entry, latest, missed: Some(pending) });
         self.last_cut_ns = Some(round.clock.utc_at(start));
         round.actions.push(Action::CutIn { entry, item, frame, fade });
     }
@@ -160,7 +174,7 @@ impl Schedule {
         latest: Option<Frames>,
     ) -> EntryId {
         let entry = self.fresh_id();
-        self.sent.extend(latest.map(|latest| Sent { entry, latest }));
+        self.sent.extend(latest.map(|latest| Sent { entry, latest, missed: None }));
         round.actions.push(Action::PutInLine { entry, item, frame });
         entry
     }

@@ -33,7 +33,8 @@ pub enum Plan {
     Soft {
         /// The item.
         item: Item,
-        /// UTC in nanoseconds after which it is no longer wanted.
+        /// UTC in nanoseconds after which it is no longer wanted. When `None`, it is not wanted late, and once in line it
+        /// waits until its row comes again, for an hour at most.
         latest_ns: Option<i64>,
     },
     /// From the first boundary from then on until `until_ns`, items of the pool play that end together as close before
@@ -145,6 +146,8 @@ pub struct Automation<'a> {
     pub next: Option<&'a Item>,
     /// It was stopped by a command and plays nothing that is put in line.
     pub held: bool,
+    /// A higher tier has the air.
+    pub beneath: bool,
 }
 
 impl Automation<'_> {

@@ -6,7 +6,7 @@
 //!
 //! What should be on air is a function of the clock and the list. An item whose start has passed, when the station starts
 //! or after the clock was set, is joined as far into it as it would be by now, if it was the last to begin; whatever
-//! else is late is dropped, and said to be.
+//! else is late is dropped, and said to be. So it is after a higher tier had the air.
 
 mod due;
 mod entry;
@@ -46,7 +46,11 @@ const UNKNOWN_AGAIN_S: f64 = 5.0;
 /// The lengths of a pool are asked for so long before it is needed.
 const ASKED_AHEAD_S: f64 = 600.0;
 
+/// Items that wait in line; others are sent when those have begun or were taken back. The mixer has room for few.
+const MOST_IN_LINE: usize = 3;
+
 /// An entry whose time has not come.
+#[derive(Clone)]
 struct Pending {
     entry: Entry,
     /// Frames before the entry's time at which its item starts; `None` until the length of one that ends then is
@@ -67,6 +71,8 @@ impl Pending {
 struct Sent {
     entry: EntryId,
     latest: Frames,
+    /// What is cut in, to be joined late if a higher tier is heard instead.
+    missed: Option<Pending>,
 }
 
 /// When a row came last, by the clock of then.
@@ -271,9 +277,10 @@ impl Schedule {
     /// Takes back what has not started in time.
     fn take_back(&mut self, round: &mut Round<'_>) {
         let soon = round.position + round.frames(SHORT_LEAD_S);
-        self.sent.retain(|Sent { entry, latest }| {
+        self.sent.retain_mut(|Sent { entry, latest, missed }| {
             if *latest <= soon {
                 round.actions.push(Action::Withdraw { entry: *entry, frame: *latest });
+                self.pending.extend(missed.take().filter(|_| round.automation.beneath));
             }
             *latest > soon
         });

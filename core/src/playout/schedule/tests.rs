@@ -73,12 +73,18 @@ impl Rig {
 
     /// Ticks every 10 ms while one item plays on; what was to be done, with the second at which it was said.
     fn run(&mut self, from_s: f64, to_s: f64) -> Vec<(f64, Action)> {
+        self.run_with(from_s, to_s, false)
+    }
+
+    /// The same while a higher tier has the air, if it is so.
+    fn run_with(&mut self, from_s: f64, to_s: f64, beneath: bool) -> Vec<(f64, Action)> {
         let item = Item::file("programme");
-        let on_air = OnAir { item: &item, started: 0, length: None };
+        let on_air = Some(OnAir { item: &item, started: 0, length: None });
+        let automation = Automation { on_air, beneath, ..Automation::default() };
         let ticks = ((to_s - from_s) * 100.0).round() as u64;
         let at = |tick: u64| from_s + tick as f64 / 100.0;
         (0..ticks)
-            .flat_map(|tick| self.tick(at(tick), Some(on_air)).into_iter().map(move |a| (at(tick), a)))
+            .flat_map(|tick| self.tick_with(at(tick), automation).into_iter().map(move |a| (at(tick), a)))
             .collect()
     }
 }
@@ -124,6 +130,42 @@ fn a_soft_item_waits_no_longer_than_it_may() {
     assert_eq!(said(&rig.run(0.0, 60.0)), ["ad>10", "-1@30"]);
     let mut rig = Rig::new([soft("ad", NOON + 10 * S, None)], &[]);
     assert_eq!(said(&rig.run(0.0, 60.0)), ["ad>10"]);
+}
+
+#[test]
+fn a_soft_item_waits_until_its_row_comes_again_and_for_an_hour_at_most() {
+    let half_hourly = [10, 1810, 5410].map(|at_s| Entry { row: 7, ..soft("ad", NOON + at_s * S, None) });
+    let mut rig = Rig::new([], &[]);
+    rig.schedule = Schedule::new(Box::new(List(half_hourly.into())), GAPLESS);
+    let wanted = ["ad>10", "ad>1810", "-1@1810", "ad>5410", "-2@5410", "-3@9010"];
+    assert_eq!(said(&rig.run(0.0, 9100.0)), wanted);
+}
+
+#[test]
+fn few_items_wait_in_line_at_a_time() {
+    let mut entries: Vec<Entry> = ["a", "b", "c", "d"].map(|path| soft(path, NOON + 10 * S, None)).into();
+    entries.push(soft("e", NOON + 10 * S, Some(NOON + 50 * S)));
+    let mut rig = Rig::new(entries, &[]);
+    assert_eq!(said(&rig.run(0.0, 60.0)), ["a>10", "b>10", "c>10", "e!"]);
+    rig.schedule.settled(EntryId(2));
+    assert_eq!(said(&rig.run(60.0, 70.0)), ["d>10"]);
+    assert_eq!(said(&rig.run(3600.0, 3615.0)), ["-1@3610", "-3@3610", "-4@3610"]);
+}
+
+#[test]
+fn what_a_higher_tier_kept_off_the_air_is_joined_or_dropped_afterwards() {
+    let entries = || [hard("news", NOON + 10 * S), hard("show", NOON + 60 * S), hard("flash", NOON + 90 * S)];
+    let mut rig = Rig::new(entries(), &[("news", 60.0), ("show", 3600.0), ("flash", 600.0)]);
+    let actions = rig.run_with(0.0, 120.0, true);
+    assert_eq!(said(&actions), ["news@10", "-1@20", "show@60", "-2@70", "flash@90", "-3@100"]);
+    let actions = rig.run(120.0, 125.0);
+    assert_eq!(said(&actions), ["news!", "show!", "flash@122"]);
+    let Action::CutIn { item, .. } = &actions[2].1 else { panic!("{actions:?}") };
+    assert_eq!(item.cue_in_s, Some(32.0));
+    // What would be over by then is not begun any more.
+    let mut rig = Rig::new(entries(), &[("news", 60.0), ("show", 3600.0), ("flash", 30.0)]);
+    rig.run_with(0.0, 125.0, true);
+    assert_eq!(said(&rig.run(125.0, 140.0)), ["news!", "show!", "flash!"]);
 }
 
 #[test]
@@ -262,6 +304,7 @@ fn a_clock_that_was_a_little_ahead_repeats_nothing() {
     let mut rig =
         set_back(7200, entries().map(|entry| Entry { at_ns: entry.at_ns + 6600 * S, ..entry }), &[]);
     rig.schedule.settled(EntryId(1));
+    rig.schedule.settled(EntryId(2));
     assert_eq!(said(&rig.run(7000.0, 7211.0)), ["news@7210"]);
 }
 
