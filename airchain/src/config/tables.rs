@@ -329,7 +329,7 @@ const FAILOVER: Section = Section {
             "automation_fallback_enabled",
             Switch,
             is("true"),
-            "whether automation takes over from a lost live source",
+            "accepted as it is in use elsewhere; automation always takes over from a lost live source",
         ),
         field("fallback_audio_path", Path, unset("a gentle tone"), "what plays when nothing else can"),
         field(
