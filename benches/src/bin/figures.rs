@@ -1,7 +1,7 @@
 //! `make figures`: what a station costs, beside ffmpeg doing the same job in the same run.
 //!
-//! Prints a Markdown table: CPU seconds per hour of audio, peak memory, and the time from process start to the first
-//! audio byte at a listener. Processor seconds are the system's own accounting of each process, the median of
+//! Prints Markdown tables: CPU seconds per hour of audio, peak memory, the time from process start to the first audio
+//! byte at a listener, and what a whole scheduled day takes; with `day` behind the program's path, that alone. Processor seconds are the system's own accounting of each process, the median of
 //! several runs taken in turn, so that a noisy machine disturbs both sides alike.
 
 #![allow(clippy::print_stdout)]
@@ -21,7 +21,11 @@ fn main() -> Result<()> {
     let airchain = std::env::args().nth(1).unwrap_or_else(|| "target/release/airchain".into());
     let folder = std::env::temp_dir().join(format!("airchain-figures-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let result = figures(&airchain, &folder);
+    let table = std::env::args().nth(2);
+    let result = match table.as_deref() {
+        Some("day") => day(&airchain, &folder),
+        _ => figures(&airchain, &folder).and_then(|()| day(&airchain, &folder)),
+    };
     std::fs::remove_dir_all(&folder)?;
     result
 }
@@ -29,7 +33,7 @@ fn main() -> Result<()> {
 fn figures(airchain: &str, folder: &Path) -> Result<()> {
     let [music, ours, theirs] =
         ["in.mp3", "ours.mp3", "theirs.mp3"].map(|name| folder.join(name).display().to_string());
-    make_music(&music)?;
+    make_song(Path::new(&music), PROGRAMME_S)?;
     println!("## Offline: MP3 128k in (44.1 kHz), MP3 128k out (LAME q3), {PROGRAMME_S} s\n");
     println!("| job | CPU s per audio hour | wall s | peak MiB |\n|---|---|---|---|");
     let render = |flags: &str| format!("'{airchain}' render '{music}' --out '{ours}' {flags}");
@@ -70,6 +74,43 @@ fn figures(airchain: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Songs of the day, in seconds.
+const SONGS_S: [u32; 7] = [263, 271, 247, 282, 239, 290, 255];
+
+/// A whole day from a station file: songs, news on the hour, spots at every half past, a fill before noon.
+fn day(airchain: &str, folder: &Path) -> Result<()> {
+    let [station, events] = ["day.yaml", "day.jsonl"].map(|name| folder.join(name).display().to_string());
+    for (number, seconds) in (1..).zip(SONGS_S) {
+        make_song(&folder.join(format!("song{number}.mp3")), seconds)?;
+    }
+    make_song(&folder.join("news.mp3"), 180)?;
+    make_song(&folder.join("spot.mp3"), 30)?;
+    let songs: Vec<String> = (1..=SONGS_S.len()).map(|number| format!("song{number}.mp3")).collect();
+    let songs = songs.join(", ");
+    let text = format!(
+        "station: {{ id: day, sample_rate: 48000 }}\n\
+         automation: {{ playlist: [{songs}], crossfade_sec: 3, loop: true }}\n\
+         schedule:\n  - {{ at: \":00:00\", path: news.mp3 }}\n  - {{ at: \":30:00\", mode: soft, path: spot.mp3 }}\n  \
+         - {{ at: \"11:30:00\", until: \"12:00:00\", mode: fill, pool: [{songs}] }}\n"
+    );
+    std::fs::write(&station, text)?;
+    println!("\n## A day of a station file, offline: MP3 128k in (44.1 kHz), 48 kHz, 24 h\n");
+    println!("| job | items | wall s | CPU s | times real time | peak MiB |\n|---|---|---|---|---|---|");
+    let render = format!(
+        "'{airchain}' render --config '{station}' --start 2026-11-28T00:00:00Z --duration 24h --events '{events}'"
+    );
+    for (name, how) in
+        [("with audio, `--out /dev/null`", "--out /dev/null"), ("planned, `--quick`", "--quick")]
+    {
+        let run = measure(&format!("{render} {how}"))?;
+        let told = std::fs::read_to_string(&events)?;
+        let items = told.matches("\"event\":\"now_playing\"").count();
+        let (cpu, wall, peak) = (run.cpu_s, run.wall_s, run.peak_mib);
+        println!("| {name} | {items} | {wall:.1} | {cpu:.1} | {:.0} | {peak:.1} |", 86_400.0 / wall);
+    }
+    Ok(())
+}
+
 fn row(name: &str, values: Vec<f64>) {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(0.0, f64::max);
@@ -82,13 +123,19 @@ fn middle(mut values: Vec<f64>) -> f64 {
 }
 
 /// Chords and noise: what encoders find neither easy nor hard.
-fn make_music(path: &str) -> Result<()> {
-    let chord = "sine=f=220:d=600:r=44100[a];sine=f=277.2:d=600:r=44100[b];sine=f=329.6:d=600:r=44100[c];\
-                 anoisesrc=c=pink:a=0.15:d=600:r=44100:s=1[n];\
-                 [a][b][c][n]amix=inputs=4,tremolo=f=3:d=0.6,volume=3[out]";
+fn make_song(path: &Path, seconds: u32) -> Result<()> {
+    let tone = |hz: f64| format!("sine=f={hz}:d={seconds}:r=44100");
+    let chord = format!(
+        "{}[a];{}[b];{}[c];anoisesrc=c=pink:a=0.15:d={seconds}:r=44100:s=1[n];\
+         [a][b][c][n]amix=inputs=4,tremolo=f=3:d=0.6,volume=3[out]",
+        tone(220.0),
+        tone(277.2),
+        tone(329.6)
+    );
     let made = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-y", "-filter_complex", chord, "-map", "[out]", "-ac", "2"])
-        .args(["-b:a", "128k", path])
+        .args(["-nostdin", "-v", "error", "-y", "-filter_complex", &chord, "-map", "[out]", "-ac", "2"])
+        .args(["-b:a", "128k"])
+        .arg(path)
         .status()?;
     if made.success() { Ok(()) } else { Err(Error::other("ffmpeg could not make the programme")) }
 }
