@@ -14,6 +14,7 @@ use airchain::core::{Frames, Stereo};
 use airchain::file::FileWriter;
 use airchain::from_config;
 use airchain::offline::Render;
+use testkit::measure::{channel, click_db};
 use testkit::signal;
 
 const RATE: u32 = 48_000;
@@ -37,17 +38,25 @@ impl Station {
     }
 
     fn prepare(&self, text: &str, quick: bool, duration: Frames) -> Render {
+        self.prepare_at(NOON_NS, text, quick, duration)
+    }
+
+    fn prepare_at(&self, start_ns: i64, text: &str, quick: bool, duration: Frames) -> Render {
         let file = self.0.path().join("station.yaml");
         let text = format!("station: {{ id: s }}\nfailover: {{ fallback_audio_loop: true }}\n{text}");
         std::fs::write(&file, text).unwrap();
         let config = config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
-        let spec = from_config::programme_at(&config, Some(NOON_NS)).unwrap();
+        let spec = from_config::programme_at(&config, Some(start_ns)).unwrap();
         let prepare = if quick { Render::quick } else { Render::new };
         prepare(spec, [], Some(duration)).unwrap()
     }
 
     fn render(&self, text: &str, duration: Frames) -> (Vec<Stereo>, Vec<Report>) {
-        let mut render = self.prepare(text, false, duration);
+        self.render_at(NOON_NS, text, duration)
+    }
+
+    fn render_at(&self, start_ns: i64, text: &str, duration: Frames) -> (Vec<Stereo>, Vec<Report>) {
+        let mut render = self.prepare_at(start_ns, text, false, duration);
         let mut audio = Vec::new();
         while let Some(block) = render.next_block().unwrap() {
             audio.extend_from_slice(block);
@@ -136,6 +145,60 @@ fn a_hard_item_is_cut_in_at_its_very_frame() {
     assert!(testkit::measure::rms(&under[12_000..24_000]) > 0.05);
     assert!(close(&under[48_000..], &vec![[0.0; 2]; 4 * 48_000]), "the news is alone once that has fallen");
     assert!(close(&audio[end..end + 48_000], &b[..48_000]), "and the programme goes on with its next item");
+}
+
+#[test]
+fn no_seam_of_the_schedule_clicks() {
+    // A hard item rises at once at full level, as it was recorded, so what is cut in here begins in silence like any mastered
+    // item; what the station does to what runs is all that could click.
+    for fade in ["", ", fade_sec: 0", ", fade_sec: 0.3"] {
+        let station = Station::new();
+        for (name, hz, seconds) in
+            [("a", 440.0, 20.0), ("b", 550.0, 20.0), ("news", 1000.0, 5.0), ("ad", 700.0, 5.0)]
+        {
+            let frames = signal::sine(RATE, hz, -12.0, (seconds * f64::from(RATE)) as usize);
+            write(&station.0.path().join(format!("{name}.wav")), RATE, &risen(frames));
+        }
+        let text = format!(
+            "automation: {{ playlist: [a.wav, b.wav], crossfade_sec: 1 }}\nschedule:\n  \
+             - {{ at: \"12:00:12.34\", path: news.wav{fade} }}\n  - {{ at: \"12:00:18\", mode: soft, path: ad.wav }}\n"
+        );
+        let (audio, reports) = station.render(&text, 50 * S);
+        let seams = starts(&reports);
+        assert!(seams.len() >= 4, "{seams:?}");
+        for (name, at) in &seams[1..] {
+            let at = *at as usize;
+            let samples = channel(&audio[at - 24_000..at + 72_000], 0);
+            let click = click_db(&samples, RATE);
+            assert!(click < -60.0, "{name} at {at} with{fade}: {click} dB");
+        }
+    }
+}
+
+/// The same, rising and falling over 50 ms.
+fn risen(mut frames: Vec<Stereo>) -> Vec<Stereo> {
+    let length = frames.len();
+    for (index, frame) in frames.iter_mut().enumerate() {
+        let near = index.min(length - 1 - index).min(2400) as f32 / 2400.0;
+        let gain = 0.5 - 0.5 * (std::f32::consts::PI * near).cos();
+        *frame = frame.map(|sample| sample * gain);
+    }
+    frames
+}
+
+#[test]
+fn a_leap_second_is_the_start_of_the_next_minute() {
+    // 2016-12-31T23:59:50Z. Computers count no 23:59:60: what is due then is due at midnight, and comes in the list's order.
+    let start_ns = 1_483_228_790_000_000_000;
+    let station = Station::new();
+    station.tone("a.wav", RATE, 440.0, 40.0);
+    station.tone("leap.wav", RATE, 900.0, 1.0);
+    station.tone("midnight.wav", RATE, 1000.0, 3.0);
+    let text = "automation: { playlist: [a.wav], crossfade_sec: 0 }\nschedule:\n  \
+                - { at: \"2016-12-31T23:59:60Z\", path: leap.wav }\n  - { at: \"00:00:00\", path: midnight.wav }\n";
+    let (_, reports) = station.render_at(start_ns, text, 20 * S);
+    let wanted = [("a", 0), ("leap", 10), ("midnight", 11), ("a", 14)];
+    assert_eq!(starts(&reports), wanted.map(|(name, at)| (name.to_owned(), at * S)));
 }
 
 #[test]
