@@ -5,17 +5,15 @@
 //! coefficients, given for 48 kHz, are computed for other rates from the analogue prototypes (De Man 2014, as
 //! in libebur128).
 
-use crate::Stereo;
-
 use super::FAINTEST;
 
 /// Below this a block is not programme at all.
-pub(super) const ABSOLUTE_GATE_LUFS: f64 = -70.0;
+pub const ABSOLUTE_GATE_LUFS: f64 = -70.0;
 /// A block so much below the loudness of the rest does not count.
-const RELATIVE_GATE_LU: f64 = -10.0;
+pub const RELATIVE_GATE_LU: f64 = -10.0;
 
-/// Loudness of a K-weighted power, both channels summed.
-pub(super) fn power_to_lufs(power: f64) -> f64 {
+/// Loudness in LUFS of a K-weighted power, all channels summed; -300.69 of silence.
+pub fn power_to_lufs(power: f64) -> f64 {
     10.0 * power.max(1e-30).log10() - 0.691
 }
 
@@ -29,14 +27,15 @@ pub(super) fn gated_lufs(blocks: impl Iterator<Item = f64> + Clone) -> Option<f6
     above(above(ABSOLUTE_GATE_LUFS)? + RELATIVE_GATE_LU)
 }
 
-/// The K-weighting filter.
-pub(super) struct KWeighting {
-    shelf: Biquad,
-    high_pass: Biquad,
+/// The K-weighting filter of `N` channels.
+pub struct KWeighting<const N: usize = 2> {
+    shelf: Biquad<N>,
+    high_pass: Biquad<N>,
 }
 
-impl KWeighting {
-    pub(super) fn new(sample_rate_hz: u32) -> Self {
+impl<const N: usize> KWeighting<N> {
+    /// The filter at a sample rate, at rest.
+    pub fn new(sample_rate_hz: u32) -> Self {
         let rate = f64::from(sample_rate_hz);
         // Its corner may lie above half of a low sample rate; then the shelf is as high as it can be.
         let warp = |hz: f64| (std::f64::consts::PI * (hz / rate).min(0.45)).tan();
@@ -57,35 +56,36 @@ impl KWeighting {
         Self { shelf, high_pass }
     }
 
-    pub(super) fn reset(&mut self) {
-        self.shelf.state = [[0.0; 2]; 2];
-        self.high_pass.state = [[0.0; 2]; 2];
+    /// Puts it to rest.
+    pub fn reset(&mut self) {
+        self.shelf.state = [[0.0; N]; 2];
+        self.high_pass.state = [[0.0; N]; 2];
     }
 
-    /// The power of the weighted frame, both channels summed.
+    /// The power of the weighted frame, all channels summed.
     #[inline]
-    pub(super) fn power(&mut self, frame: Stereo) -> f64 {
-        let [left, right] = self.high_pass.next(self.shelf.next(frame.map(f64::from)));
-        left * left + right * right
+    pub fn power(&mut self, frame: [f32; N]) -> f64 {
+        let weighted = self.high_pass.next(self.shelf.next(frame.map(f64::from)));
+        weighted.iter().map(|sample| sample * sample).sum()
     }
 }
 
-/// A second-order filter of both channels (transposed direct form II).
-struct Biquad {
+/// A second-order filter of all channels (transposed direct form II).
+struct Biquad<const N: usize> {
     b: [f64; 3],
     a: [f64; 2],
-    state: [[f64; 2]; 2],
+    state: [[f64; N]; 2],
 }
 
-impl Biquad {
+impl<const N: usize> Biquad<N> {
     fn new(b: [f64; 3], a: [f64; 2]) -> Self {
-        Self { b, a, state: [[0.0; 2]; 2] }
+        Self { b, a, state: [[0.0; N]; 2] }
     }
 
     #[inline]
-    fn next(&mut self, input: [f64; 2]) -> [f64; 2] {
-        let mut output = [0.0; 2];
-        for c in 0..2 {
+    fn next(&mut self, input: [f64; N]) -> [f64; N] {
+        let mut output = [0.0; N];
+        for c in 0..N {
             let x = input[c];
             let y = self.b[0] * x + self.state[0][c];
             let first = self.b[1] * x - self.a[0] * y + self.state[1][c];
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_coefficients_are_those_of_the_standard() {
-        let filter = KWeighting::new(48_000);
+        let filter = KWeighting::<2>::new(48_000);
         let shelf = [1.535_124_859_586_97, -2.691_696_189_406_38, 1.198_392_810_852_85];
         let near = |a: f64, b: f64| (a - b).abs() < 1e-10;
         assert!(filter.shelf.b.iter().zip(shelf).all(|(&a, b)| near(a, b)), "{:?}", filter.shelf.b);

@@ -12,7 +12,7 @@ pub mod equalizer;
 pub mod gain;
 mod glide;
 pub mod limiter;
-mod loudness;
+pub mod loudness;
 pub mod loudness_normalize;
 pub mod pass_filter;
 pub mod silence_detector;
