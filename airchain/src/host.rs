@@ -30,7 +30,7 @@ use crate::journal::Journal;
 use crate::lengths::Surveyor;
 use crate::listeners::Listeners;
 use crate::loader::{LoadConfig, fallback};
-use crate::meter::{LevelBoard, Meter};
+use crate::meter::{BusMeter, LevelBoard, Meter};
 use crate::output::OutputSpec;
 use crate::spec::StationSpec;
 use crate::station::{OFF, Order, Shared, Station, lock};
@@ -171,10 +171,9 @@ impl Host {
         }
         let levels = LevelBoard::default();
         let (writer, reader) = tap((rate * TAP_S) as usize);
-        let meter = Meter::new(reader, rate, levels.clone())
-            .map_err(|error| Error::Output(format!("meter: {error}")))?;
+        let meter = Meter::new(rate).map_err(|error| Error::Output(format!("meter: {error}")))?;
         director.send(When::Now, Command::AddTap(Tap { id: METER_TAP, writer }));
-        self.engines.encode.add(Box::new(meter));
+        self.engines.encode.add(Box::new(BusMeter::new(reader, meter, levels.clone())));
 
         let air = Arc::<AirState>::default();
         let (orders_in, orders) = crossbeam_channel::unbounded();

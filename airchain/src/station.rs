@@ -371,6 +371,12 @@ impl Station {
         self.shared.levels.read()
     }
 
+    /// Begins the integrated loudness, the loudness range and the maxima of the [`levels`](Self::levels) anew, as at the
+    /// start of a programme; heard within 50 ms.
+    pub fn reset_loudness(&self) {
+        self.shared.levels.reset();
+    }
+
     /// The outputs and how they do.
     pub fn outputs(&self) -> Vec<OutputStatus> {
         self.shared.outputs()
