@@ -9,7 +9,8 @@
 //!                "started_utc": "2026-01-02T03:04:05.678Z", "duration_s": 215.3 },
 //!   "recent":  [ { "title": "...", "artist": "...", "started_utc": "..." } ],
 //!   "levels":  { "peak_dbfs": [-3.1, -3.4], "rms_dbfs": [-15.2, -15.9],
-//!                "momentary_lufs": -16.3, "short_term_lufs": -16.1 },
+//!                "momentary_lufs": -16.3, "short_term_lufs": -16.1,
+//!                "integrated_lufs": -16.2, "loudness_range_lu": 6.4 },
 //!   "outputs": [ { "id": "mount-main/0", "kind": "icecast", "target": "icecast://host:8000/live",
 //!                  "health": "up", "reason": null, "listeners": 12 } ] }
 //! ```
