@@ -11,6 +11,7 @@ use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Playlist, Request, StationEvent};
 use airchain::file::FileWriter;
+use airchain::meter::Levels;
 use airchain::offline::Render;
 use airchain::output::{OutputSpec, Target};
 use airchain::outputs::http::MountMeta;
@@ -80,6 +81,28 @@ fn skipped_items_are_let_go_of() {
         assert!(Instant::now() < deadline, "{} files are still open", open_files(folder.path()));
         std::thread::yield_now();
     }
+    host.shutdown(Duration::from_secs(1));
+}
+
+#[test]
+fn the_bus_is_metered_until_the_meter_is_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::new(HostConfig::default()).unwrap();
+    let station = host.add_station(spec(vec![tone(folder.path(), 1_000.0, 1)], false), Vec::new()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let metered = |wanted: &dyn Fn(&Levels) -> bool| {
+        while !wanted(&station.levels()) {
+            assert!(Instant::now() < deadline, "{:?}", station.levels());
+            std::thread::yield_now();
+        }
+    };
+    // A second at -12 LUFS, and then silence.
+    let near = |level: Option<f32>| level.is_some_and(|level| (level + 12.0).abs() < 0.2);
+    metered(&|levels| levels.peak_dbfs == [None; 2] && near(levels.max_true_peak_dbtp[0]));
+    assert!(near(station.levels().max_momentary_lufs), "{:?}", station.levels());
+    assert!(station.levels().integrated_lufs.is_some());
+    station.reset_loudness();
+    metered(&|levels| levels.max_true_peak_dbtp == [None; 2] && levels.integrated_lufs.is_none());
     host.shutdown(Duration::from_secs(1));
 }
 
