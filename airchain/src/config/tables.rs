@@ -431,7 +431,7 @@ const SCHEDULE: Section = Section {
         field(
             "until",
             Time,
-            unset("no end"),
+            unset("with soft, its next time, an hour later at most"),
             "the first such time after `at`: with fill, the time to fill to; with soft, from when on it is no longer wanted",
         ),
         field("path", Path, unset("with fill, none"), "the audio file"),
