@@ -39,22 +39,23 @@ impl Envelope {
             *value = [*left, *right, *left, *right];
         }
         let reference_before = self.past[4][1];
-        // Filter by filter: each depends on itself two frames ago only, so the processor overlaps the frames.
-        for stage in 0..4 {
-            let coefficient = [REFERENCE[stage], REFERENCE[stage], QUADRATURE[stage], QUADRATURE[stage]];
-            let ([mut x2, mut x1], [mut y2, mut y1]) = (self.past[stage], self.past[stage + 1]);
+        // Two filters at a time: each depends on itself two frames ago only, so the processor overlaps frames.
+        for stage in [0, 2] {
+            let coefficients = [stage, stage + 1].map(|stage| {
+                let (reference, quadrature) = (REFERENCE[stage], QUADRATURE[stage]);
+                [reference, reference, quadrature, quadrature]
+            });
+            let [[mut x2, mut x1], [mut y2, mut y1], [mut z2, mut z1]] =
+                [self.past[stage], self.past[stage + 1], self.past[stage + 2]];
             for value in &mut values[..count] {
-                let mut y = [0.0; 4];
-                for lane in 0..4 {
-                    let output = coefficient[lane] * (value[lane] + y2[lane]) - x2[lane];
-                    y[lane] = if output.abs() < FAINTEST { 0.0 } else { output };
-                }
-                (x2, x1, y2, y1) = (x1, *value, y1, y);
-                *value = y;
+                let y = all_pass(coefficients[0], *value, x2, y2);
+                let z = all_pass(coefficients[1], y, y2, z2);
+                (x2, x1, y2, y1, z2, z1) = (x1, *value, y1, y, z1, z);
+                *value = z;
             }
-            self.past[stage] = [x2, x1];
-            if stage == 3 {
-                self.past[4] = [y2, y1];
+            (self.past[stage], self.past[stage + 1]) = ([x2, x1], [y2, y1]);
+            if stage == 2 {
+                self.past[4] = [z2, z1];
             }
         }
         // The reference chain is a frame late: that is part of the quarter wave.
@@ -65,6 +66,18 @@ impl Envelope {
             reference = *value;
         }
     }
+}
+
+/// The next output of a filter, by its input and what it was given and gave two frames ago.
+#[inline]
+fn all_pass(coefficient: Lanes, input: Lanes, given: Lanes, gave: Lanes) -> Lanes {
+    let mut output = [0.0; 4];
+    for lane in 0..4 {
+        // What it gave last comes in as late as possible.
+        let value = coefficient[lane] * gave[lane] + (coefficient[lane] * input[lane] - given[lane]);
+        output[lane] = if value.abs() < FAINTEST { 0.0 } else { value };
+    }
+    output
 }
 
 #[cfg(test)]
