@@ -47,6 +47,9 @@ fn bench(criterion: &mut Criterion) {
     let mut hot = prepared(find("limiter").expect("it is in the table"));
     hot.set(0, -12.0);
     run("limiter at work", &mut [hot]);
+    let mut five = prepared(find("multiband_compressor").expect("it is in the table"));
+    five.set(0, 5.0);
+    run("multiband_compressor of five bands", &mut [five]);
     let mut chain: Vec<_> = CHAIN.iter().filter_map(|name| find(name)).map(prepared).collect();
     run("broadcast chain", &mut chain);
 }

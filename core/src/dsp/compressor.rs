@@ -209,18 +209,18 @@ impl Compressor {
 
 /// The static curve.
 #[derive(Default)]
-struct Curve {
+pub(super) struct Curve {
     threshold_db: f32,
     slope: f32,
     knee_db: f32,
     /// `1 / (2 * knee_db)`, or 0 for a hard knee.
     bend: f32,
     /// Power at which the knee begins.
-    onset: f32,
+    pub(super) onset: f32,
 }
 
 impl Curve {
-    fn new(threshold_db: f64, slope: f64, knee_db: f64) -> Self {
+    pub(super) fn new(threshold_db: f64, slope: f64, knee_db: f64) -> Self {
         let (threshold_db, slope, knee_db) = (threshold_db as f32, slope as f32, knee_db as f32);
         let bend = if knee_db > 1e-3 { 0.5 / knee_db } else { 0.0 };
         Self { threshold_db, slope, knee_db, bend, onset: db_to_gain(2.0 * (threshold_db - knee_db / 2.0)) }
@@ -228,7 +228,7 @@ impl Curve {
 
     /// Reduction of a level given as a power: the square within the knee, and beyond it the straight line.
     #[inline]
-    fn reduction_db(&self, power: f32) -> f32 {
+    pub(super) fn reduction_db(&self, power: f32) -> f32 {
         let over = power_to_db(power) - self.threshold_db;
         let within = (over + self.knee_db / 2.0).clamp(0.0, self.knee_db);
         let beyond = (over - self.knee_db / 2.0).max(0.0);

@@ -5,6 +5,7 @@
 
 pub mod agc;
 pub mod compressor;
+mod crossover;
 pub mod dc_blocker;
 mod decibel;
 mod envelope;
@@ -14,7 +15,9 @@ mod glide;
 pub mod limiter;
 pub mod loudness;
 pub mod loudness_normalize;
+pub mod multiband_compressor;
 pub mod pass_filter;
+mod reducer;
 pub mod silence_detector;
 mod smooth;
 pub mod stereo;
@@ -216,6 +219,7 @@ pub const NODES: &[NodeEntry] = &[
     loudness_normalize::ENTRY,
     agc::ENTRY,
     compressor::ENTRY,
+    multiband_compressor::ENTRY,
     limiter::ENTRY,
     silence_detector::ENTRY,
 ];
