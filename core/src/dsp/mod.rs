@@ -7,6 +7,7 @@ pub mod agc;
 pub mod compressor;
 mod crossover;
 pub mod dc_blocker;
+pub mod de_esser;
 mod decibel;
 mod envelope;
 pub mod equalizer;
@@ -220,6 +221,7 @@ pub const NODES: &[NodeEntry] = &[
     agc::ENTRY,
     compressor::ENTRY,
     multiband_compressor::ENTRY,
+    de_esser::ENTRY,
     limiter::ENTRY,
     silence_detector::ENTRY,
 ];
