@@ -12,6 +12,7 @@ mod decibel;
 mod envelope;
 pub mod equalizer;
 pub mod gain;
+pub mod gate;
 mod glide;
 pub mod limiter;
 pub mod loudness;
@@ -222,6 +223,8 @@ pub const NODES: &[NodeEntry] = &[
     compressor::ENTRY,
     multiband_compressor::ENTRY,
     de_esser::ENTRY,
+    gate::GATE,
+    gate::EXPANDER,
     limiter::ENTRY,
     silence_detector::ENTRY,
 ];

@@ -1,0 +1,256 @@
+//! `gate` and `expander`: make what is quieter than a threshold quieter still.
+//!
+//! The static curve is the downward expander of Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor
+//! Design" (J. Audio Eng. Soc. 60, 2012), as deep as its range: with a high ratio it is a gate. It opens at the
+//! threshold, and closes once the level has been lower than that by the hysteresis for as long as the hold; while
+//! it is open it changes nothing. The level is that of the [envelope](super::envelope), as in the
+//! [compressor](super::compressor), and the louder channel decides for both.
+//!
+//! The reduction, in dB, goes through two one-pole stages in a row, so that a gate that opens or closes at once
+//! makes no corner in the programme. Attack (opening) and release (closing) are the times in which 63 % of a
+//! change in dB is done.
+
+use super::decibel::{db_to_gain, power_to_db};
+use super::envelope::{CHUNK, Envelope};
+use super::smooth::Smoothed;
+use super::{Format, Node, NodeEntry, NodeInfo, NodeStatus, ParamId, ParamInfo, clean_frame, one_pole};
+use crate::Stereo;
+
+const fn params(ratio: f32, range_db: f32, hold_ms: f32) -> [ParamInfo; 7] {
+    [
+        ParamInfo::number(
+            "threshold_db",
+            &["threshold", "open_db"],
+            "dB",
+            (-100.0, 0.0),
+            -50.0,
+            "Level at which it opens.",
+        ),
+        ParamInfo::number(
+            "ratio",
+            &[],
+            ":1",
+            (1.0, 100.0),
+            ratio,
+            "Change of level coming out for 1 dB going in, below the threshold.",
+        ),
+        ParamInfo::number(
+            "range_db",
+            &["range", "depth_db", "depth"],
+            "dB",
+            (0.0, 100.0),
+            range_db,
+            "The most that it reduces by.",
+        ),
+        ParamInfo::number("attack_ms", &["attack"], "ms", (0.1, 500.0), 1.0, "Time for 63 % of the opening."),
+        ParamInfo::number(
+            "hold_ms",
+            &["hold"],
+            "ms",
+            (0.0, 5_000.0),
+            hold_ms,
+            "How long it stays open after the level has fallen.",
+        ),
+        ParamInfo::number(
+            "release_ms",
+            &["release"],
+            "ms",
+            (1.0, 5_000.0),
+            150.0,
+            "Time for 63 % of the closing.",
+        ),
+        ParamInfo::number(
+            "hysteresis_db",
+            &["hysteresis"],
+            "dB",
+            (0.0, 24.0),
+            4.0,
+            "How far below the threshold the level falls before it closes.",
+        ),
+    ]
+}
+
+const GATE_INFO: NodeInfo = NodeInfo {
+    name: "gate",
+    summary: "Closes on what is below a threshold, such as the noise of a room in pauses.",
+    params: &params(10.0, 40.0, 50.0),
+};
+const EXPANDER_INFO: NodeInfo = NodeInfo {
+    name: "expander",
+    summary: "The gate with gentle defaults: what is below a threshold fades by a ratio.",
+    params: &params(2.0, 20.0, 20.0),
+};
+
+/// The line of `gate` in the table.
+pub const GATE: NodeEntry = NodeEntry { info: &GATE_INFO, make: || Box::new(Gate::new(&GATE_INFO)) };
+/// The line of `expander` in the table.
+pub const EXPANDER: NodeEntry =
+    NodeEntry { info: &EXPANDER_INFO, make: || Box::new(Gate::new(&EXPANDER_INFO)) };
+
+/// A reduction below this many dB is none.
+const NEGLIGIBLE_DB: f32 = 1e-6;
+
+/// Time constants in which two equal one-pole stages in a row have done 63 % (`1 - 1 / e`) of a step: where
+/// `(1 + x) exp(-x) = exp(-1)`.
+const STAGES_63_PERCENT: f64 = 2.146_193;
+
+/// Either node. A sidechain, where one is wired, is listened to instead of the programme.
+struct Gate {
+    info: &'static NodeInfo,
+    threshold: Smoothed,
+    /// `ratio - 1`: dB of reduction per dB below the threshold.
+    slope: Smoothed,
+    range: Smoothed,
+    hysteresis: Smoothed,
+    attack_ms: f32,
+    hold_ms: f32,
+    release_ms: f32,
+    rate: u32,
+    /// Shares of the way that a stage goes per frame.
+    attack: Smoothed,
+    release: Smoothed,
+    envelope: Envelope,
+    /// Powers at which it opens and below which it closes.
+    opens: f32,
+    closes: f32,
+    is_open: bool,
+    /// Frames that it has been below `closes` for while open.
+    quiet: u32,
+    stages_db: [f32; 2],
+}
+
+impl Gate {
+    fn new(info: &'static NodeInfo) -> Self {
+        let default = |param: usize| info.params[param].default;
+        let smoothed = |value: f32| Smoothed::new(f64::from(value));
+        Self {
+            info,
+            threshold: smoothed(default(0)),
+            slope: smoothed(default(1) - 1.0),
+            range: smoothed(default(2)),
+            hysteresis: smoothed(default(6)),
+            attack_ms: default(3),
+            hold_ms: default(4),
+            release_ms: default(5),
+            rate: 48_000,
+            attack: Smoothed::new(1.0),
+            release: Smoothed::new(1.0),
+            envelope: Envelope::default(),
+            opens: 0.0,
+            closes: 0.0,
+            is_open: false,
+            quiet: 0,
+            stages_db: [0.0; 2],
+        }
+    }
+}
+
+impl Node for Gate {
+    fn info(&self) -> &'static NodeInfo {
+        self.info
+    }
+
+    fn prepare(&mut self, format: Format) {
+        self.rate = format.sample_rate_hz;
+        self.set_times();
+        self.smoothed().into_iter().for_each(|smoothed| smoothed.prepare(format.sample_rate_hz));
+        self.reset();
+    }
+
+    fn set(&mut self, param: ParamId, value: f32) {
+        let Some(value) = self.info.accept(param, value) else { return };
+        match param {
+            0 => self.threshold.set(f64::from(value)),
+            1 => self.slope.set(f64::from(value) - 1.0),
+            2 => self.range.set(f64::from(value)),
+            3 => self.attack_ms = value,
+            4 => self.hold_ms = value,
+            5 => self.release_ms = value,
+            _ => self.hysteresis.set(f64::from(value)),
+        }
+        self.set_times();
+    }
+
+    fn process(&mut self, block: &mut [Stereo], sidechain: Option<&[Stereo]>) {
+        for (n, chunk) in block.chunks_mut(CHUNK).enumerate() {
+            let count = chunk.len();
+            chunk.iter_mut().for_each(|frame| *frame = clean_frame(*frame));
+            let key = sidechain.and_then(|key| key.get(n * CHUNK..n * CHUNK + count));
+            let mut heard = [[0.0; 2]; CHUNK];
+            heard.iter_mut().zip(key.unwrap_or(chunk)).for_each(|(to, from)| *to = clean_frame(*from));
+            let mut powers = [0.0; CHUNK];
+            self.envelope.measure(&heard[..count], &mut powers);
+            for (frame, power) in chunk.iter_mut().zip(powers) {
+                let reduction = self.next(power);
+                if reduction > 0.0 {
+                    let gain = db_to_gain(-reduction);
+                    *frame = clean_frame(frame.map(|sample| sample * gain));
+                }
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        self.smoothed().into_iter().for_each(Smoothed::snap);
+        self.set_levels();
+        self.envelope.reset();
+        (self.is_open, self.quiet) = (false, 0);
+        self.stages_db = [self.wanted_db(0.0); 2];
+    }
+
+    fn status(&self) -> Option<NodeStatus> {
+        Some(NodeStatus::Gain { db: -self.stages_db[1] })
+    }
+}
+
+impl Gate {
+    /// The reduction in dB of the next frame, whose level is `power`.
+    #[inline]
+    fn next(&mut self, power: f32) -> f32 {
+        if !self.smoothed().iter().all(|smoothed| smoothed.is_settled()) {
+            self.smoothed().into_iter().for_each(|smoothed| _ = smoothed.next());
+            self.set_levels();
+        }
+        if power >= self.opens {
+            (self.is_open, self.quiet) = (true, 0);
+        } else if power >= self.closes {
+            self.quiet = 0;
+        } else if self.is_open {
+            self.is_open = f64::from(self.quiet) < f64::from(self.hold_ms) * 1e-3 * f64::from(self.rate);
+            self.quiet += 1;
+        }
+        let mut wanted = if self.is_open { 0.0 } else { self.wanted_db(power) };
+        let (attack, release) = (self.attack.value() as f32, self.release.value() as f32);
+        for stage in &mut self.stages_db {
+            let share = if wanted > *stage { release } else { attack };
+            let reduction = *stage + share * (wanted - *stage);
+            *stage = if reduction > NEGLIGIBLE_DB { reduction } else { 0.0 };
+            wanted = *stage;
+        }
+        wanted
+    }
+
+    /// The reduction of a level given as a power, while it is closed.
+    fn wanted_db(&self, power: f32) -> f32 {
+        let below = self.threshold.value() as f32 - power_to_db(power);
+        (self.slope.value() as f32 * below).clamp(0.0, self.range.value() as f32)
+    }
+
+    fn set_levels(&mut self) {
+        let power = |level_db: f64| db_to_gain(2.0 * level_db as f32);
+        self.opens = power(self.threshold.value());
+        self.closes = power(self.threshold.value() - self.hysteresis.value());
+    }
+
+    fn set_times(&mut self) {
+        let share = |time_ms: f32| one_pole(f64::from(time_ms) / STAGES_63_PERCENT, self.rate);
+        let shares = [share(self.attack_ms), share(self.release_ms)];
+        self.attack.set(shares[0]);
+        self.release.set(shares[1]);
+    }
+
+    fn smoothed(&mut self) -> [&mut Smoothed; 6] {
+        let Self { threshold, slope, range, hysteresis, attack, release, .. } = self;
+        [threshold, slope, range, hysteresis, attack, release]
+    }
+}
