@@ -1,6 +1,6 @@
 //! `de_esser`: turns down sibilants, and nothing but the band that they are in.
 //!
-//! A [crossover](super::crossover) of Linkwitz and Riley parts the programme. What is above its frequency is
+//! A crossover of Linkwitz and Riley parts the programme. What is above its frequency is
 //! compressed by its own level, as the [compressor](super::compressor) does (Giannoulis, Massberg and Reiss 2012),
 //! with a hard knee, a short attack and no more than a set depth; what is below it is left alone. At rest both
 //! sides add up to an all-pass filter, so the spectrum is flat.

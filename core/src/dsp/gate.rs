@@ -3,7 +3,7 @@
 //! The static curve is the downward expander of Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor
 //! Design" (J. Audio Eng. Soc. 60, 2012), as deep as its range: with a high ratio it is a gate. It opens at the
 //! threshold, and closes once the level has been lower than that by the hysteresis for as long as the hold; while
-//! it is open it changes nothing. The level is that of the [envelope](super::envelope), as in the
+//! it is open it changes nothing. The level is that of the envelope, as in the
 //! [compressor](super::compressor), and the louder channel decides for both.
 //!
 //! The reduction, in dB, goes through two one-pole stages in a row, so that a gate that opens or closes at once

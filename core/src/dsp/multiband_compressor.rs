@@ -1,7 +1,7 @@
 //! `multiband_compressor`: three to five bands of the programme, each compressed for itself, so that a bass drum
 //! does not turn down the voice.
 //!
-//! The bands are made by [crossovers](super::crossover) of Linkwitz and Riley, one after the other, each splitting
+//! The bands are made by crossovers of Linkwitz and Riley, one after the other, each splitting
 //! what is above the one before. What a band misses of the crossovers above it, it gets as the all-pass filters
 //! that their sides add up to, so the sum of all bands at rest is flat in magnitude. The dynamics of a band are
 //! those of the [compressor](super::compressor), after Giannoulis, Massberg and Reiss 2012, with one knee for all.
