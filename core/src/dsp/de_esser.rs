@@ -1,9 +1,10 @@
 //! `de_esser`: turns down sibilants, and nothing but the band that they are in.
 //!
-//! A crossover of Linkwitz and Riley parts the programme. What is above its frequency is
-//! compressed by its own level, as the [compressor](super::compressor) does (Giannoulis, Massberg and Reiss 2012),
-//! with a hard knee, a short attack and no more than a set depth; what is below it is left alone. At rest both
-//! sides add up to an all-pass filter, so the spectrum is flat.
+//! A crossover of Linkwitz and Riley (J. Audio Eng. Soc. 24, 1976), of fourth order, parts the programme. What is
+//! above its frequency is compressed by its own level, as the [compressor](super::compressor) does (Giannoulis,
+//! Massberg and Reiss 2012), with a hard knee, a short attack and no more than a set depth; what is below it is left
+//! alone. At rest both sides add up to an all-pass filter (Lipshitz and Vanderkooy, J. Audio Eng. Soc. 34, 1986), so
+//! the spectrum is flat.
 
 use super::crossover::{Coefficients, Split};
 use super::envelope::CHUNK;

@@ -1,10 +1,11 @@
 //! `multiband_compressor`: three to five bands of the programme, each compressed for itself, so that a bass drum
 //! does not turn down the voice.
 //!
-//! The bands are made by crossovers of Linkwitz and Riley, one after the other, each splitting
-//! what is above the one before. What a band misses of the crossovers above it, it gets as the all-pass filters
-//! that their sides add up to, so the sum of all bands at rest is flat in magnitude. The dynamics of a band are
-//! those of the [compressor](super::compressor), after Giannoulis, Massberg and Reiss 2012, with one knee for all.
+//! The bands are made by crossovers of Linkwitz and Riley (J. Audio Eng. Soc. 24, 1976), of fourth order, one after
+//! the other, each splitting what is above the one before. What a band misses of the crossovers above it, it gets
+//! as the all-pass filters that their sides add up to (Lipshitz and Vanderkooy, J. Audio Eng. Soc. 34, 1986), so the
+//! sum of all bands at rest is flat in magnitude. The dynamics of a band are those of the
+//! [compressor](super::compressor), after Giannoulis, Massberg and Reiss 2012, with one knee for all.
 //!
 //! Crossovers are always in order: one that is set lower than 1.25 times the one below counts as that, and one
 //! above 0.45 of the sample rate is not there, nor is a band above it. Bands come and go by a crossfade.
