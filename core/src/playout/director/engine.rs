@@ -32,7 +32,14 @@ impl Director {
         }
     }
 
-    pub(super) fn on_event(&mut self, event: Event) {
+    /// Takes in what has happened in the engine.
+    pub(super) fn hear(&mut self) {
+        while let Some(event) = self.control.poll() {
+            self.on_event(event);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
         let frame = event.frame;
         let live = self.live.on_event(&event);
         match event.kind {
@@ -40,13 +47,14 @@ impl Director {
                 if let Some(entry) = self.line.take(item) {
                     self.known.insert(item, entry.into_known(tier));
                 }
+                if started {
+                    self.settle_scheduled(item);
+                }
                 let Some(known) = self.known.get_mut(&item) else { return };
                 known.heard = true;
                 if started {
                     known.started = frame;
-                    self.settle_scheduled(item);
                 }
-                let Some(known) = self.known.get_mut(&item) else { return };
                 known.item.metadata = (*metadata).clone();
                 let (item, length) = (known.item.clone(), known.length);
                 let duration_s = length.map(|length| self.seconds(length));

@@ -1,5 +1,6 @@
 //! Items: opened, handed to the engine at their place, and listed again when they have to wait.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::hold::Hold;
@@ -71,6 +72,19 @@ pub(super) struct Known {
     pub(super) started: Frames,
 }
 
+/// The item of the automation that was the last to begin, of those that are heard.
+pub(super) fn on_air(known: &BTreeMap<ItemId, Known>) -> Option<(ItemId, &Known)> {
+    let heard = known.iter().filter(|(_, known)| known.tier == Tier::Automation && known.heard);
+    heard.max_by_key(|(id, known)| (known.started, **id)).map(|(id, known)| (*id, known))
+}
+
+/// Gives an item that has no name of its own one.
+pub(super) fn name(item: &mut Item, id: ItemId) {
+    if item.id.is_empty() {
+        item.id = format!("item-{}", id.0);
+    }
+}
+
 impl Director {
     /// Does the next thing that keeps the automation from running dry. `true` when there may be more to do at once.
     pub(super) fn feed(&mut self) -> bool {
@@ -97,11 +111,8 @@ impl Director {
 
     /// The open item that one of the line-up follows: the one before it, or else the one on air.
     fn goes_on_from(&self, id: ItemId) -> Option<Ticket> {
-        let on_air = || {
-            let heard = self.known.iter().filter(|(_, k)| k.tier == Tier::Automation && k.heard);
-            heard.map(|(id, known)| (known.started, *id)).max().map(|(_, id)| id)
-        };
-        let id = self.line.before(id).map(|entry| entry.id).or_else(on_air)?;
+        let before = self.line.before(id).map(|entry| entry.id);
+        let id = before.or_else(|| on_air(&self.known).map(|(id, _)| id))?;
         Some(Ticket(id.0)).filter(|ticket| !self.opening.contains_key(ticket))
     }
 
@@ -120,9 +131,7 @@ impl Director {
 
     /// The same under a number that is known already.
     pub(super) fn open_as(&mut self, id: ItemId, mut opening: Opening) {
-        if opening.item.id.is_empty() {
-            opening.item.id = format!("item-{}", id.0);
-        }
+        name(&mut opening.item, id);
         self.begin(id, opening);
     }
 

@@ -27,9 +27,7 @@ impl Director {
     }
 
     pub(super) fn tick_live(&mut self) {
-        while let Some(event) = self.control.poll() {
-            self.on_event(event);
-        }
+        self.hear();
         let next_id = &mut self.next_id;
         self.live.tick(self.position, &mut || {
             *next_id += 1;

@@ -193,9 +193,7 @@ impl Director {
         self.take_up();
         self.tick_live();
         loop {
-            while let Some(event) = self.control.poll() {
-                self.on_event(event);
-            }
+            self.hear();
             self.tick_schedule();
             while let Some((ticket, result)) = self.loader.poll() {
                 self.on_opened(ticket, result);

@@ -1,6 +1,7 @@
 //! The programme: when it is asked for another item, and what it hears of those that it gave.
 
 use super::Director;
+use super::items::{name, on_air};
 use super::line::{Entry, MOST, Origin, State};
 use crate::Frames;
 use crate::deck::ItemId;
@@ -39,18 +40,15 @@ impl Director {
 
     /// Frames that the automation's item on air still lasts; none when its end is not known and may be near.
     pub(super) fn left_on_air(&self) -> Frames {
-        let on_air = self.known.values().rev().find(|known| known.tier == Tier::Automation && known.heard);
-        let end = on_air.and_then(|known| Some(known.started + known.length?));
+        let end = on_air(&self.known).and_then(|(_, known)| Some(known.started + known.length?));
         end.unwrap_or(0).saturating_sub(self.position)
     }
 
     /// A new entry for the line-up. An item without a name of its own is given one.
     pub(super) fn entry(&mut self, mut item: Item, origin: Origin) -> Entry {
-        let id = self.fresh_id();
-        if item.id.is_empty() {
-            item.id = format!("item-{id}");
-        }
-        Entry { id: ItemId(id), item, origin, state: State::Listed }
+        let id = ItemId(self.fresh_id());
+        name(&mut item, id);
+        Entry { id, item, origin, state: State::Listed }
     }
 
     /// Puts an entry into the line-up; refuses it when that is full.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Director;
-use super::items::{Opening, Purpose};
+use super::items::{Opening, Purpose, on_air};
 use crate::Frames;
 use crate::control::{Place, When};
 use crate::deck::ItemId;
@@ -31,8 +31,7 @@ impl Director {
     /// Does what the schedule wants done by now.
     pub(super) fn tick_schedule(&mut self) {
         let Some(Scheduled { schedule, lengths, .. }) = &mut self.scheduled else { return };
-        let heard = self.known.iter().filter(|(_, known)| known.tier == Tier::Automation && known.heard);
-        let on_air = heard.max_by_key(|(id, known)| (known.started, **id)).map(|(_, known)| OnAir {
+        let on_air = on_air(&self.known).map(|(_, known)| OnAir {
             item: &known.item,
             started: known.started,
             length: known.length,
