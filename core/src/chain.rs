@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::Failure;
 use crate::curve::{Curve, Fade};
+use crate::delay::Delay;
 use crate::dsp::{self, Format, Node, NodeStatus, ParamInfo, ParamKind, SilenceAction};
+use crate::slot::Slot;
+use crate::stems::{Stems, Wanted};
+use crate::tier::Tier;
+use crate::units::SILENCE;
 use crate::{Frames, Stereo};
 
 /// A node of a chain and the parameters that are not at their defaults, as in a station file.
@@ -84,6 +89,14 @@ pub enum ChainError {
         /// What would do.
         accepted: String,
     },
+    /// Two nodes would each add the tier to the programme.
+    #[error("{node}.sidechain: two nodes listen to {tier}, leave one")]
+    HeardTwice {
+        /// The second of them.
+        node: &'static str,
+        /// The tier.
+        tier: Tier,
+    },
     /// The chain looks further ahead than the station reserved; raise the station's latency.
     #[error("the chain looks {needed} frames ahead, the station reserves {reserved}")]
     TooLate {
@@ -96,7 +109,7 @@ pub enum ChainError {
 
 /// A chain that is ready to run. Built off the air thread, freed off it.
 pub struct Chain {
-    nodes: Vec<Box<dyn Node>>,
+    slots: Vec<Slot>,
     /// Makes up the difference between the nodes' latency and the station's.
     pad: Delay,
 }
@@ -109,30 +122,47 @@ impl Chain {
 
     /// Builds a chain whose output is exactly `latency` frames late.
     pub fn build(specs: &[NodeSpec], format: Format, latency: usize) -> Result<Self, ChainError> {
-        let nodes = prepare(specs, format)?;
-        let needed: usize = nodes.iter().map(|node| node.latency()).sum();
+        let mut needed = 0;
+        let mut slots = Vec::new();
+        for node in prepare(specs, format)? {
+            let latency = node.latency();
+            slots.push(Slot::new(node, needed, format.max_block));
+            needed += latency;
+        }
         let pad = latency.checked_sub(needed).ok_or(ChainError::TooLate { needed, reserved: latency })?;
-        Ok(Self { nodes, pad: Delay::new(pad) })
+        Ok(Self { slots, pad: Delay::new(pad) })
     }
 
     /// Frames by which its output is late.
     pub fn latency(&self) -> usize {
-        self.pad.length() + self.nodes.iter().map(|node| node.latency()).sum::<usize>()
+        self.pad.length() + self.slots.iter().map(|slot| slot.node.latency()).sum::<usize>()
     }
 
-    /// Processes a block in place. `false` when something that is not a number had to be silenced.
-    pub fn process(&mut self, block: &mut [Stereo]) -> bool {
-        for node in &mut self.nodes {
-            node.process(block, None);
+    /// Adds what its nodes listen to.
+    fn want(&self, wanted: &mut Wanted) {
+        self.slots.iter().filter_map(|slot| slot.node.sidechain()).for_each(|side| wanted.add(side));
+    }
+
+    /// Processes a block in place, with the `stems` of the same frames. `false` when something that is not a number
+    /// had to be silenced.
+    pub(crate) fn process(&mut self, block: &mut [Stereo], stems: &Stems) -> bool {
+        let mut due = Tier::ALL.map(|tier| stems.is_beside(tier));
+        let last = self.slots.iter().rposition(|slot| slot.adds().is_some());
+        if last.is_none() {
+            // As while this chain gives way to one that adds them.
+            stems.add(&mut due, None, block);
+        }
+        for (n, slot) in self.slots.iter_mut().enumerate() {
+            slot.process(block, stems, &mut due, last == Some(n));
         }
         self.pad.process(block);
         // All of them, without a look after each, which is done many at a time.
         if block.as_flattened().iter().fold(true, |finite, sample| finite & sample.is_finite()) {
             return true;
         }
-        block.fill(crate::units::SILENCE);
-        for node in &mut self.nodes {
-            node.reset();
+        block.fill(SILENCE);
+        for slot in &mut self.slots {
+            slot.node.reset();
         }
         false
     }
@@ -140,7 +170,7 @@ impl Chain {
     /// What the chain's silence detector hears: whether it has been silent for long enough, for how
     /// long it has, and what is to be done.
     pub fn silence(&self) -> Option<(bool, Frames, SilenceAction)> {
-        self.nodes.iter().find_map(|node| match node.status() {
+        self.slots.iter().find_map(|slot| match slot.node.status() {
             Some(NodeStatus::Silence { silent, quiet_frames, action }) => {
                 Some((silent, quiet_frames, action))
             }
@@ -150,7 +180,7 @@ impl Chain {
 
     /// Ramps a parameter to `value`.
     pub fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
-        let node = self.nodes.get_mut(node).ok_or(Failure::NoSuchParam)?;
+        let node = &mut self.slots.get_mut(node).ok_or(Failure::NoSuchParam)?.node;
         let info = node.info().params.get(param).ok_or(Failure::NoSuchParam)?;
         if !info.accepts(value) {
             return Err(Failure::NoSuchParam);
@@ -161,7 +191,15 @@ impl Chain {
 }
 
 fn prepare(specs: &[NodeSpec], format: Format) -> Result<Vec<Box<dyn Node>>, ChainError> {
-    specs.iter().map(|spec| prepare_node(spec, format)).collect()
+    let nodes: Vec<_> = specs.iter().map(|spec| prepare_node(spec, format)).collect::<Result<_, _>>()?;
+    let mut over = [false; Tier::COUNT];
+    for node in &nodes {
+        let Some(side) = node.sidechain().filter(|side| side.over) else { continue };
+        if std::mem::replace(&mut over[side.tier.index()], true) {
+            return Err(ChainError::HeardTwice { node: node.info().name, tier: side.tier });
+        }
+    }
+    Ok(nodes)
 }
 
 fn prepare_node(spec: &NodeSpec, format: Format) -> Result<Box<dyn Node>, ChainError> {
@@ -180,32 +218,6 @@ fn prepare_node(spec: &NodeSpec, format: Format) -> Result<Box<dyn Node>, ChainE
     }
     node.prepare(format);
     Ok(node)
-}
-
-/// A plain delay.
-struct Delay {
-    line: Box<[Stereo]>,
-    next: usize,
-}
-
-impl Delay {
-    fn new(length: usize) -> Self {
-        Self { line: vec![[0.0; 2]; length].into_boxed_slice(), next: 0 }
-    }
-
-    fn length(&self) -> usize {
-        self.line.len()
-    }
-
-    fn process(&mut self, block: &mut [Stereo]) {
-        let length = self.line.len();
-        for frame in block {
-            if let Some(held) = self.line.get_mut(self.next) {
-                std::mem::swap(held, frame);
-                self.next = if self.next + 1 == length { 0 } else { self.next + 1 };
-            }
-        }
-    }
 }
 
 /// How long a new chain takes over from the old, in milliseconds.
@@ -253,6 +265,20 @@ impl Processor {
         newest.set(node, param, value)
     }
 
+    /// What is asked of the tiers: all that is listened to, while only those play over others that the newest chain adds.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        match &self.incoming {
+            Some((incoming, _)) => {
+                self.on_air.want(&mut wanted);
+                wanted.in_place_of_others();
+                incoming.want(&mut wanted);
+            }
+            None => self.on_air.want(&mut wanted),
+        }
+        wanted
+    }
+
     /// What the silence detector on air hears.
     pub(crate) fn silence(&self) -> Option<(bool, Frames, SilenceAction)> {
         self.on_air.silence()
@@ -265,21 +291,26 @@ impl Processor {
 
     /// Processes a block in place; gives back the old chain once it is no longer heard, and says whether all was
     /// finite.
-    pub(crate) fn process(&mut self, at: Frames, block: &mut [Stereo]) -> (Option<Box<Chain>>, bool) {
+    pub(crate) fn process(
+        &mut self,
+        at: Frames,
+        block: &mut [Stereo],
+        stems: &Stems,
+    ) -> (Option<Box<Chain>>, bool) {
         let Some((mut incoming, fade)) = self.incoming.take() else {
-            return (None, self.on_air.process(block));
+            return (None, self.on_air.process(block, stems));
         };
         if fade.is_settled(at) {
             let old = std::mem::replace(&mut self.on_air, incoming);
-            let Some(next) = self.next.take() else { return (Some(old), self.on_air.process(block)) };
+            let Some(next) = self.next.take() else { return (Some(old), self.on_air.process(block, stems)) };
             self.begin(next, at);
-            return (Some(old), self.process(at, block).1);
+            return (Some(old), self.process(at, block, stems).1);
         }
         let mut finite = true;
         if let Some(scratch) = self.scratch.get_mut(..block.len()) {
             scratch.copy_from_slice(block);
-            finite = incoming.process(scratch);
-            finite &= self.on_air.process(block);
+            finite = incoming.process(scratch, stems);
+            finite &= self.on_air.process(block, stems);
             for (i, (old, new)) in block.iter_mut().zip(scratch.iter()).enumerate() {
                 let gain = fade.gain_at(at + i as Frames);
                 // Both are the same programme, so amplitudes are crossfaded, not powers.

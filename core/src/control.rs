@@ -336,6 +336,11 @@ impl Outbox {
         if let EventKind::NowPlaying { metadata, .. } = &kind {
             self.mark(Mark { at: frame, metadata: Arc::clone(metadata) });
         }
+        self.aside(frame, kind);
+    }
+
+    /// Reports an event that changes nothing about what listeners are told is on air.
+    pub(crate) fn aside(&mut self, frame: Frames, kind: EventKind) {
         if let Err(event) = self.events.try_push(Event { frame, kind }) {
             // Dropping could free the last handle to the metadata.
             std::mem::forget(event);

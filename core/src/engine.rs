@@ -90,8 +90,8 @@ impl Engine {
     /// Decks, ladder, chain: a stretch in which no command falls due.
     fn render_segment(&mut self, segment: &mut [Stereo]) {
         let at = self.position;
-        self.ladder.render(at, segment, &mut self.outbox);
-        let (old_chain, finite) = self.processor.process(at, segment);
+        self.ladder.render(at, segment, self.processor.wanted(), &mut self.outbox);
+        let (old_chain, finite) = self.processor.process(at, segment, self.ladder.stems());
         if let Some(chain) = old_chain {
             self.outbox.retire(Retired::Chain(chain));
         }

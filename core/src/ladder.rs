@@ -15,6 +15,7 @@ use crate::deck::{ItemId, Prepared, declicked};
 use crate::item::Metadata;
 use crate::program::{Joins, Program, Run};
 use crate::rung::Rung;
+use crate::stems::{Stems, Wanted};
 use crate::tier::Tier;
 use crate::units::add_scaled;
 use crate::{Frames, Stereo};
@@ -53,13 +54,25 @@ pub(crate) struct Ladder {
     /// The operator's fade of the whole programme. An emergency is heard all the same.
     master: Fade,
     scratch: Box<[Stereo]>,
+    /// What the chain asks of each tier.
+    wanted: Wanted,
+    stems: Stems,
 }
 
 impl Ladder {
     pub(crate) fn new(config: LadderConfig, max_block: usize) -> Self {
         let rungs = Tier::ALL.map(|tier| Rung::new(Program::new(tier, config.joins, max_block)));
         let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
-        Self { config, rungs, on_air: None, alone: false, master: Fade::constant(1.0), scratch }
+        Self {
+            config,
+            rungs,
+            on_air: None,
+            alone: false,
+            master: Fade::constant(1.0),
+            scratch,
+            wanted: Wanted::default(),
+            stems: Stems::new(max_block),
+        }
     }
 
     pub(crate) fn load(
@@ -97,8 +110,7 @@ impl Ladder {
         let on_air = self.on_air.filter(|tier| *tier != Tier::Fallback);
         let tier = tier.or(on_air).ok_or(Failure::Idle)?;
         let wait = wait && tier == Tier::Automation;
-        let first = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate());
-        let on_air = self.on_air == Some(tier) && first == Some(tier);
+        let on_air = self.on_air == Some(tier) && self.candidate() == Some(tier);
         let heard = self.is_heard(tier, at);
         self.rung(tier).program.skip(ramp, wait, on_air, heard, at, outbox)
     }
@@ -161,8 +173,15 @@ impl Ladder {
         }
     }
 
-    /// Fills `out`, the first of whose frames is frame `at`.
-    pub(crate) fn render(&mut self, at: Frames, out: &mut [Stereo], outbox: &mut Outbox) {
+    /// The stems of what was rendered last.
+    pub(crate) fn stems(&self) -> &Stems {
+        &self.stems
+    }
+
+    /// Fills `out`, the first of whose frames is frame `at`, and the stems that are `wanted`.
+    pub(crate) fn render(&mut self, at: Frames, out: &mut [Stereo], wanted: Wanted, outbox: &mut Outbox) {
+        self.wanted = wanted;
+        self.stems.begin(wanted, out.len());
         out.fill(crate::units::SILENCE);
         let mut done = 0;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
@@ -170,7 +189,7 @@ impl Ladder {
             self.step(now, outbox);
             let run = self.until_change(now).min(rest.len() as Frames) as usize;
             for tier in Tier::ALL {
-                self.mix(tier, now, &mut rest[..run], outbox);
+                self.mix(tier, now, &mut rest[..run], done, outbox);
             }
             done += run;
         }
@@ -191,6 +210,10 @@ impl Ladder {
         }
         let on_air = self.on_air;
         for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
+            if self.speaks_over(tier) {
+                self.speak(tier, now, outbox);
+                continue;
+            }
             if !self.rung(tier).is_silenced(now) {
                 if self.advance(tier, Some(Run::Leaving), now, outbox) {
                     continue;
@@ -199,6 +222,28 @@ impl Ladder {
             }
             let run = self.goes_on(tier).then_some(Run::Unheard);
             self.advance(tier, run, now, outbox);
+        }
+    }
+
+    /// Whether a tier is heard over the one on air.
+    fn speaks_over(&self, tier: Tier) -> bool {
+        self.wanted.is_over(tier) && self.on_air > Some(tier)
+    }
+
+    /// Lets a tier be heard over the one on air.
+    fn speak(&mut self, tier: Tier, now: Frames, outbox: &mut Outbox) {
+        let rate = self.config.joins.rate;
+        let rung = self.rung(tier);
+        if rung.level.target() == 0.0 && rung.program.has_audio() {
+            // A new item on a dry tier starts at once.
+            rung.level = match rung.is_under_way() {
+                true => Fade::new(now, declicked(0, rate), rung.level.gain_at(now), 1.0, Curve::SCurve, rate),
+                false => Fade::constant(1.0),
+            };
+            rung.program.begin_to_be_heard();
+        }
+        if !self.advance(tier, Some(Run::Over), now, outbox) {
+            self.advance(tier, Some(Run::Leaving), now, outbox);
         }
     }
 
@@ -221,7 +266,7 @@ impl Ladder {
             rung.program.watch(now, false, outbox);
         }
         self.settle(now, outbox);
-        let candidate = Tier::ALL.into_iter().find(|tier| self.rung(*tier).is_candidate());
+        let candidate = self.candidate();
         let winner = candidate.or_else(|| self.last_resort(now, outbox));
         let alone = winner.is_none_or(|tier| !self.rung(tier).is_candidate());
         let (from, before) = (self.on_air, (self.on_air, self.alone));
@@ -231,11 +276,22 @@ impl Ladder {
                 self.hand_over(from, tier, now);
                 self.rung(tier).program.begin_to_be_heard();
             }
-            let held = from.filter(|tier| self.rung(*tier).program.is_under_way());
+            let held = from.filter(|from| !self.speaks_over(*from));
+            let held = held.filter(|tier| self.rung(*tier).program.is_under_way());
             let held = held.map(|tier| self.rung(tier).level.end().saturating_sub(now));
             outbox.event(now, EventKind::PriorityChanged { from, to: winner, held });
         }
         before != (self.on_air, self.alone)
+    }
+
+    /// The tier that has the air: the highest that has audio, of those that play over others only where there is nothing
+    /// to play over.
+    fn candidate(&mut self) -> Option<Tier> {
+        let wanted = self.wanted;
+        let ready = Tier::ALL.map(|tier| self.rung(tier).is_candidate());
+        let mut candidates = Tier::ALL.into_iter().filter(|tier| ready[tier.index()]);
+        let first = candidates.clone().find(|tier| !wanted.is_over(*tier));
+        first.or_else(|| candidates.next())
     }
 
     /// Where nothing is to be heard: a silent tier, for its sound may come back; else one that has been short of
@@ -264,6 +320,8 @@ impl Ladder {
         let takeover = self.config.takeover[to.index()];
         let takeover = Ramp { length: declicked(takeover.length, rate), ..takeover };
         let mut rise = None;
+        // A tier that is heard over the new one goes on.
+        let from = from.filter(|from| !self.speaks_over(*from));
         if let Some(from) = from {
             let loser = self.rung(from);
             let left = loser.program.tail_left(now);
@@ -331,8 +389,8 @@ impl Ladder {
         now.next_multiple_of(every) - now
     }
 
-    /// Adds a tier to `out`.
-    fn mix(&mut self, tier: Tier, now: Frames, out: &mut [Stereo], outbox: &mut Outbox) {
+    /// Adds a tier to `out`, which starts at frame `from` of the block, and to its stem if that is wanted.
+    fn mix(&mut self, tier: Tier, now: Frames, out: &mut [Stereo], from: usize, outbox: &mut Outbox) {
         let master = if tier == Tier::Emergency { Fade::constant(1.0) } else { self.master };
         let (Some(rung), Some(scratch)) =
             (self.rungs.get_mut(tier.index()), self.scratch.get_mut(..out.len()))
@@ -348,13 +406,22 @@ impl Ladder {
         }
         let fades = [rung.level, rung.trim, master];
         let gain_at = |at| -> f32 { fades.iter().map(|fade| fade.gain_at(at)).product() };
-        if fades.iter().all(|fade| fade.is_settled(now)) {
-            return add_scaled(out, scratch, gain_at(now));
+        let settled = fades.iter().all(|fade| fade.is_settled(now));
+        let add = |out: &mut [Stereo]| match settled {
+            true => add_scaled(out, scratch, gain_at(now)),
+            false => {
+                for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).enumerate() {
+                    let gain = gain_at(now + i as Frames);
+                    mixed[0] += frame[0] * gain;
+                    mixed[1] += frame[1] * gain;
+                }
+            }
+        };
+        if let Some(stem) = self.stems.of_mut(tier, from) {
+            add(stem);
         }
-        for (i, (mixed, frame)) in out.iter_mut().zip(scratch.iter()).enumerate() {
-            let gain = gain_at(now + i as Frames);
-            mixed[0] += frame[0] * gain;
-            mixed[1] += frame[1] * gain;
+        if !self.wanted.is_beside(tier) {
+            add(out);
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) enum Run {
     Heard,
     /// On air with nothing to be heard in its place: where its source runs short, there is silence.
     Alone,
+    /// Heard over the tier on air: where its source runs short, that is heard alone.
+    Over,
     /// Not on air, but it goes on all the same.
     Unheard,
     /// Not on air any more: what is under way is played out, and nothing new starts.
@@ -106,7 +108,7 @@ impl Program {
         let Some(deck) = &mut self.current else { return Err(metadata) };
         outbox.retire(Retired::Metadata(deck.retitle(metadata)));
         if self.told.take().is_some() {
-            self.tell(at, outbox);
+            self.tell(at, false, outbox);
         }
         Ok(())
     }
@@ -135,13 +137,14 @@ impl Program {
         self.told = None;
     }
 
-    /// Tells listeners which item they hear, if that is another.
-    fn tell(&mut self, at: Frames, outbox: &mut Outbox) {
+    /// Tells which item is heard, if that is another. Listeners are told of what is on air, not of what is heard `over` it.
+    fn tell(&mut self, at: Frames, over: bool, outbox: &mut Outbox) {
         let Some(deck) = self.current.as_mut().filter(|deck| !deck.is_dry()) else { return };
         let (tier, item) = (self.tier, deck.item().id);
         if self.told.replace(item) != Some(item) {
             let (metadata, started) = (Arc::clone(&deck.item().metadata), deck.tell());
-            outbox.event(at, EventKind::NowPlaying { tier, item, metadata, started });
+            let playing = EventKind::NowPlaying { tier, item, metadata, started };
+            if over { outbox.aside(at, playing) } else { outbox.event(at, playing) }
         }
     }
 
@@ -285,9 +288,9 @@ impl Program {
             if self.current.is_none() && (leaving || self.waiting.is_empty()) {
                 self.current = self.tails.take_back(now);
             }
-            if matches!(run, Run::Heard | Run::Alone) {
+            if matches!(run, Run::Heard | Run::Alone | Run::Over) {
                 // Also of one so short that the next starts over it at this very frame.
-                self.tell(now, outbox);
+                self.tell(now, run == Run::Over, outbox);
             }
             if leaving || !self.has_room() || self.join_at(now).is_none_or(|join| join > now) {
                 break;

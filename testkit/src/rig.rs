@@ -40,8 +40,13 @@ impl Rig {
 
     /// A bench at frame 0 with a chain that is not late.
     pub fn with_chain(ladder: LadderConfig, nodes: &[NodeSpec]) -> Self {
+        Self::with_chain_late(ladder, nodes, 0)
+    }
+
+    /// A bench at frame 0 with a chain that is `latency` frames late.
+    pub fn with_chain_late(ladder: LadderConfig, nodes: &[NodeSpec], latency: usize) -> Self {
         let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
-        let chain = Chain::build(nodes, format, 0).expect("the chain builds");
+        let chain = Chain::build(nodes, format, latency).expect("the chain builds");
         let (control, engine) = engine(&EngineConfig { max_block: BLOCK, ladder }, chain);
         Self { control, engine, out: Vec::new(), events: Vec::new() }
     }

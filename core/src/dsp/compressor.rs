@@ -8,6 +8,7 @@
 
 use super::decibel::{db_to_gain, power_to_db};
 use super::envelope::{CHUNK, Envelope};
+use super::sidechain::{self, SIDECHAIN, SideChain};
 use super::smooth::Smoothed;
 use super::{Format, Node, NodeEntry, NodeInfo, NodeStatus, ParamId, ParamInfo, clean_frame, one_pole};
 use crate::Stereo;
@@ -64,6 +65,7 @@ const INFO: NodeInfo = NodeInfo {
             0.0,
             "Gain after the reduction.",
         ),
+        SIDECHAIN,
     ],
 };
 
@@ -73,7 +75,7 @@ pub const ENTRY: NodeEntry = NodeEntry { info: &INFO, make: || Box::new(Compress
 /// A reduction below this many dB is none.
 const NEGLIGIBLE_DB: f32 = 1e-6;
 
-/// The `compressor` node. A sidechain, where one is wired, is listened to instead of the programme.
+/// The `compressor` node. A side chain, where there is one, is listened to instead of the programme.
 pub struct Compressor {
     threshold: Smoothed,
     /// `1 - 1 / ratio`: dB of reduction per dB above the threshold.
@@ -86,6 +88,7 @@ pub struct Compressor {
     /// Shares of the way to the wanted reduction that a frame goes.
     attack: Smoothed,
     release: Smoothed,
+    sidechain: Option<SideChain>,
     envelope: Envelope,
     curve: Curve,
     reduction_db: f32,
@@ -103,6 +106,7 @@ impl Default for Compressor {
             rate: 48_000,
             attack: Smoothed::new(1.0),
             release: Smoothed::new(1.0),
+            sidechain: None,
             envelope: Envelope::default(),
             curve: Curve::default(),
             reduction_db: 0.0,
@@ -130,9 +134,14 @@ impl Node for Compressor {
             2 => self.knee.set(f64::from(value)),
             3 => self.attack_ms = value,
             4 => self.release_ms = value,
-            _ => self.makeup.set(f64::from(db_to_gain(value))),
+            5 => self.makeup.set(f64::from(db_to_gain(value))),
+            _ => self.sidechain = sidechain::of_value(value),
         }
         self.set_times();
+    }
+
+    fn sidechain(&self) -> Option<SideChain> {
+        self.sidechain
     }
 
     fn process(&mut self, block: &mut [Stereo], sidechain: Option<&[Stereo]>) {

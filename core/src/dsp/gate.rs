@@ -12,11 +12,13 @@
 
 use super::decibel::{db_to_gain, power_to_db};
 use super::envelope::{CHUNK, Envelope};
+use super::sidechain::{self, SIDECHAIN, SideChain};
 use super::smooth::Smoothed;
-use super::{Format, Node, NodeEntry, NodeInfo, NodeStatus, ParamId, ParamInfo, clean_frame, one_pole};
+use super::trigger::{Swing, Trigger};
+use super::{Format, Node, NodeEntry, NodeInfo, NodeStatus, ParamId, ParamInfo, clean_frame};
 use crate::Stereo;
 
-const fn params(ratio: f32, range_db: f32, hold_ms: f32) -> [ParamInfo; 7] {
+const fn params(ratio: f32, range_db: f32, hold_ms: f32) -> [ParamInfo; 8] {
     [
         ParamInfo::number(
             "threshold_db",
@@ -67,6 +69,7 @@ const fn params(ratio: f32, range_db: f32, hold_ms: f32) -> [ParamInfo; 7] {
             4.0,
             "How far below the threshold the level falls before it closes.",
         ),
+        SIDECHAIN,
     ]
 }
 
@@ -87,14 +90,7 @@ pub const GATE: NodeEntry = NodeEntry { info: &GATE_INFO, make: || Box::new(Gate
 pub const EXPANDER: NodeEntry =
     NodeEntry { info: &EXPANDER_INFO, make: || Box::new(Gate::new(&EXPANDER_INFO)) };
 
-/// A reduction below this many dB is none.
-const NEGLIGIBLE_DB: f32 = 1e-6;
-
-/// Time constants in which two equal one-pole stages in a row have done 63 % (`1 - 1 / e`) of a step: where
-/// `(1 + x) exp(-x) = exp(-1)`.
-const STAGES_63_PERCENT: f64 = 2.146_193;
-
-/// Either node. A sidechain, where one is wired, is listened to instead of the programme.
+/// Either node. A side chain, where there is one, is listened to instead of the programme.
 struct Gate {
     info: &'static NodeInfo,
     threshold: Smoothed,
@@ -109,14 +105,10 @@ struct Gate {
     /// Shares of the way that a stage goes per frame.
     attack: Smoothed,
     release: Smoothed,
+    sidechain: Option<SideChain>,
     envelope: Envelope,
-    /// Powers at which it opens and below which it closes.
-    opens: f32,
-    closes: f32,
-    is_open: bool,
-    /// Frames that it has been below `closes` for while open.
-    quiet: u32,
-    stages_db: [f32; 2],
+    trigger: Trigger,
+    reduction: Swing,
 }
 
 impl Gate {
@@ -135,12 +127,10 @@ impl Gate {
             rate: 48_000,
             attack: Smoothed::new(1.0),
             release: Smoothed::new(1.0),
+            sidechain: None,
             envelope: Envelope::default(),
-            opens: 0.0,
-            closes: 0.0,
-            is_open: false,
-            quiet: 0,
-            stages_db: [0.0; 2],
+            trigger: Trigger::default(),
+            reduction: Swing::default(),
         }
     }
 }
@@ -166,9 +156,14 @@ impl Node for Gate {
             3 => self.attack_ms = value,
             4 => self.hold_ms = value,
             5 => self.release_ms = value,
-            _ => self.hysteresis.set(f64::from(value)),
+            6 => self.hysteresis.set(f64::from(value)),
+            _ => self.sidechain = sidechain::of_value(value),
         }
         self.set_times();
+    }
+
+    fn sidechain(&self) -> Option<SideChain> {
+        self.sidechain
     }
 
     fn process(&mut self, block: &mut [Stereo], sidechain: Option<&[Stereo]>) {
@@ -194,12 +189,12 @@ impl Node for Gate {
         self.smoothed().into_iter().for_each(Smoothed::snap);
         self.set_levels();
         self.envelope.reset();
-        (self.is_open, self.quiet) = (false, 0);
-        self.stages_db = [self.wanted_db(0.0); 2];
+        self.trigger.close();
+        self.reduction.snap(self.wanted_db(0.0));
     }
 
     fn status(&self) -> Option<NodeStatus> {
-        Some(NodeStatus::Gain { db: -self.stages_db[1] })
+        Some(NodeStatus::Gain { db: -self.reduction.value() })
     }
 }
 
@@ -211,23 +206,8 @@ impl Gate {
             self.smoothed().into_iter().for_each(|smoothed| _ = smoothed.next());
             self.set_levels();
         }
-        if power >= self.opens {
-            (self.is_open, self.quiet) = (true, 0);
-        } else if power >= self.closes {
-            self.quiet = 0;
-        } else if self.is_open {
-            self.is_open = f64::from(self.quiet) < f64::from(self.hold_ms) * 1e-3 * f64::from(self.rate);
-            self.quiet += 1;
-        }
-        let mut wanted = if self.is_open { 0.0 } else { self.wanted_db(power) };
-        let (attack, release) = (self.attack.value() as f32, self.release.value() as f32);
-        for stage in &mut self.stages_db {
-            let share = if wanted > *stage { release } else { attack };
-            let reduction = *stage + share * (wanted - *stage);
-            *stage = if reduction > NEGLIGIBLE_DB { reduction } else { 0.0 };
-            wanted = *stage;
-        }
-        wanted
+        let wanted = if self.trigger.next(power) { 0.0 } else { self.wanted_db(power) };
+        self.reduction.next(wanted, self.release.value() as f32, self.attack.value() as f32)
     }
 
     /// The reduction of a level given as a power, while it is closed.
@@ -237,16 +217,13 @@ impl Gate {
     }
 
     fn set_levels(&mut self) {
-        let power = |level_db: f64| db_to_gain(2.0 * level_db as f32);
-        self.opens = power(self.threshold.value());
-        self.closes = power(self.threshold.value() - self.hysteresis.value());
+        self.trigger.set_levels(self.threshold.value(), self.hysteresis.value());
     }
 
     fn set_times(&mut self) {
-        let share = |time_ms: f32| one_pole(f64::from(time_ms) / STAGES_63_PERCENT, self.rate);
-        let shares = [share(self.attack_ms), share(self.release_ms)];
-        self.attack.set(shares[0]);
-        self.release.set(shares[1]);
+        self.attack.set(Swing::share(self.attack_ms, self.rate));
+        self.release.set(Swing::share(self.release_ms, self.rate));
+        self.trigger.set_hold(self.hold_ms, self.rate);
     }
 
     fn smoothed(&mut self) -> [&mut Smoothed; 6] {

@@ -9,6 +9,7 @@ mod crossover;
 pub mod dc_blocker;
 pub mod de_esser;
 mod decibel;
+pub mod ducking;
 mod envelope;
 pub mod equalizer;
 pub mod gain;
@@ -20,10 +21,12 @@ pub mod loudness_normalize;
 pub mod multiband_compressor;
 pub mod pass_filter;
 mod reducer;
+mod sidechain;
 pub mod silence_detector;
 mod smooth;
 pub mod stereo;
 mod svf;
+mod trigger;
 mod true_peak;
 
 /// The rate and block size that a node is prepared for; fixed for a station's life.
@@ -167,6 +170,8 @@ pub enum SilenceAction {
     Event,
 }
 
+pub use sidechain::SideChain;
+
 /// A processor of stereo audio in the air thread.
 ///
 /// [`prepare`](Self::prepare) is the only method that may allocate. The others never allocate, free, lock, panic
@@ -184,7 +189,13 @@ pub trait Node: Send {
     /// ignored. A parameter that decides the latency takes effect with the next `prepare`.
     fn set(&mut self, param: ParamId, value: f32);
 
-    /// Processes `block` in place. `sidechain`, where one is wired, has the same length.
+    /// The tier that it listens to beside the programme, if any.
+    fn sidechain(&self) -> Option<SideChain> {
+        None
+    }
+
+    /// Processes `block` in place. `sidechain` is what the tier of [`sidechain`](Self::sidechain) adds to the
+    /// programme at the same frames; it has the same length.
     fn process(&mut self, block: &mut [crate::Stereo], sidechain: Option<&[crate::Stereo]>);
 
     /// Returns to the state after `prepare`, with the parameters kept.
@@ -225,6 +236,7 @@ pub const NODES: &[NodeEntry] = &[
     de_esser::ENTRY,
     gate::GATE,
     gate::EXPANDER,
+    ducking::ENTRY,
     limiter::ENTRY,
     silence_detector::ENTRY,
 ];
