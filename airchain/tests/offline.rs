@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use airchain::StationSpec;
 use airchain::codecs::{Codec, Format};
+use airchain::core::chain::NodeSpec;
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Moment, Playlist, Report, Request, StationEvent};
@@ -119,6 +120,31 @@ fn a_skip_and_an_emergency_are_heard_at_their_frames_without_a_click() {
     }
     // Up to where the emergency is over and the next item begins by itself.
     let clicks = measure::click_db(&mono[60_000..335_000], RATE);
+    assert!(clicks <= -60.0, "{clicks:.1} dB");
+}
+
+/// A voice track over music: the tier named by `ducking` is heard over the playlist, which goes on under it.
+#[test]
+fn a_voice_is_heard_over_the_music_that_is_turned_down_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = [Item::file(tone(folder.path(), 440.0, 480_000))];
+    let voice = tone(folder.path(), 1500.0, 96_000);
+    let script = serde_json::json!({
+        "at": 3.0, "command": "play", "tier": "live_override", "item": {"path": voice}
+    });
+    let ducking = NodeSpec { node: "ducking".into(), ..NodeSpec::default() };
+    let spec = StationSpec { chain: vec![ducking], ..spec(items.to_vec(), 0.0) };
+    let (audio, reports) = render(spec, &script.to_string(), None);
+    assert_eq!(audio.len(), 480_000);
+    let heard = starts(&reports);
+    assert_eq!(heard, [(0, "440.wav".to_owned()), (144_000, "1500.wav".to_owned())]);
+    let mono = measure::channel(&audio, 0);
+    let level = |range: std::ops::Range<usize>, hz| measure::tone(&mono[range], RATE, hz).level_db();
+    let full = level(48_000..144_000, 440.0);
+    assert!((level(192_000..240_000, 440.0) - full + 12.0).abs() < 0.5);
+    assert!((level(192_000..240_000, 1500.0) - full).abs() < 0.1);
+    assert!((level(432_000..480_000, 440.0) - full).abs() < 0.5);
+    let clicks = measure::click_db(&mono[150_000..239_000], RATE);
     assert!(clicks <= -60.0, "{clicks:.1} dB");
 }
 
