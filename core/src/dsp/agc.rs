@@ -1,11 +1,12 @@
 //! `agc`: automatic gain control, which rides the fader: quiet programme up, loud programme down, pauses left
 //! alone.
 //!
-//! The level is the root mean square of the louder channel over about 200 ms, as AES17 reads it (a sine of
-//! amplitude 1 is 0 dB). The gain wanted is what brings it to the target; the gain there is follows in dB, by
-//! the attack time when it falls and by the release time when it rises. In a pause, when the last moment is
-//! below the gate, both the level and the gain stay as they are, so that breath and room noise are not pulled
-//! up.
+//! The level is the root mean square of the louder channel, as AES17 reads it (a sine of amplitude 1 is 0 dB), over
+//! a window as long as the attack or half the release, at most 100 ms. The gain wanted is what brings it to the
+//! target; the gain there is follows in dB. Attack and release are the times in which 63 % of a fall and of a rise
+//! in gain is done after a step of the level from 10 dB on one side of the target to 10 dB on the other: what the
+//! window takes of that is taken off. In a pause, when the last moment is below the gate, both the level and the gain
+//! stay as they are, so that breath and room noise are not pulled up.
 
 use super::decibel::{db_to_gain, power_to_db};
 use super::glide::Glide;
@@ -68,9 +69,15 @@ pub const ENTRY: NodeEntry = NodeEntry { info: &INFO, make: || Box::new(Agc::def
 
 /// Decisions per second.
 const DECISIONS_HZ: u32 = 1000;
-/// Integration time of the level and of the gate.
-const LEVEL_MS: f64 = 200.0;
-const GATE_MS: f64 = 5.0;
+/// The longest window of the level, in decisions.
+const LONGEST: usize = 100;
+/// How late, in windows, a mean square that goes up by 20 dB along a straight line is in decibels; the rest of the
+/// window when it goes down.
+const RISE_LAG: f32 = 0.21;
+/// A decision is carried out over the time up to the next, in ms.
+const GLIDE_MS: f32 = 1.0;
+/// Integration time of the gate.
+const GATE_MS: f64 = 2.0;
 /// What AES17 adds to the root mean square.
 const AES17_DB: f32 = 3.0103;
 
@@ -88,17 +95,15 @@ pub struct Agc {
     glide: Glide,
     /// Energy of each channel since the last decision.
     energy: [f64; 2],
-    /// Mean square over [`GATE_MS`] and [`LEVEL_MS`].
+    /// Mean square over [`GATE_MS`].
     moment: f64,
-    level: f64,
-    /// Decisions that the level is the mean of, while they are few.
-    heard: u32,
+    window: Window,
     gain_db: f32,
 }
 
 impl Default for Agc {
     fn default() -> Self {
-        Self {
+        let mut agc = Self {
             enabled: Smoothed::new(1.0),
             target_db: -14.0,
             max_gain_db: 12.0,
@@ -106,15 +111,16 @@ impl Default for Agc {
             attack_ms: 200.0,
             release_ms: 3000.0,
             gate_db: -50.0,
-            attack: one_pole(200.0, DECISIONS_HZ) as f32,
-            release: one_pole(3000.0, DECISIONS_HZ) as f32,
+            attack: 1.0,
+            release: 1.0,
             glide: Glide::new(1),
             energy: [0.0; 2],
             moment: 0.0,
-            level: 0.0,
-            heard: 0,
+            window: Window { powers: [[0.0; 2]; LONGEST], length: 1, next: 0, heard: 0 },
             gain_db: 0.0,
-        }
+        };
+        agc.set_times();
+        agc
     }
 }
 
@@ -140,8 +146,7 @@ impl Node for Agc {
             5 => self.release_ms = value,
             _ => self.gate_db = value,
         }
-        self.attack = one_pole(f64::from(self.attack_ms), DECISIONS_HZ) as f32;
-        self.release = one_pole(f64::from(self.release_ms), DECISIONS_HZ) as f32;
+        self.set_times();
     }
 
     fn process(&mut self, mut block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
@@ -166,7 +171,7 @@ impl Node for Agc {
         self.enabled.snap();
         self.glide.reset();
         self.energy = [0.0; 2];
-        (self.moment, self.level, self.heard, self.gain_db) = (0.0, 0.0, 0, 0.0);
+        (self.moment, self.window.heard, self.gain_db) = (0.0, 0, 0.0);
     }
 
     fn status(&self) -> Option<NodeStatus> {
@@ -175,23 +180,55 @@ impl Node for Agc {
 }
 
 impl Agc {
+    fn set_times(&mut self) {
+        let window_ms = self.attack_ms.min(self.release_ms / 2.0).floor().clamp(1.0, LONGEST as f32);
+        self.window.length = window_ms as usize;
+        let share = |time_ms: f32, lag: f32| {
+            one_pole(f64::from(time_ms - lag * window_ms - GLIDE_MS).max(1.0), DECISIONS_HZ) as f32
+        };
+        (self.attack, self.release) =
+            (share(self.attack_ms, RISE_LAG), share(self.release_ms, 1.0 - RISE_LAG));
+    }
+
     /// Takes the last period into the level, and moves the gain.
     fn decide(&mut self) {
-        let [left, right] = std::mem::take(&mut self.energy);
-        let power = left.max(right) / self.glide.period() as f64;
-        self.moment += one_pole(GATE_MS, DECISIONS_HZ) * (power - self.moment);
+        let powers = std::mem::take(&mut self.energy).map(|energy| energy / self.glide.period() as f64);
+        self.moment += one_pole(GATE_MS, DECISIONS_HZ) * (powers[0].max(powers[1]) - self.moment);
         let db = |power: f64| power_to_db(power as f32) + AES17_DB;
         if db(self.moment) >= self.gate_db {
-            // A plain mean at first, so that the start is not a rise from silence.
-            self.heard = self.heard.saturating_add(1);
-            self.level +=
-                one_pole(LEVEL_MS, DECISIONS_HZ).max(1.0 / f64::from(self.heard)) * (power - self.level);
-            let wanted = (self.target_db - db(self.level)).clamp(-self.max_reduction_db, self.max_gain_db);
+            let [left, right] = self.window.push(powers);
+            let level = db(left.max(right));
+            let wanted = (self.target_db - level).clamp(-self.max_reduction_db, self.max_gain_db);
             let share = if wanted < self.gain_db { self.attack } else { self.release };
             self.gain_db += share * (wanted - self.gain_db);
         } else if self.moment < f64::from(super::FAINTEST) {
             self.moment = 0.0;
         }
         self.glide.decide(f64::from(db_to_gain(self.gain_db)));
+    }
+}
+
+/// The mean of the last powers of each channel.
+struct Window {
+    /// A ring.
+    powers: [[f64; 2]; LONGEST],
+    /// How many of them count.
+    length: usize,
+    next: usize,
+    /// How many there are; few at first, so that the start is not a rise from silence.
+    heard: usize,
+}
+
+impl Window {
+    /// The means with `powers` as the latest.
+    fn push(&mut self, powers: [f64; 2]) -> [f64; 2] {
+        self.powers[self.next] = powers;
+        self.next = (self.next + 1) % LONGEST;
+        self.heard = (self.heard + 1).min(LONGEST);
+        let count = self.length.min(self.heard);
+        let (newest, oldest) = self.powers.split_at(self.next);
+        let back = newest.iter().rev().chain(oldest.iter().rev()).take(count);
+        let sums = back.fold([0.0; 2], |sums, powers| [sums[0] + powers[0], sums[1] + powers[1]]);
+        sums.map(|sum| sum / count as f64)
     }
 }
