@@ -32,7 +32,7 @@ const INFO: NodeInfo = NodeInfo {
             "ms",
             (0.5, 20.0),
             5.0,
-            "How far ahead it looks; this is its latency (down to 2 ms at 48 kHz).",
+            "How far ahead it looks; this is its latency (down to 3 ms at 48 kHz).",
         ),
         ParamInfo::number(
             "release_ms",

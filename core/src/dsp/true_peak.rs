@@ -2,7 +2,7 @@
 //!
 //! ITU-R BS.1770-5, Annex 2, asks for at least four times oversampling. Here it is five times, and a parabola
 //! through the highest point and its neighbours finds the crest between the points. The Annex's example filter
-//! of 12 taps per point reads peaks near the top of the band up to a decibel low; this one has 96. As that is
+//! of 12 taps per point reads peaks near the top of the band up to a decibel low; this one has 128. As that is
 //! much work, a short filter first picks the intervals that may matter.
 
 use crate::Stereo;
@@ -13,7 +13,7 @@ const POINTS: usize = 5;
 const LANES: usize = 4;
 /// Half the taps of the short filter and of the long one.
 const SHORT: usize = 8;
-const LONG: usize = 48;
+const LONG: usize = 64;
 /// The most frames per call of [`TruePeak::measure`].
 pub(super) const CHUNK: usize = 64;
 
@@ -176,9 +176,9 @@ impl<const HALF: usize> Interpolator<HALF> {
 
 /// The interpolation kernel `x` samples from its centre: a sinc under a Kaiser window (Kaiser and Schafer 1980)
 /// that reaches `half` samples. The window is a wide one: a narrow transition to half the sample rate matters
-/// more here than ripple, which is below 0.03 dB.
+/// more here than ripple.
 fn kernel(x: f64, half: usize) -> f64 {
-    const BETA: f64 = 3.0;
+    const BETA: f64 = 2.5;
     let position = x / half as f64;
     if position.abs() >= 1.0 {
         return 0.0;
