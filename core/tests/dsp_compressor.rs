@@ -1,35 +1,24 @@
 //! The compressor against the equations it names.
-#![allow(clippy::unwrap_used)]
 
-use airchain_core::dsp::{Format, Node, find};
-use testkit::contract::run;
+use airchain_core::dsp::Node;
+use testkit::node::{Step, level_out, node, run};
 use testkit::{measure, signal};
 
 const RATE: u32 = 48_000;
 
 fn compressor(settings: &[(&str, f32)]) -> Box<dyn Node> {
-    let entry = find("compressor").unwrap();
-    let mut node = (entry.make)();
-    for (name, value) in settings {
-        node.set(entry.info.param(name).unwrap(), *value);
-    }
-    node.prepare(Format { sample_rate_hz: RATE, max_block: 1024 });
-    node
-}
-
-/// Level that a sine of `hz` at `level_db` comes out at once settled.
-fn level_out(node: &mut dyn Node, hz: f64, level_db: f64) -> f64 {
-    let output = run(node, &signal::sine(RATE, hz, level_db, 48_000));
-    measure::tone(&measure::channel(&output[38_400..], 0), RATE, hz).level_db()
+    node("compressor", RATE, settings)
 }
 
 #[test]
 fn the_static_curve_has_the_ratio() {
-    for ratio in [1.5, 3.0, 10.0] {
+    for (rate, ratio) in
+        [(48_000, 1.5), (44_100, 2.0), (48_000, 3.0), (96_000, 4.0), (48_000, 10.0), (48_000, 100.0)]
+    {
         for hz in [100.0, 997.0, 8_000.0] {
-            let mut node = compressor(&[("threshold", -30.0), ("ratio", ratio), ("knee_db", 6.0)]);
-            let levels: Vec<f64> =
-                [-20.0, -10.0, -1.0].iter().map(|&l| level_out(&mut *node, hz, l)).collect();
+            let settings = [("threshold", -30.0), ("ratio", ratio), ("knee_db", 6.0)];
+            let mut node = node("compressor", rate, &settings);
+            let levels = [-20.0, -10.0, -1.0].map(|level| level_out(&mut *node, rate, hz, level, 1.0));
             let slopes = [(levels[1] - levels[0]) / 10.0, (levels[2] - levels[1]) / 9.0];
             for slope in slopes {
                 let expected = 1.0 / f64::from(ratio);
@@ -49,10 +38,10 @@ fn the_static_curve_has_the_ratio() {
 fn the_knee_follows_its_formula() {
     let (threshold, ratio, knee) = (-20.0, 4.0, 12.0);
     let mut node = compressor(&[("threshold_db", -20.0), ("ratio", 4.0), ("knee_db", 12.0)]);
-    for level in [-25.0, -22.0, -20.0, -18.0, -15.0] {
+    for level in [-25.9, -25.0, -22.0, -20.0, -18.0, -15.0, -14.1] {
         let formula =
             level + (1.0 / ratio - 1.0) * f64::powi(level - threshold + knee / 2.0, 2) / (2.0 * knee);
-        let measured = level_out(&mut *node, 997.0, level);
+        let measured = level_out(&mut *node, RATE, 997.0, level, 1.0);
         assert!((measured - formula).abs() < 0.05, "{level} dB: {measured:.3} dB, not {formula:.3}");
     }
 }
@@ -75,40 +64,48 @@ fn below_the_threshold_it_passes_every_bit() {
         touched.last()
     );
     let mut louder = compressor(&[("makeup_gain_db", 2.0)]);
-    assert!((level_out(&mut *louder, 997.0, -30.0) + 28.0).abs() < 0.001);
+    assert!((level_out(&mut *louder, RATE, 997.0, -30.0, 1.0) + 28.0).abs() < 0.001);
+}
+
+#[test]
+fn up_to_a_hard_knee_it_is_flat() {
+    for rate in [44_100, 48_000, 96_000] {
+        let settings = [("threshold_db", -20.0), ("ratio", 10.0), ("knee_db", 0.0)];
+        let mut node = node("compressor", rate, &settings);
+        // Below a thousandth of the rate the envelope is not that of the tone: bass near the threshold is reduced.
+        for hz in [f64::from(rate) / 1_000.0, 100.0, 997.0, 10_000.0, 20_000.0] {
+            for level in [-40.0, -25.0, -20.2] {
+                let change = level_out(&mut *node, rate, hz, level, 1.0) - level;
+                assert!(change.abs() < 0.1, "{rate} Hz: {hz} Hz at {level} dB by {change:.3} dB");
+            }
+        }
+    }
 }
 
 #[test]
 fn attack_and_release_are_the_time_for_63_percent() {
-    for (attack_ms, release_ms) in [(5.0, 50.0), (1.0, 200.0), (20.0, 20.0)] {
-        let settings = [("threshold_db", -20.0), ("ratio", 4.0), ("knee_db", 0.0)];
-        let mut node =
-            compressor(&[&settings[..], &[("attack", attack_ms), ("release", release_ms)]].concat());
-        let hz = 6_000.0;
-        let (second, mut programme) = (48_000, signal::sine(RATE, hz, -30.0, 48_000));
-        programme.extend(signal::sine(RATE, hz, -10.0, second));
-        programme.extend(signal::sine(RATE, hz, -30.0, second));
-        let output = run(&mut *node, &programme);
-        // Gain at each eight samples, a whole cycle: the ratio of energies.
-        let gain_db = |frame: usize| {
-            let energy = |frames: &[[f32; 2]]| frames.iter().map(|f| f64::from(f[0]).powi(2)).sum::<f64>();
-            10.0 * (energy(&output[frame..frame + 8]) / energy(&programme[frame..frame + 8])).log10()
-        };
-        let (open, closed) = (gain_db(47_000), gain_db(95_000));
-        assert!(open.abs() < 0.01 && (closed + 7.5).abs() < 0.1, "{open} dB to {closed} dB");
-        let time = |from: usize, start: f64, end: f64| {
-            let crossing = start + 0.632 * (end - start);
-            let done = |frame: &usize| (gain_db(*frame) - crossing) * (end - start) >= 0.0;
-            // The middle of the cycle that has crossed.
-            ((from..).step_by(8).find(done).unwrap() + 4 - from) as f64 / 48.0
-        };
-        let attack = time(second, open, closed);
-        let release = time(2 * second, closed, open);
-        assert!((attack / f64::from(attack_ms) - 1.0).abs() < 0.1, "attack {attack:.2} ms, not {attack_ms}");
-        assert!(
-            (release / f64::from(release_ms) - 1.0).abs() < 0.1,
-            "release {release:.2} ms, not {release_ms}"
-        );
+    let times = [(1.0, 200.0), (5.0, 50.0), (20.0, 20.0), (100.0, 400.0)];
+    for rate in [44_100, 48_000, 96_000] {
+        for hz in [250.0, 1_000.0, 6_000.0] {
+            // What happens within a cycle or two of the tone, no envelope can tell.
+            for (attack_ms, release_ms) in times.into_iter().filter(|times| times.0 * hz as f32 > 1_100.0) {
+                let seconds = 0.2 + 5.0 * f64::from(release_ms) / 1e3;
+                let settings = [("threshold_db", -20.0), ("ratio", 4.0), ("knee_db", 0.0)];
+                let settings = [&settings[..], &[("attack", attack_ms), ("release", release_ms)]].concat();
+                let mut node = node("compressor", rate, &settings);
+                let step = Step::through(&mut *node, None, (rate, hz), [-30.0, -10.0], seconds);
+                let [open, closed, again] = step.settled_db();
+                assert!(open.abs() < 0.01 && (closed + 7.5).abs() < 0.1 && again.abs() < 0.05);
+                let [attack, release] = step.times_ms();
+                for (what, measured, set) in [("attack", attack, attack_ms), ("release", release, release_ms)]
+                {
+                    assert!(
+                        (measured / f64::from(set) - 1.0).abs() < 0.1,
+                        "{rate}, {hz} Hz: {what} {measured:.2} ms, not {set}"
+                    );
+                }
+            }
+        }
     }
 }
 

@@ -1,27 +1,14 @@
 //! The de-esser: sibilants, and nothing else, by what is asked.
-#![allow(clippy::unwrap_used)]
 
 use airchain_core::Stereo;
-use airchain_core::dsp::{Format, Node, NodeStatus, find};
-use testkit::contract::run;
+use airchain_core::dsp::{Node, NodeStatus};
+use testkit::node::{Step, level_out, node, run};
 use testkit::{measure, signal};
 
 const RATE: u32 = 48_000;
 
 fn de_esser(rate: u32, settings: &[(&str, f32)]) -> Box<dyn Node> {
-    let entry = find("de_esser").unwrap();
-    let mut node = (entry.make)();
-    for (name, value) in settings {
-        node.set(entry.info.param(name).unwrap(), *value);
-    }
-    node.prepare(Format { sample_rate_hz: rate, max_block: 1024 });
-    node
-}
-
-/// Level that a sine of `hz` at `level_db` comes out at once settled.
-fn level_out(node: &mut dyn Node, rate: u32, hz: f64, level_db: f64) -> f64 {
-    let output = run(node, &signal::sine(rate, hz, level_db, rate as usize));
-    measure::tone(&measure::channel(&output[rate as usize / 2..], 0), rate, hz).level_db()
+    node("de_esser", rate, settings)
 }
 
 #[test]
@@ -30,7 +17,7 @@ fn at_rest_the_spectrum_is_flat() {
         for frequency in [1_000.0, 5_500.0, 16_000.0] {
             let mut node = de_esser(rate, &[("frequency_hz", frequency)]);
             for hz in [20.0, 100.0, 1_000.0, 3_000.0, 5_500.0, 8_000.0, 12_000.0, 16_000.0, 20_000.0] {
-                let change = level_out(&mut *node, rate, hz, -40.0) + 40.0;
+                let change = level_out(&mut *node, rate, hz, -40.0, 1.0) + 40.0;
                 assert!(change.abs() < 0.001, "{rate}, {frequency} Hz: {change:.4} dB at {hz} Hz");
             }
         }
@@ -45,10 +32,10 @@ fn the_band_is_turned_down_by_the_ratio_as_far_as_the_range() {
         let mut node = de_esser(RATE, &settings);
         for (level, over) in [(-31.0, 0.0), (-26.0, 4.0), (-18.0, 12.0), (-2.0, 28.0)] {
             let expected = level - f64::min(12.0, over * (1.0 - 1.0 / f64::from(ratio)));
-            let measured = level_out(&mut *node, RATE, 12_000.0, level);
+            let measured = level_out(&mut *node, RATE, 12_000.0, level, 1.0);
             assert!((measured - expected).abs() < 0.1, "{ratio}:1: {measured:.2} dB, not {expected:.2}");
         }
-        let levels = [-28.0, -24.0].map(|level| level_out(&mut *node, RATE, 12_000.0, level));
+        let levels = [-28.0, -24.0].map(|level| level_out(&mut *node, RATE, 12_000.0, level, 1.0));
         let slope = (levels[1] - levels[0]) / 4.0;
         assert!((slope - 1.0 / f64::from(ratio)).abs() < 0.02, "{ratio}:1: slope {slope:.4}");
     }
@@ -60,9 +47,7 @@ fn voice_and_hiss(hiss_db: f64, frames: usize) -> (Vec<Stereo>, Vec<Stereo>) {
         let angle = std::f64::consts::TAU * 110.0 * n as f64 / f64::from(RATE);
         (1..=10).map(|h| (angle * f64::from(h)).sin() / f64::from(h)).sum::<f64>() * 0.15
     });
-    let mut high = (find("high_pass").unwrap().make)();
-    high.set(0, 9_000.0);
-    high.prepare(Format { sample_rate_hz: RATE, max_block: 1024 });
+    let mut high = node("high_pass", RATE, &[("frequency_hz", 9_000.0)]);
     let mut hiss = run(&mut *high, &signal::noise(5, hiss_db, frames));
     for (n, frame) in hiss.iter_mut().enumerate() {
         let within = n % 16_000;
@@ -86,10 +71,8 @@ fn the_hisses_of_a_voice_are_turned_down_and_the_voice_is_not() {
     let at_rest = run(&mut *de_esser(RATE, &[("frequency_hz", 3_000.0), ("range_db", 0.0)]), &programme);
     // What it took away is all that differs from the same filter at rest, which is flat.
     let rms = |frames: &[Stereo], high: bool| {
-        let mut filter = (find(if high { "high_pass" } else { "low_pass" }).unwrap().make)();
-        filter.set(0, if high { 7_000.0 } else { 1_500.0 });
-        filter.prepare(Format { sample_rate_hz: RATE, max_block: 1024 });
-        measure::rms(&run(&mut *filter, frames)[48_480..51_000])
+        let (name, hz) = if high { ("high_pass", 7_000.0) } else { ("low_pass", 1_500.0) };
+        measure::rms(&run(&mut *node(name, RATE, &[("frequency_hz", hz)]), frames)[48_480..51_000])
     };
     let change = |high: bool| measure::db(rms(&output, high) / rms(&at_rest, high));
     assert!((change(true) + 8.0).abs() < 0.2, "the hiss by {:.2} dB, not 8", change(true));
@@ -113,27 +96,13 @@ fn attack_and_release_are_the_time_for_63_percent() {
         let settings =
             [("frequency_hz", 1_000.0), ("threshold_db", -20.0), ("ratio", 4.0), ("range_db", 40.0)];
         let times = [("attack_ms", attack_ms), ("release_ms", release_ms)];
-        let (hz, cycle, second) = (8_000.0, 6, RATE as usize);
-        let mut programme = signal::sine(RATE, hz, -30.0, second);
-        programme.extend(signal::sine(RATE, hz, -10.0, second));
-        programme.extend(signal::sine(RATE, hz, -30.0, second));
-        let output = run(&mut *de_esser(RATE, &[&settings[..], &times].concat()), &programme);
-        let at_rest = run(&mut *de_esser(RATE, &[("frequency_hz", 1_000.0), ("range_db", 0.0)]), &programme);
-        // Beside the same node at rest, whose filters do the same to the steps. In whole cycles.
-        let gain_db = |frame: usize| {
-            let energy = |frames: &[Stereo]| frames.iter().map(|f| f64::from(f[0]).powi(2)).sum::<f64>();
-            10.0 * (energy(&output[frame..frame + cycle]) / energy(&at_rest[frame..frame + cycle])).log10()
-        };
-        let (open, closed) = (gain_db(second - 480), gain_db(2 * second - 480));
+        // The same node at rest, whose filters do the same to the steps.
+        let mut rest = de_esser(RATE, &[("frequency_hz", 1_000.0), ("range_db", 0.0)]);
+        let mut node = de_esser(RATE, &[&settings[..], &times].concat());
+        let step = Step::through(&mut *node, Some(&mut *rest), (RATE, 8_000.0), [-30.0, -10.0], 1.0);
+        let [open, closed, _] = step.settled_db();
         assert!(open.abs() < 0.01 && (closed + 7.5).abs() < 0.1, "{open:.2} dB to {closed:.2} dB");
-        let time = |from: usize, start: f64, end: f64| {
-            let crossing = start + 0.632 * (end - start);
-            let done = |frame: &usize| (gain_db(*frame) - crossing) * (end - start) >= 0.0;
-            // Not before the filters have got over a step down of 20 dB.
-            let over = if end > start { RATE as usize / 500 } else { 0 };
-            ((from + over..).find(done).unwrap() + cycle / 2 - from) as f64 / 48.0
-        };
-        let (attack, release) = (time(second, open, closed), time(2 * second, closed, open));
+        let [attack, release] = step.times_ms();
         for (what, measured, set) in [("attack", attack, attack_ms), ("release", release, release_ms)] {
             assert!((measured / f64::from(set) - 1.0).abs() < 0.1, "{what} {measured:.2} ms, not {set}");
         }

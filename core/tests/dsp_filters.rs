@@ -1,25 +1,12 @@
 //! Filters and the stereo image, by their responses.
-#![allow(clippy::unwrap_used)]
 
 use airchain_core::Stereo;
-use airchain_core::dsp::{Format, Node, find};
-use testkit::contract::run;
+use testkit::node::{level_out, node, run};
 use testkit::{measure, signal};
-
-fn node(name: &str, rate: u32, settings: &[(&str, f32)]) -> Box<dyn Node> {
-    let entry = find(name).unwrap();
-    let mut node = (entry.make)();
-    for (name, value) in settings {
-        node.set(entry.info.param(name).unwrap(), *value);
-    }
-    node.prepare(Format { sample_rate_hz: rate, max_block: 1024 });
-    node
-}
 
 /// Response to a sine of `hz`, in dB.
 fn response(name: &str, rate: u32, settings: &[(&str, f32)], hz: f64) -> f64 {
-    let output = run(&mut *node(name, rate, settings), &signal::sine(rate, hz, -12.0, rate as usize));
-    measure::tone(&measure::channel(&output[rate as usize / 2..], 0), rate, hz).level_db() + 12.0
+    level_out(&mut *node(name, rate, settings), rate, hz, -12.0, 1.0) + 12.0
 }
 
 #[test]

@@ -1,28 +1,15 @@
 //! Gate and expander: the static curve below the threshold, its times, and what they leave alone.
-#![allow(clippy::unwrap_used)]
 
 use airchain_core::Stereo;
-use airchain_core::dsp::{Format, Node, NodeStatus, find};
-use testkit::contract::run;
+use airchain_core::dsp::{Node, NodeStatus};
+use testkit::node::{Step, gain_db, level_out, node, run};
 use testkit::{measure, signal};
 
 const RATE: u32 = 48_000;
 const SECOND: usize = RATE as usize;
 
 fn gate(name: &str, settings: &[(&str, f32)]) -> Box<dyn Node> {
-    let entry = find(name).unwrap();
-    let mut node = (entry.make)();
-    for (name, value) in settings {
-        node.set(entry.info.param(name).unwrap(), *value);
-    }
-    node.prepare(Format { sample_rate_hz: RATE, max_block: 1024 });
-    node
-}
-
-/// Level that a sine of `hz` at `level_db` comes out at once settled.
-fn level_out(node: &mut dyn Node, hz: f64, level_db: f64) -> f64 {
-    let output = run(node, &signal::sine(RATE, hz, level_db, 3 * SECOND));
-    measure::tone(&measure::channel(&output[5 * SECOND / 2..], 0), RATE, hz).level_db()
+    node(name, RATE, settings)
 }
 
 #[test]
@@ -39,13 +26,14 @@ fn below_the_threshold_the_curve_has_the_ratio_down_to_the_range() {
             let mut node = gate(name, &settings);
             let ratio = f64::from(ratio);
             let depth = f64::min(10.0, 30.0 / (ratio - 1.0));
-            let levels = [-30.5 - depth, -30.5 - depth / 2.0, -30.5].map(|l| level_out(&mut *node, hz, l));
+            let levels =
+                [-30.5 - depth, -30.5 - depth / 2.0, -30.5].map(|l| level_out(&mut *node, RATE, hz, l, 3.0));
             for slope in [levels[1] - levels[0], levels[2] - levels[1]].map(|rise| rise / (depth / 2.0)) {
                 assert!((slope / ratio - 1.0).abs() < 0.01, "{hz} Hz, 1:{ratio}: slope {slope:.4}");
             }
             let expected = -30.5 - 0.5 * (ratio - 1.0);
             assert!((levels[2] - expected).abs() < 0.11 * ratio, "{hz} Hz, 1:{ratio}: {:.2} dB", levels[2]);
-            let deep = level_out(&mut *node, hz, -80.0);
+            let deep = level_out(&mut *node, RATE, hz, -80.0, 3.0);
             let expected = -80.0 - f64::min(40.0, 50.0 * (ratio - 1.0));
             assert!((deep - expected).abs() < 0.1, "{hz} Hz: {deep:.2} dB, not {expected:.2}");
         }
@@ -62,52 +50,39 @@ fn open_it_passes_every_bit() {
     assert_eq!(node.status(), Some(NodeStatus::Gain { db: 0.0 }));
 }
 
-/// `level_db` for `frames` frames each, one after the other without a break in the phase.
-fn steps(hz: f64, parts: &[(f64, usize)]) -> Vec<Stereo> {
-    let mut output = Vec::new();
-    for &(level_db, frames) in parts {
-        let phase = std::f64::consts::TAU * hz / f64::from(RATE) * output.len() as f64;
-        output.extend(signal::sine_at(RATE, hz, level_db, phase, frames));
+/// Attack and release of a gate at -30 dB, by a step of a tone from 10 dB under to 10 dB over it.
+fn assert_times(rate: u32, hz: f64, attack_ms: f32, release_ms: f32) {
+    for (ratio, range_db, depth) in [(2.0, 40.0, 10.0), (100.0, 60.0, 60.0)] {
+        let settings = [
+            ("threshold_db", -30.0),
+            ("ratio", ratio),
+            ("range_db", range_db),
+            ("attack_ms", attack_ms),
+            ("release_ms", release_ms),
+            ("hold_ms", 0.0),
+        ];
+        let step = Step::through(&mut *node("gate", rate, &settings), None, (rate, hz), [-40.0, -20.0], 2.0);
+        let [closed, open, _] = step.settled_db();
+        assert!((closed + depth).abs() < 0.15 && open.abs() < 0.01, "{closed:.2} dB to {open:.2} dB");
+        let [attack, release] = step.times_ms();
+        for (what, measured, set) in [("attack", attack, attack_ms), ("release", release, release_ms)] {
+            assert!(
+                (measured / f64::from(set) - 1.0).abs() < 0.1,
+                "{rate}, {hz} Hz, 1:{ratio}: {what} {measured:.2} ms, not {set}"
+            );
+        }
     }
-    output
-}
-
-/// Gain in dB over a cycle of 6 kHz.
-fn gain_db(output: &[Stereo], programme: &[Stereo], frame: usize) -> f64 {
-    let energy = |frames: &[Stereo]| frames.iter().map(|f| f64::from(f[0]).powi(2)).sum::<f64>();
-    10.0 * (energy(&output[frame..frame + 8]) / energy(&programme[frame..frame + 8])).log10()
-}
-
-/// Milliseconds from `from` until 63 % of the change from `start` to `end` is done.
-fn time_ms(output: &[Stereo], programme: &[Stereo], from: usize, start: f64, end: f64) -> f64 {
-    let crossing = start + 0.632 * (end - start);
-    let done = |frame: &usize| (gain_db(output, programme, *frame) - crossing) * (end - start) >= 0.0;
-    ((from..).find(done).unwrap() + 4 - from) as f64 / 48.0
 }
 
 #[test]
 fn attack_and_release_are_the_time_for_63_percent() {
-    for (attack_ms, release_ms) in [(1.0, 50.0), (5.0, 200.0), (20.0, 20.0)] {
-        for (ratio, range_db, depth) in [(2.0, 40.0, 10.0), (100.0, 60.0, 60.0)] {
-            let settings = [
-                ("threshold_db", -30.0),
-                ("ratio", ratio),
-                ("range_db", range_db),
-                ("attack_ms", attack_ms),
-                ("release_ms", release_ms),
-                ("hold_ms", 0.0),
-            ];
-            let programme = steps(6_000.0, &[(-40.0, 2 * SECOND), (-20.0, SECOND), (-40.0, 2 * SECOND)]);
-            let output = run(&mut *gate("gate", &settings), &programme);
-            let closed = gain_db(&output, &programme, 2 * SECOND - 480);
-            let open = gain_db(&output, &programme, 3 * SECOND - 480);
-            assert!((closed + depth).abs() < 0.15 && open.abs() < 0.01, "{closed:.2} dB to {open:.2} dB");
-            let attack = time_ms(&output, &programme, 2 * SECOND, closed, open);
-            let release = time_ms(&output, &programme, 3 * SECOND, open, closed);
-            for (what, measured, set) in [("attack", attack, attack_ms), ("release", release, release_ms)] {
-                assert!((measured / f64::from(set) - 1.0).abs() < 0.1, "{what} {measured:.2} ms, not {set}");
-            }
+    for rate in [44_100, 48_000, 96_000] {
+        for (attack_ms, release_ms) in [(1.0, 50.0), (5.0, 200.0), (20.0, 20.0)] {
+            assert_times(rate, 6_000.0, attack_ms, release_ms);
         }
+        // The lower the tone, the later its end is seen.
+        assert_times(rate, 1_000.0, 1.0, 50.0);
+        assert_times(rate, 250.0, 5.0, 150.0);
     }
 }
 
@@ -116,12 +91,11 @@ fn it_holds_before_it_closes() {
     for hold_ms in [20.0, 100.0, 500.0] {
         let settings =
             [("threshold_db", -30.0), ("range_db", 40.0), ("hold_ms", hold_ms), ("release_ms", 20.0)];
-        let programme = steps(6_000.0, &[(-20.0, SECOND), (-50.0, 2 * SECOND)]);
-        let output = run(&mut *gate("gate", &settings), &programme);
-        let hold = (hold_ms * 48.0) as usize;
-        let last = SECOND + hold - 48;
-        assert!(output[SECOND - 480..last] == programme[SECOND - 480..last], "it closes within {hold_ms} ms");
-        let release = time_ms(&output, &programme, SECOND, 0.0, -40.0) - f64::from(hold_ms);
+        let step = Step::through(&mut *gate("gate", &settings), None, (RATE, 6_000.0), [-50.0, -20.0], 2.0);
+        let fall = 4 * SECOND;
+        let open = &step.gains_db[fall - 480..fall + (hold_ms * 48.0) as usize - 48];
+        assert!(open.iter().all(|gain| *gain == 0.0), "it closes within {hold_ms} ms");
+        let release = step.times_ms()[1] - f64::from(hold_ms);
         assert!((release - 20.0).abs() < 2.0, "{release:.1} ms after the hold of {hold_ms} ms");
     }
 }
@@ -132,10 +106,7 @@ fn it_opens_at_the_threshold_and_closes_below_the_hysteresis() {
     let mut node = gate("gate", &settings);
     let reduced = |node: &mut dyn Node, level_db: f64| {
         run(node, &signal::sine(RATE, 997.0, level_db, SECOND));
-        match node.status() {
-            Some(NodeStatus::Gain { db }) => -db,
-            other => panic!("{other:?} is not a gain"),
-        }
+        -gain_db(node)
     };
     // Up: closed until the threshold. Down: open until six dB under it.
     assert!(reduced(&mut *node, -33.0) > 39.0 && reduced(&mut *node, -30.5) > 8.0);

@@ -1,35 +1,17 @@
 //! Loudness normalisation, automatic gain and silence detection, by what a listener's meter reads.
-#![allow(clippy::unwrap_used)]
 
 use airchain_core::Stereo;
-use airchain_core::dsp::{Format, Node, NodeStatus, SilenceAction, find};
-use testkit::contract::run;
+use airchain_core::dsp::{Node, NodeStatus, SilenceAction};
+use testkit::node::{Step, gain_db, node, run};
 use testkit::{measure, signal};
 
 const RATE: u32 = 48_000;
 const SECOND: usize = 48_000;
 
-fn node(name: &str, rate: u32, settings: &[(&str, f32)]) -> Box<dyn Node> {
-    let entry = find(name).unwrap();
-    let mut node = (entry.make)();
-    for (name, value) in settings {
-        node.set(entry.info.param(name).unwrap(), *value);
-    }
-    node.prepare(Format { sample_rate_hz: rate, max_block: 1024 });
-    node
-}
-
 /// Level of the tone of 1 kHz in the last half second.
 fn last_level_db(output: &[Stereo], rate: u32) -> f64 {
     let last = measure::channel(&output[output.len() - rate as usize / 2..], 0);
     measure::tone(&last, rate, 1_000.0).level_db()
-}
-
-fn gain_db(node: &dyn Node) -> f32 {
-    match node.status() {
-        Some(NodeStatus::Gain { db }) => db,
-        other => panic!("{other:?} is not a gain"),
-    }
 }
 
 #[test]
@@ -106,17 +88,27 @@ fn the_agc_waits_in_pauses() {
 }
 
 #[test]
-fn the_agc_takes_its_time() {
-    let mut node = node("agc", RATE, &[("release_ms", 2_000.0), ("attack_ms", 1_000.0)]);
-    run(&mut *node, &signal::sine(RATE, 1_000.0, -14.0, 10 * SECOND));
-    assert!(gain_db(&*node).abs() < 0.05);
-    // Ten dB less: the level is found within a second, then 63 % takes two.
-    run(&mut *node, &signal::sine(RATE, 1_000.0, -24.0, 2 * SECOND));
-    assert!((3.5..6.4).contains(&gain_db(&*node)), "{} dB after 2 s", gain_db(&*node));
-    run(&mut *node, &signal::sine(RATE, 1_000.0, -24.0, 15 * SECOND));
-    assert!((gain_db(&*node) - 10.0).abs() < 0.1);
-    run(&mut *node, &signal::sine(RATE, 1_000.0, -14.0, SECOND));
-    assert!((gain_db(&*node) - 3.7).abs() < 0.7, "{} dB after 1 s", gain_db(&*node));
+fn the_agcs_attack_and_release_are_the_time_for_63_percent() {
+    for (rate, hz) in [(44_100, 1_000.0), (48_000, 250.0), (48_000, 1_000.0), (96_000, 6_000.0)] {
+        for (attack_ms, release_ms) in [(10.0, 100.0), (8.0, 8.0), (50.0, 1_000.0), (200.0, 3_000.0)] {
+            let settings = [("target", -20.0), ("attack", attack_ms), ("release", release_ms)];
+            let seconds = 0.5 + 7.0 * f64::from(release_ms) / 1e3;
+            let step =
+                Step::through(&mut *node("agc", rate, &settings), None, (rate, hz), [-30.0, -10.0], seconds);
+            let [up, down, again] = step.settled_db();
+            assert!(
+                (up - 10.0).abs() < 0.1 && (down + 10.0).abs() < 0.1 && (again - 10.0).abs() < 0.1,
+                "{rate}, {hz} Hz: {up:.2}, {down:.2} and {again:.2} dB"
+            );
+            let [attack, release] = step.times_ms();
+            for (what, measured, set) in [("attack", attack, attack_ms), ("release", release, release_ms)] {
+                assert!(
+                    (measured / f64::from(set) - 1.0).abs() < 0.1,
+                    "{rate}, {hz} Hz: {what} {measured:.1} ms, not {set}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,48 +2,47 @@
 #![allow(clippy::unwrap_used)]
 
 use airchain_core::Stereo;
-use airchain_core::dsp::{Format, Node, find};
-use testkit::contract::run;
+use airchain_core::dsp::Node;
+use testkit::node::{node, run};
 use testkit::{measure, signal};
 
 /// Rates on which the ceiling is checked.
 const RATES: [u32; 3] = [44_100, 48_000, 96_000];
 
 fn limiter(rate: u32, settings: &[(&str, f32)]) -> Box<dyn Node> {
-    let entry = find("limiter").unwrap();
-    let mut node = (entry.make)();
-    for (name, value) in settings {
-        node.set(entry.info.param(name).unwrap(), *value);
-    }
-    node.prepare(Format { sample_rate_hz: rate, max_block: 1024 });
-    node
+    node("limiter", rate, settings)
 }
 
-/// What breaks limiters: a name and half a second at `rate`, up to 12 dB over full scale.
+/// What breaks limiters, by name, up to 12 dB over full scale.
 fn torture(rate: u32) -> Vec<(&'static str, Vec<Stereo>)> {
-    let half = rate as usize / 2;
-    let short = rate as usize / 8;
+    let (long, short) = (18_000, 5_000);
     let clipped =
         |programme: Vec<Stereo>| programme.into_iter().map(|f| f.map(|s| s.clamp(-1.0, 1.0))).collect();
-    let mut steps = signal::sine(rate, 997.0, -30.0, half);
+    let mut steps = signal::sine(rate, 997.0, -30.0, long);
     for (n, frame) in steps.iter_mut().enumerate() {
         if (n / (rate as usize / 40)) % 2 == 1 {
             *frame = frame.map(|s| s * 60.0);
         }
     }
     vec![
-        ("sine at a quarter of the rate", signal::quarter_rate_sine(9.0, half)),
+        ("sine at a quarter of the rate", signal::quarter_rate_sine(9.0, long)),
         ("sine at 0.45 of the rate", signal::sine(rate, 0.45 * f64::from(rate), 9.0, short)),
         ("sine at 0.33 of the rate", signal::sine(rate, 0.3331 * f64::from(rate), 9.0, short)),
-        ("50 Hz", signal::sine(rate, 50.0, 12.0, half)),
-        ("sweep", signal::sweep(rate, 20.0, 20_000.0, 9.0, half)),
-        ("full-scale square", signal::square(rate, 997.0, 0.0, half)),
+        ("50 Hz", signal::sine(rate, 50.0, 12.0, long)),
+        ("sweep", signal::sweep(rate, 20.0, 20_000.0, 9.0, long)),
+        ("full-scale square", signal::square(rate, 997.0, 0.0, long)),
         ("square at 12 dB", signal::square(rate, 3_301.0, 12.0, short)),
         ("white noise", signal::noise(3, 9.0, short)),
         ("clipped noise", clipped(signal::noise(4, 20.0, short))),
-        ("clipped speech", clipped(signal::speech(rate, 24.0, 5, half))),
+        ("clipped speech", clipped(signal::speech(rate, 24.0, 5, rate as usize / 3))),
+        ("clipped music", clipped(signal::music(rate, 12.0, 6, rate as usize / 3))),
+        ("random signs", signal::signs(7, 0.0, long)),
+        ("random signs at 12 dB", signal::signs(8, 12.0, short)),
+        ("signs of a sinc, 4", signal::sinc_signs(0.0, 4, 300, short)),
         ("signs of a sinc, 8", signal::sinc_signs(0.0, 8, 500, short)),
         ("signs of a sinc, 16", signal::sinc_signs(0.0, 16, 700, short)),
+        ("signs of a sinc, 32", signal::sinc_signs(0.0, 32, 900, short)),
+        ("signs of a sinc, 64", signal::sinc_signs(0.0, 64, 1_100, short)),
         ("impulses", signal::sinc_signs(12.0, 1, 300, short)),
         ("steps of a sine", steps),
     ]
@@ -140,20 +139,18 @@ fn bass_is_turned_down_and_not_bent() {
 
 #[test]
 fn the_stereo_image_stays() {
-    let rate = 48_000;
-    let (loud, soft) = (signal::noise(1, 12.0, 24_000), signal::sine(rate, 997.0, -20.0, 24_000));
-    let programme: Vec<Stereo> = loud.iter().zip(&soft).map(|(l, s)| [l[0], s[0]]).collect();
-    let mut node = limiter(rate, &[]);
-    let late = node.latency();
-    let output = run(&mut *node, &programme);
-    for (n, frame) in output[late..].iter().enumerate() {
-        let [left, right] = [0, 1].map(|c| f64::from(frame[c]) / f64::from(programme[n][c]));
-        if programme[n].iter().all(|s| s.abs() > 1e-4) {
-            assert!(
-                measure::db(left / right).abs() < 0.001,
-                "image moved by {} dB at {n}",
-                measure::db(left / right)
-            );
+    for rate in RATES {
+        let (loud, soft) = (signal::signs(1, 12.0, 24_000), signal::sine(rate, 997.0, -20.0, 24_000));
+        let programme: Vec<Stereo> = loud.iter().zip(&soft).map(|(l, s)| [l[0], s[0]]).collect();
+        let mut node = limiter(rate, &[]);
+        let late = node.latency();
+        let output = run(&mut *node, &programme);
+        for (n, frame) in output[late..].iter().enumerate() {
+            let [left, right] = [0, 1].map(|c| f64::from(frame[c]) / f64::from(programme[n][c]));
+            if programme[n].iter().all(|s| s.abs() > 1e-4) {
+                let moved = measure::db(left / right);
+                assert!(moved.abs() < 0.001, "{rate} Hz: the image moved by {moved} dB at {n}");
+            }
         }
     }
 }

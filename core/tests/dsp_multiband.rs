@@ -1,9 +1,8 @@
 //! The multiband compressor: flat at rest, and each band by the equations of the compressor.
-#![allow(clippy::unwrap_used)]
 
 use airchain_core::Stereo;
-use airchain_core::dsp::{Format, Node, NodeStatus, find};
-use testkit::contract::run;
+use airchain_core::dsp::Node;
+use testkit::node::{Step, gain_db, level_out, node, run, set};
 use testkit::{measure, signal};
 
 const RATE: u32 = 48_000;
@@ -12,17 +11,7 @@ const RATE: u32 = 48_000;
 const MIDDLES_HZ: [f64; 4] = [40.0, 290.0, 1_700.0, 12_000.0];
 
 fn multiband(rate: u32, settings: &[(&str, f32)]) -> Box<dyn Node> {
-    let mut node = (find("multiband_compressor").unwrap().make)();
-    set(&mut *node, settings);
-    node.prepare(Format { sample_rate_hz: rate, max_block: 1024 });
-    node
-}
-
-fn set(node: &mut dyn Node, settings: &[(&str, f32)]) {
-    for (name, value) in settings {
-        let param = node.info().param(name).unwrap_or_else(|| panic!("there is no {name}"));
-        node.set(param, *value);
-    }
+    node("multiband_compressor", rate, settings)
 }
 
 /// The same setting for each of the five bands.
@@ -33,12 +22,6 @@ fn bands(name: &str, value: f32) -> Vec<(String, f32)> {
 fn with(rate: u32, settings: &[(&str, f32)], bands: &[Vec<(String, f32)>]) -> Box<dyn Node> {
     let all: Vec<(&str, f32)> = bands.iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect();
     multiband(rate, &[&all[..], settings].concat())
-}
-
-/// Level that a sine of `hz` at `level_db` comes out at once settled.
-fn level_out(node: &mut dyn Node, rate: u32, hz: f64, level_db: f64) -> f64 {
-    let output = run(node, &signal::sine(rate, hz, level_db, 2 * rate as usize));
-    measure::tone(&measure::channel(&output[rate as usize * 3 / 2..], 0), rate, hz).level_db()
 }
 
 #[test]
@@ -53,7 +36,7 @@ fn at_rest_the_sum_is_flat() {
                 }
                 node.reset();
                 for hz in [20.0, 45.0, 120.0, 400.0, 700.0, 1_700.0, 4_000.0, 7_000.0, 12_000.0, 20_000.0] {
-                    worst = worst.max((level_out(&mut *node, rate, hz, -40.0) + 40.0).abs());
+                    worst = worst.max((level_out(&mut *node, rate, hz, -40.0, 1.0) + 40.0).abs());
                 }
             }
         }
@@ -92,7 +75,8 @@ fn each_band_has_its_own_curve() {
                     ],
                 ],
             );
-            let levels = [-50.0, -34.0, -20.0, -10.0, -1.0].map(|l| level_out(&mut *node, RATE, 1_000.0, l));
+            let levels =
+                [-50.0, -34.0, -20.0, -10.0, -1.0].map(|l| level_out(&mut *node, RATE, 1_000.0, l, 1.0));
             assert!((levels[0] + 50.0).abs() < 0.01 && (levels[1] + 34.0).abs() < 0.01, "{levels:?}");
             let expected = 1.0 / f64::from(ratio);
             for slope in [(levels[3] - levels[2]) / 10.0, (levels[4] - levels[3]) / 9.0] {
@@ -128,10 +112,7 @@ fn what_is_loud_in_one_band_is_turned_down_there_only() {
                 assert!((level + 40.0).abs() < 0.3, "{hz} Hz beside {loud_hz} Hz: {level:.2} dB");
             }
         }
-        match node.status() {
-            Some(NodeStatus::Gain { db }) => assert!((db + 13.33).abs() < 0.5, "{db}"),
-            other => panic!("{other:?} is not a gain"),
-        }
+        assert!((gain_db(&*node) + 13.33).abs() < 0.5, "{}", gain_db(&*node));
     }
 }
 
@@ -148,31 +129,14 @@ fn attack_and_release_are_the_time_for_63_percent() {
             ];
             let crossovers = [("knee_db", 0.0), ("crossover2_hz", 500.0), ("crossover3_hz", 4_000.0)];
             let rest = [bands("threshold_db", 0.0), bands("ratio", 1.0)];
-            let second = RATE as usize;
-            let mut programme = signal::sine(RATE, hz, -30.0, second);
-            programme.extend(signal::sine(RATE, hz, -10.0, second));
-            programme.extend(signal::sine(RATE, hz, -30.0, second));
-            let at_rest = run(&mut *with(RATE, &crossovers, &rest), &programme);
+            // The same node at rest, whose filters do the same to the steps.
+            let mut at_rest = with(RATE, &crossovers, &rest);
             let [thresholds, ratios] = rest;
-            let output =
-                run(&mut *with(RATE, &crossovers, &[thresholds, ratios, settings.to_vec()]), &programme);
-            // Beside the same node at rest, whose filters do the same to the steps. In whole cycles.
-            let cycle = (f64::from(RATE) / hz) as usize;
-            let gain_db = |frame: usize| {
-                let energy = |frames: &[Stereo]| frames.iter().map(|f| f64::from(f[0]).powi(2)).sum::<f64>();
-                10.0 * (energy(&output[frame..frame + cycle]) / energy(&at_rest[frame..frame + cycle]))
-                    .log10()
-            };
-            let (open, closed) = (gain_db(second - 480), gain_db(2 * second - 480));
+            let mut node = with(RATE, &crossovers, &[thresholds, ratios, settings.to_vec()]);
+            let step = Step::through(&mut *node, Some(&mut *at_rest), (RATE, hz), [-30.0, -10.0], 1.0);
+            let [open, closed, _] = step.settled_db();
             assert!(open.abs() < 0.05 && closed < -5.0, "{hz} Hz: {open:.2} dB to {closed:.2} dB");
-            let time = |from: usize, start: f64, end: f64| {
-                let crossing = start + 0.632 * (end - start);
-                let done = |frame: &usize| (gain_db(*frame) - crossing) * (end - start) >= 0.0;
-                // Not before the filters have got over a step down of 20 dB.
-                let over = if end > start { RATE as usize / 200 } else { 0 };
-                ((from + over..).find(done).unwrap() + cycle / 2 - from) as f64 * 1e3 / f64::from(RATE)
-            };
-            let (attack, release) = (time(second, open, closed), time(2 * second, closed, open));
+            let [attack, release] = step.times_ms();
             for (what, measured, set) in [("attack", attack, attack_ms), ("release", release, release_ms)] {
                 assert!(
                     (measured / f64::from(set) - 1.0).abs() < 0.1,

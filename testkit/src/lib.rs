@@ -6,6 +6,7 @@ pub mod contract;
 pub mod http;
 pub mod icecast;
 pub mod measure;
+pub mod node;
 pub mod rig;
 pub mod signal;
 pub mod studio;

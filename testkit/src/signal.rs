@@ -49,6 +49,13 @@ pub fn noise(seed: u64, level_db: f64, frames: usize) -> Vec<Stereo> {
     (0..frames).map(|_| [(amplitude * random.next()) as f32, (amplitude * random.next()) as f32]).collect()
 }
 
+/// Each sample `level_db` dBFS up or down, at random and different in each channel.
+pub fn signs(seed: u64, level_db: f64, frames: usize) -> Vec<Stereo> {
+    let (mut random, amplitude) = (Random::new(seed), amplitude(level_db) as f32);
+    let mut sign = || if random.next() < 0.0 { -amplitude } else { amplitude };
+    (0..frames).map(|_| [sign(), sign()]).collect()
+}
+
 /// Digital silence.
 pub fn silence(frames: usize) -> Vec<Stereo> {
     vec![[0.0; 2]; frames]
@@ -104,6 +111,31 @@ pub fn speech(rate: u32, level_db: f64, seed: u64, frames: usize) -> Vec<Stereo>
         let voice: f64 = (1..=12).map(|h| (phase * f64::from(h)).sin() / f64::from(h)).sum();
         amplitude * envelope * (0.45 * voice + 0.08 * random.next())
     })
+}
+
+/// Something like pop music: a chord of saw teeth that changes twice a second, spread over both channels, over a drum
+/// and a hiss on the beat. Its peaks are near `level_db`.
+pub fn music(rate: u32, level_db: f64, seed: u64, frames: usize) -> Vec<Stereo> {
+    let (mut random, amplitude) = (Random::new(seed), 0.35 * amplitude(level_db));
+    let (mut root, mut phases) = (110.0, [0.0_f64; 4]);
+    let beat = rate as usize / 4;
+    (0..frames)
+        .map(|n| {
+            if n % (2 * beat) == 0 {
+                root = [110.0, 130.8, 98.0, 146.8][(2.0 + 2.0 * random.next()) as usize % 4];
+            }
+            let t = (n % beat) as f64 / f64::from(rate);
+            let drum = 1.4 * (-t / 0.06).exp() * (TAU * (50.0 * t + 4.0 * (1.0 - (-t / 0.02).exp()))).sin();
+            let hiss = 0.8 * (-t / 0.03).exp() * random.next();
+            let mut frame = [drum + hiss, drum - hiss];
+            for (voice, phase) in phases.iter_mut().enumerate() {
+                *phase = (*phase + root * [1.0, 1.26, 1.5, 2.003][voice] / f64::from(rate)).fract();
+                frame[voice % 2] += 1.2 * (*phase - 0.5);
+                frame[1 - voice % 2] += 0.5 * (*phase - 0.5);
+            }
+            frame.map(|sample| (amplitude * sample) as f32)
+        })
+        .collect()
 }
 
 /// Peak amplitude of a level in dBFS.
