@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use airchain_core::chain::{Chain, NodeSpec};
+use airchain_core::chain::{Chain, NodeSpec, ParamValue};
 use airchain_core::control::{Command, CommandId, Control, Ending, Event, EventKind, Place, Ramp, When};
 use airchain_core::curve::Curve;
 use airchain_core::deck::{ItemId, Prepared};
@@ -45,9 +45,7 @@ impl Rig {
 
     /// A bench at frame 0 with a chain that is `latency` frames late.
     pub fn with_chain_late(ladder: LadderConfig, nodes: &[NodeSpec], latency: usize) -> Self {
-        let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
-        let chain = Chain::build(nodes, format, latency).expect("the chain builds");
-        let (control, engine) = engine(&EngineConfig { max_block: BLOCK, ladder }, chain);
+        let (control, engine) = engine(&EngineConfig { max_block: BLOCK, ladder }, chain(nodes, latency));
         Self { control, engine, out: Vec::new(), events: Vec::new() }
     }
 
@@ -135,6 +133,18 @@ pub fn ladder() -> LadderConfig {
         takeover: [Ramp { length: DECLICK, curve: Curve::SCurve }; Tier::COUNT],
         returns: [Return::Next; Tier::COUNT],
     }
+}
+
+/// A chain for the bench that is `latency` frames late.
+pub fn chain(nodes: &[NodeSpec], latency: usize) -> Chain {
+    let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
+    Chain::build(nodes, format, latency).expect("the chain builds")
+}
+
+/// A node of a chain, its settings by name.
+pub fn node(name: &str, settings: &[(&str, f64)]) -> NodeSpec {
+    let config = settings.iter().map(|(name, value)| ((*name).to_owned(), ParamValue::Number(*value)));
+    NodeSpec { node: name.into(), config: config.collect() }
 }
 
 /// An item with nothing special about it.
