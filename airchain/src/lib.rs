@@ -5,6 +5,7 @@
 //! same programme as fast as the processor goes.
 
 mod air;
+pub mod analysis;
 pub mod as_run;
 pub mod config;
 mod decode_pool;

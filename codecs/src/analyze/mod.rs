@@ -3,15 +3,22 @@
 mod cues;
 mod loudness;
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use airchain_core::{Frames, Stereo};
 use ebur128::{EbuR128, Mode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, Decoder, Progress, TrackInfo};
 use loudness::Blocks;
+
+/// Raised whenever the same file and options give another [`Analysis`]: results that were kept are then out of date.
+pub const VERSION: u32 = 1;
+
+/// Told now and then how many frames are done, of how many where that is known; may break the analysis off.
+pub type Watch<'a> = dyn FnMut(Frames, Option<Frames>) -> ControlFlow<()> + 'a;
 
 /// What to measure, and where a programme begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +42,8 @@ impl Default for Options {
 
 /// What is known of a file. What cannot be known (the loudness of silence, the tags of a file without) is `None`.
 /// Times are seconds after gapless trimming; levels are rounded to thousandths.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Analysis {
     /// The file, as it was asked for.
     pub path: String,
@@ -89,37 +97,47 @@ pub struct Analysis {
 
 /// Decodes a file once and measures it. Never fails as a whole: see [`Analysis::error`].
 pub fn analyze(path: &Path, options: &Options) -> Analysis {
-    analyze_with(path, options, &mut |_, _| ())
+    analyze_with(path, options, &mut |_, _| ControlFlow::Continue(())).unwrap_or_default()
 }
 
-/// Like [`analyze`]; tells `progress` now and then how many frames are done, of how many where that is known.
-pub fn analyze_with(
-    path: &Path,
-    options: &Options,
-    progress: &mut dyn FnMut(Frames, Option<Frames>),
-) -> Analysis {
+/// Like [`analyze`], with a watch on it; `None` when that broke it off.
+pub fn analyze_with(path: &Path, options: &Options, watch: &mut Watch<'_>) -> Option<Analysis> {
     let mut analysis = Analysis { path: path.display().to_string(), ..Analysis::default() };
     // A decoder that panics over one file must not end the analysis of all the others.
-    let measured = catch_unwind(AssertUnwindSafe(|| measure(path, options, progress, &mut analysis)));
+    let measured = catch_unwind(AssertUnwindSafe(|| measure(path, options, watch, &mut analysis)));
     analysis.error = match measured {
-        Ok(outcome) => outcome.err(),
+        Ok(Ok(())) => None,
+        Ok(Err(Stop::Failed(error))) => Some(error),
+        Ok(Err(Stop::BrokenOff)) => return None,
         Err(_) => Some(format!("{}: the decoder failed on it; convert the file", path.display())),
     };
-    analysis
+    Some(analysis)
+}
+
+/// Why a file was not measured to its end.
+enum Stop {
+    Failed(String),
+    BrokenOff,
+}
+
+impl<E: std::error::Error> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 fn measure(
     path: &Path,
     options: &Options,
-    progress: &mut dyn FnMut(Frames, Option<Frames>),
+    watch: &mut Watch<'_>,
     analysis: &mut Analysis,
-) -> Result<(), String> {
-    let mut decoder = decode::open(path).map_err(|error| error.to_string())?;
+) -> Result<(), Stop> {
+    let mut decoder = decode::open(path)?;
     analysis.describe(decoder.info());
     let (rate, mono) = (decoder.info().sample_rate_hz, decoder.info().channels == 1);
     let mut meters = Meters::new(rate, mono)
-        .ok_or_else(|| format!("{}: impossible sample rate {rate}", path.display()))?;
-    let end = run(decoder.as_mut(), &mut meters, progress);
+        .ok_or_else(|| Stop::Failed(format!("{}: impossible sample rate {rate}", path.display())))?;
+    let end = run(decoder.as_mut(), &mut meters, watch);
     analysis.duration_s = Some(meters.frames as f64 / f64::from(rate));
     analysis.frames = Some(meters.frames);
     meters.report(options, analysis);
@@ -127,22 +145,18 @@ fn measure(
 }
 
 /// Decodes to the end, or as far as it goes.
-fn run(
-    decoder: &mut dyn Decoder,
-    meters: &mut Meters,
-    progress: &mut dyn FnMut(Frames, Option<Frames>),
-) -> Result<(), String> {
+fn run(decoder: &mut dyn Decoder, meters: &mut Meters, watch: &mut Watch<'_>) -> Result<(), Stop> {
     let total = decoder.info().frames;
     let mut frames = Vec::new();
     loop {
         frames.clear();
         let outcome = decoder.decode(&mut frames);
-        meters.add(&mut frames).map_err(|error| error.to_string())?;
-        progress(meters.frames, total);
-        match outcome {
-            Ok(Progress::More) => {}
-            Ok(Progress::End) => return Ok(()),
-            Err(error) => return Err(error.to_string()),
+        meters.add(&mut frames)?;
+        if watch(meters.frames, total).is_break() {
+            return Err(Stop::BrokenOff);
+        }
+        if outcome? == Progress::End {
+            return Ok(());
         }
     }
 }
@@ -211,6 +225,24 @@ impl Meters {
 }
 
 impl Analysis {
+    /// Whether it is one that a file can have: for results that come from somewhere else than a measurement.
+    pub fn is_plausible(&self) -> bool {
+        let levels = [
+            self.integrated_lufs,
+            self.loudness_range_lu,
+            self.true_peak_dbtp,
+            self.sample_peak_dbfs,
+            self.max_momentary_lufs,
+            self.max_short_term_lufs,
+            self.replaygain_db,
+        ];
+        let Some(end) = self.duration_s.filter(|_| self.frames.is_some()) else { return false };
+        let times = [self.cue_in_s, self.start_next_s, self.cue_out_s, self.duration_s];
+        // Samples are f32, so no level is beyond a thousand decibels.
+        levels.into_iter().flatten().all(|level| level.abs() <= 1_000.0)
+            && times.into_iter().flatten().all(|time| (0.0..=end).contains(&time))
+    }
+
     fn describe(&mut self, info: &TrackInfo) {
         self.codec = Some(info.codec.clone());
         self.container = Some(info.container.clone());
