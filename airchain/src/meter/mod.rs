@@ -3,20 +3,17 @@
 //! Every station has one on its bus ([`Station::levels`](crate::Station::levels)). A [`Meter`] of one's own measures any
 //! audio that a program has, or any tap. `docs/metering.md` says by which standard each value is measured.
 
-mod grid;
-mod histogram;
 mod job;
-mod loudness;
 
+use airchain_core::measure::Grid;
+pub use airchain_core::measure::Loudness;
 use airchain_core::tap::TapReader;
 use airchain_core::units::gain_to_db;
 use airchain_core::{Frames, Stereo};
 use ebur128::{EbuR128, Mode};
 use serde::Serialize;
 
-use grid::Grid;
 pub(crate) use job::{BusMeter, LevelBoard};
-pub use loudness::Loudness;
 
 /// Levels of a programme. What there is none of is `null`: JSON has no minus infinity for silence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

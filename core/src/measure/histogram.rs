@@ -1,6 +1,6 @@
 //! How often which loudness was: what gated loudness and loudness range are made of, in bounded memory.
 
-use airchain_core::dsp::loudness::{ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, power_to_lufs};
+use crate::dsp::loudness::{ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, power_to_lufs};
 
 /// Width of a bin. As each keeps its sum, the mean over them is exact, and only the bin that a gate or percentile falls
 /// into is taken as one.
