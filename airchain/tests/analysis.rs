@@ -9,9 +9,11 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use airchain::analysis::{Analyser, Analysis, Cache, CacheError, Options};
-use airchain::codecs::Format;
+use airchain::analysis::{Analyser, Analysis, Cache, CacheError, Options, Zoom};
+use airchain::codecs::{Format, decode};
 use airchain::file::FileWriter;
+use airchain::meter::Meter;
+use airchain_core::Stereo;
 use airchain_core::item::Metadata;
 use rusqlite::Connection;
 use testkit::signal;
@@ -52,7 +54,9 @@ impl Bench {
     /// Puts a mark into every result that is kept: what comes from the cache is told by it.
     fn mark(&self) -> usize {
         let database = Connection::open(self.path("cache/analysis.sqlite")).unwrap();
-        database.execute("UPDATE results SET answer = json_set(answer, '$.title', 'kept')", []).unwrap()
+        let mark =
+            "UPDATE results SET answer = json_set(answer, '$.title', 'kept') WHERE question LIKE 'analysis%'";
+        database.execute(mark, []).unwrap()
     }
 }
 
@@ -106,6 +110,72 @@ fn what_may_have_changed_is_measured_again() {
     fs::remove_file(&path).unwrap();
     assert_eq!(analyser.lookup(&path), None);
     assert!(analyser.analyse(&path).error.is_some());
+}
+
+#[test]
+fn waveforms_are_kept_beside_what_was_measured() {
+    let bench = Bench::new();
+    let path = bench.tone("a.wav", -20.0);
+    let asking =
+        |zoom| Analyser::new(Options { waveform: zoom, ..Options::default() }).with_cache(bench.cache());
+    let (coarse, fine) = (Some(Zoom::Overview), Some(Zoom::SamplesPerPixel(32)));
+    assert_eq!(asking(None).analyse(&path).waveform, None);
+    bench.mark();
+    // What is known lacks the waveform, so the file is measured again; once for each that is asked for.
+    for zoom in [coarse, fine] {
+        assert_eq!(asking(zoom).lookup(&path), None);
+        let fresh = asking(zoom).analyse(&path);
+        assert!(!is_kept(&fresh) && fresh.waveform.is_some());
+        bench.mark();
+        let known = asking(zoom).lookup(&path).unwrap();
+        assert!(is_kept(&known) && known.waveform == fresh.waveform);
+    }
+    assert!(
+        is_kept(&asking(coarse).lookup(&path).unwrap())
+            && asking(None).lookup(&path).unwrap().waveform.is_none()
+    );
+    // One that does not hold what it says is none.
+    let database = Connection::open(bench.path("cache/analysis.sqlite")).unwrap();
+    database
+        .execute(
+            "UPDATE results SET answer = json_set(answer, '$.length', 7) WHERE question LIKE 'waveform%'",
+            [],
+        )
+        .unwrap();
+    assert_eq!(asking(coarse).lookup(&path), None);
+}
+
+#[test]
+fn a_file_reads_as_the_live_meter_reads_it() {
+    let bench = Bench::new();
+    let path = bench.path("speech.wav");
+    for rate in [44_100, 48_000] {
+        let frames = 40 * rate as usize;
+        let (speech, noise) = (signal::speech(rate, -3.0, 1, frames), signal::noise(2, -30.0, frames));
+        let programme: Vec<Stereo> =
+            speech.iter().zip(&noise).map(|(s, n)| [s[0] + n[0], 0.8 * s[1] + n[1]]).collect();
+        let format = Format { sample_rate_hz: rate, ..Format::parse("wav").unwrap() };
+        let mut file = FileWriter::create(&path, &format, rate, &Metadata::default()).unwrap();
+        file.write(&programme).unwrap();
+        file.finish().unwrap();
+        // As the file has it, of so many bits.
+        let (mut decoder, mut heard) = (decode::open(&path).unwrap(), Vec::new());
+        while decoder.decode(&mut heard).unwrap() != decode::Progress::End {}
+        assert_eq!(decoder.info().sample_rate_hz, rate);
+        let mut meter = Meter::new(rate).unwrap();
+        heard.chunks(1_000).for_each(|chunk| meter.feed(chunk));
+        let (live, file) = (meter.read(), Analyser::new(Options::default()).analyse(&path));
+        // To the thousandth that an analysis is rounded to.
+        let same = |live: Option<f32>, file: Option<f64>| {
+            assert!((f64::from(live.unwrap()) - file.unwrap()).abs() <= 0.0006, "{live:?} {file:?}");
+        };
+        same(live.integrated_lufs, file.integrated_lufs);
+        same(live.loudness_range_lu, file.loudness_range_lu);
+        same(live.max_momentary_lufs, file.max_momentary_lufs);
+        same(live.max_short_term_lufs, file.max_short_term_lufs);
+        let [left, right] = live.max_true_peak_dbtp.map(Option::unwrap);
+        same(Some(left.max(right)), file.true_peak_dbtp);
+    }
 }
 
 #[test]
@@ -210,7 +280,7 @@ fn a_cache_that_breaks_stops_no_analysis() {
         "'{\"cue_in_s\":-5}'",
         "'{\"duration_s\":1,\"cue_out_s\":2}'",
         "'{\"integrated_lufs\":\"loud\"}'",
-        "json_object('title', hex(zeroblob(4000000)))",
+        "json_object('title', hex(zeroblob(40000000)))",
     ] {
         let connection = Connection::open(&database).unwrap();
         connection.execute(&format!("UPDATE results SET answer = {answer}"), []).unwrap();

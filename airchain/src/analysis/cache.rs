@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use super::CacheError;
 use super::content::{BrokenOff, Content, Stamp};
 use super::hash::hash;
-use super::{Analysis, CacheError};
 use crate::station::lock;
 
 /// Marks the database as an analysis cache ("airc"), and its layout.
@@ -22,8 +22,8 @@ const LAYOUT: i32 = 1;
 const BUSY: Duration = Duration::from_secs(2);
 /// After something went wrong the cache is left alone so long, lest every file waits for it.
 const REST: Duration = Duration::from_secs(60);
-/// Bytes of a result at most.
-const MAX_RESULT: i64 = 4 << 20;
+/// Characters of an answer at most.
+const MAX_ANSWER: i64 = 64 << 20;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS files (
@@ -114,24 +114,18 @@ impl Cache {
         });
     }
 
-    /// What was found in a content, as of the file at `path`.
-    pub(super) fn get(&self, content: &Content, question: &str, path: &Path) -> Option<Analysis> {
-        let answer = self
-            .ask(|database| {
-                let select = "SELECT answer FROM results WHERE content = ?1 AND question = ?2 AND length(answer) <= ?3";
-                let asked = params![content, question, MAX_RESULT];
-                database.query_row(select, asked, |row| row.get::<_, String>(0)).optional()
-            })
-            .flatten()?;
-        // An answer that makes no sense is none: it is measured anew, and replaced.
-        let analysis: Analysis = serde_json::from_str(&answer).ok()?;
-        Some(Analysis { path: path.display().to_string(), ..analysis }).filter(Analysis::is_plausible)
+    /// The answer that is kept to a question about a content.
+    pub(super) fn get(&self, content: &Content, question: &str) -> Option<String> {
+        let select =
+            "SELECT answer FROM results WHERE content = ?1 AND question = ?2 AND length(answer) <= ?3";
+        self.ask(|database| {
+            let asked = params![content, question, MAX_ANSWER];
+            database.query_row(select, asked, |row| row.get::<_, String>(0)).optional()
+        })?
     }
 
-    /// Keeps what was found in a content.
-    pub(super) fn put(&self, content: &Content, question: &str, analysis: &Analysis) {
-        let bare = Analysis { path: String::new(), momentary: None, short_term: None, ..analysis.clone() };
-        let Ok(answer) = serde_json::to_string(&bare) else { return };
+    /// Keeps the answer to a question about a content.
+    pub(super) fn put(&self, content: &Content, question: &str, answer: &str) {
         self.ask(|database| {
             let insert = "INSERT OR REPLACE INTO results VALUES (?1, ?2, ?3)";
             database.execute(insert, params![content, question, answer])

@@ -1,4 +1,4 @@
-//! Many files at a time, and their results in order.
+//! Many files: what is in folders and playlists, and their results, in order.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -7,7 +7,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use airchain_inputs::playlist::{self, PlaylistError};
+
 use super::{Analyser, Analysis};
+
+/// The files that paths stand for: those of folders (with all below them, in natural order) and playlists, and files as they
+/// are, whatever they are called. A folder or playlist that cannot be read, or has nothing in it, is told of instead.
+pub fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<PlaylistError>) {
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    for path in paths {
+        if !path.is_dir() && !playlist::is_playlist(path) {
+            files.push(path.clone());
+            continue;
+        }
+        match playlist::expand(path) {
+            Ok(items) => files.extend(items.into_iter().map(|item| PathBuf::from(item.path))),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (files, problems)
+}
 
 /// What became of a file among many.
 #[derive(Debug)]

@@ -18,11 +18,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use airchain_codecs::analyze;
-pub use airchain_codecs::analyze::{Analysis, Options, Watch};
+pub use airchain_codecs::analyze::{Analysis, Options, Watch, Waveform, Zoom};
 
 pub use cache::Cache;
-use content::Stamp;
-pub use many::Outcome;
+use content::{Content, Stamp};
+pub use many::{Outcome, files};
 
 /// Why a cache cannot be used. The caller goes on without one.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +78,9 @@ impl Analyser {
     /// What the cache knows of the file at `path`, from its size and times: a question to the database, and nothing is
     /// read or decoded. `None` is a file that is not known, or was changed since.
     pub fn lookup(&self, path: &Path) -> Option<Analysis> {
-        let cache = self.cache.as_ref().filter(|_| !self.options.series)?;
+        let cache = self.cache.as_ref()?;
         let content = cache.content_of(path, &Stamp::of(path)?)?;
-        cache.get(&content, &self.question(), path)
+        self.known(cache, &content, path)
     }
 
     /// Everything about the file at `path`, from the cache or by measuring it. Never fails as a whole: see
@@ -92,18 +92,15 @@ impl Analyser {
     /// Like [`analyse`](Self::analyse), with a watch on it: told how many frames are done, of how many where that is
     /// known; `None` when it broke the analysis off.
     pub fn analyse_with(&self, path: &Path, watch: &mut Watch<'_>) -> Option<Analysis> {
-        let known = self.cache.as_ref().zip(Stamp::of(path));
-        let Some((cache, stamp)) = known else {
+        let Some((cache, stamp)) = self.cache.as_ref().zip(Stamp::of(path)) else {
             return analyze::analyze_with(path, &self.options, watch);
         };
         let content = match cache.content_of(path, &stamp) {
             Some(content) => Some(content),
             None => cache.hash(path, &mut || watch(0, None)).ok()?,
         };
-        let question = self.question();
-        if !self.options.series
-            && let Some(content) = &content
-            && let Some(analysis) = cache.get(content, &question, path)
+        if let Some(content) = &content
+            && let Some(analysis) = self.known(cache, content, path)
         {
             cache.remember(path, &stamp, content);
             return Some(analysis);
@@ -114,14 +111,59 @@ impl Analyser {
             && let Some(content) = content
             && Stamp::of(path) == Some(stamp)
         {
-            cache.put(&content, &question, &analysis);
+            self.keep(cache, &content, &analysis);
             cache.remember(path, &stamp, &content);
         }
         Some(analysis)
     }
 
-    /// What a result in the cache is the answer to.
-    fn question(&self) -> String {
-        format!("analysis {} {:?}", analyze::VERSION, Options { series: false, ..self.options })
+    /// What the cache has of a content, if that is all that is asked for.
+    fn known(&self, cache: &Cache, content: &Content, path: &Path) -> Option<Analysis> {
+        // Series are as large as the files that they are of, and are never kept.
+        if self.options.series {
+            return None;
+        }
+        let kept = cache.get(content, &self.question())?;
+        // What makes no sense is measured anew, and replaced.
+        let mut analysis: Analysis = serde_json::from_str(&kept).ok().filter(Analysis::is_plausible)?;
+        analysis.path = path.display().to_string();
+        if let Some(zoom) = self.options.waveform {
+            let kept = cache.get(content, &waveform_question(zoom))?;
+            let waveform = serde_json::from_str(&kept).ok().filter(Waveform::is_plausible)?;
+            analysis.waveform = Some(waveform);
+        }
+        Some(analysis)
     }
+
+    fn keep(&self, cache: &Cache, content: &Content, analysis: &Analysis) {
+        if let (Some(zoom), Some(waveform)) = (self.options.waveform, &analysis.waveform)
+            && let Ok(answer) = serde_json::to_string(waveform)
+        {
+            cache.put(content, &waveform_question(zoom), &answer);
+        }
+        let bare = Analysis {
+            path: String::new(),
+            momentary: None,
+            short_term: None,
+            waveform: None,
+            ..analysis.clone()
+        };
+        if let Ok(answer) = serde_json::to_string(&bare) {
+            cache.put(content, &self.question(), &answer);
+        }
+    }
+
+    /// What an analysis in the cache is the answer to.
+    fn question(&self) -> String {
+        format!(
+            "analysis {} {:?}",
+            analyze::VERSION,
+            Options { series: false, waveform: None, ..self.options }
+        )
+    }
+}
+
+/// What a waveform in the cache is the answer to.
+fn waveform_question(zoom: Zoom) -> String {
+    format!("waveform {} {zoom:?}", analyze::VERSION)
 }

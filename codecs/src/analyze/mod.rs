@@ -1,18 +1,22 @@
 //! What is to be known of a file before it airs: length, loudness, peaks, cue points and tags, in one decode.
 
-mod cues;
-mod loudness;
+mod blocks;
+mod intro;
+mod meters;
+mod points;
+mod waveform;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use airchain_core::{Frames, Stereo};
-use ebur128::{EbuR128, Mode};
+use airchain_core::Frames;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, Decoder, Progress, TrackInfo};
-use loudness::Blocks;
+use meters::Meters;
+pub use waveform::{SAMPLES_PER_PIXEL, Waveform};
 
 /// Raised whenever the same file and options give another [`Analysis`]: results that were kept are then out of date.
 pub const VERSION: u32 = 1;
@@ -25,19 +29,39 @@ pub type Watch<'a> = dyn FnMut(Frames, Option<Frames>) -> ControlFlow<()> + 'a;
 pub struct Options {
     /// Whether to keep the momentary and short-term series.
     pub series: bool,
+    /// Whether to make a waveform.
+    pub waveform: Option<Zoom>,
     /// Level that counts as silence at either end, in LU relative to the loudest 400 ms of the file. It is taken
     /// as no higher than -40 LUFS and no lower than -70 LUFS.
     pub cue_lu: f64,
     /// Level below which the ending has faded enough for the next item, in LU relative to the integrated loudness.
     pub start_next_lu: f64,
-    /// The longest ending that the next item may start over, in seconds before cue out.
-    pub start_next_at_most_s: f64,
+    /// The same for endings that are long or do not fade: what is above it may be music, only soft.
+    pub tail_lu: f64,
+    /// Endings longer than this, in seconds from [`start_next_lu`](Self::start_next_lu) to cue out, are long.
+    pub long_ending_s: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { series: false, cue_lu: -45.0, start_next_lu: -12.0, start_next_at_most_s: 15.0 }
+        Self {
+            series: false,
+            waveform: None,
+            cue_lu: -45.0,
+            start_next_lu: -12.0,
+            tail_lu: -24.0,
+            long_ending_s: 15.0,
+        }
     }
+}
+
+/// How fine a waveform is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zoom {
+    /// From 1024 to 2048 pixels, whatever the length (fewer only where each is of 64 frames).
+    Overview,
+    /// So many frames per pixel, within [`SAMPLES_PER_PIXEL`].
+    SamplesPerPixel(u32),
 }
 
 /// What is known of a file. What cannot be known (the loudness of silence, the tags of a file without) is `None`.
@@ -75,16 +99,28 @@ pub struct Analysis {
     pub cue_in_s: Option<f64>,
     /// Where sound ends: the end of the last 10 ms above [`Options::cue_lu`].
     pub cue_out_s: Option<f64>,
-    /// Where the next item may start: the ending stays below [`Options::start_next_lu`] from here on.
+    /// Where the next item may start: from here on the ending is below [`Options::start_next_lu`], or, where it is long
+    /// or does not fade, below [`Options::tail_lu`] and lifeless. Cue out of one that stops dead.
     pub start_next_s: Option<f64>,
+    /// Where the intro ends: by a tag, or else where the programme comes in much louder than before. `None` where neither
+    /// tells.
+    pub intro_end_s: Option<f64>,
     /// Replay gain by the file's own tags, in dB relative to -18 LUFS.
     pub replaygain_db: Option<f64>,
+    /// That of its album.
+    pub replaygain_album_db: Option<f64>,
+    /// Greatest sample by the file's own tags, 1 for full scale.
+    pub replaygain_peak: Option<f64>,
+    /// That of its album.
+    pub replaygain_album_peak: Option<f64>,
     /// Title, by the file's tags.
     pub title: Option<String>,
     /// Artist, by the file's tags.
     pub artist: Option<String>,
     /// Album, by the file's tags.
     pub album: Option<String>,
+    /// All its other tags.
+    pub tags: BTreeMap<String, String>,
     /// Why the file could not be read, or not to its end; what was measured before is there all the same.
     pub error: Option<String>,
     /// Momentary loudness every 10 ms: end of the window in seconds, LUFS (`None` for silence).
@@ -93,6 +129,9 @@ pub struct Analysis {
     /// Short-term loudness every 10 ms, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub short_term: Option<Vec<(f64, Option<f64>)>>,
+    /// The waveform, where it was asked for.
+    #[serde(skip)]
+    pub waveform: Option<Waveform>,
 }
 
 /// Decodes a file once and measures it. Never fails as a whole: see [`Analysis::error`].
@@ -135,12 +174,10 @@ fn measure(
     let mut decoder = decode::open(path)?;
     analysis.describe(decoder.info());
     let (rate, mono) = (decoder.info().sample_rate_hz, decoder.info().channels == 1);
-    let mut meters = Meters::new(rate, mono)
+    let mut meters = Meters::new(rate, mono, options)
         .ok_or_else(|| Stop::Failed(format!("{}: impossible sample rate {rate}", path.display())))?;
     let end = run(decoder.as_mut(), &mut meters, watch);
-    analysis.duration_s = Some(meters.frames as f64 / f64::from(rate));
-    analysis.frames = Some(meters.frames);
-    meters.report(options, analysis);
+    meters.report(options, &decoder.info().metadata, analysis);
     end
 }
 
@@ -152,74 +189,11 @@ fn run(decoder: &mut dyn Decoder, meters: &mut Meters, watch: &mut Watch<'_>) ->
         frames.clear();
         let outcome = decoder.decode(&mut frames);
         meters.add(&mut frames)?;
-        if watch(meters.frames, total).is_break() {
+        if watch(meters.frames(), total).is_break() {
             return Err(Stop::BrokenOff);
         }
         if outcome? == Progress::End {
             return Ok(());
-        }
-    }
-}
-
-/// Everything that listens to the decoded frames.
-struct Meters {
-    frames: Frames,
-    mono: bool,
-    left: Vec<f32>,
-    ebur128: EbuR128,
-    blocks: Blocks,
-}
-
-impl Meters {
-    fn new(rate: u32, mono: bool) -> Option<Self> {
-        let mode = Mode::I | Mode::LRA | Mode::SAMPLE_PEAK | Mode::TRUE_PEAK;
-        let channels = if mono { 1 } else { 2 };
-        let ebur128 = EbuR128::new(channels, rate, mode).ok()?;
-        Some(Self { frames: 0, mono, left: Vec::new(), ebur128, blocks: Blocks::new(rate, mono)? })
-    }
-
-    fn add(&mut self, frames: &mut [Stereo]) -> Result<(), ebur128::Error> {
-        // One sample that is not a number would be the end of every measurement after it.
-        for sample in frames.as_flattened_mut() {
-            *sample = if sample.is_finite() { *sample } else { 0.0 };
-        }
-        self.frames += frames.len() as Frames;
-        self.blocks.add(frames);
-        if self.mono {
-            self.left.clear();
-            self.left.extend(frames.iter().map(|[left, _]| *left));
-            self.ebur128.add_frames_f32(&self.left)
-        } else {
-            self.ebur128.add_frames_f32(frames.as_flattened())
-        }
-    }
-
-    fn report(mut self, options: &Options, analysis: &mut Analysis) {
-        self.blocks.finish();
-        let meter = &self.ebur128;
-        let channels = 0..meter.channels();
-        let peak = |of: &dyn Fn(u32) -> Result<f64, ebur128::Error>| {
-            level(20.0 * channels.clone().filter_map(|c| of(c).ok()).fold(0.0, f64::max).log10())
-        };
-        analysis.true_peak_dbtp = peak(&|channel| meter.true_peak(channel));
-        analysis.sample_peak_dbfs = peak(&|channel| meter.sample_peak(channel));
-        analysis.integrated_lufs = meter.loudness_global().ok().and_then(level);
-        // The range of a programme that has no loudness is not zero: there is none.
-        let range = meter.loudness_range().ok().and_then(level);
-        analysis.loudness_range_lu = range.filter(|_| analysis.integrated_lufs.is_some());
-        let momentary = self.blocks.series(loudness::MOMENTARY);
-        let short_term = self.blocks.series(loudness::SHORT_TERM);
-        analysis.max_momentary_lufs = maximum(&momentary);
-        analysis.max_short_term_lufs = maximum(&short_term);
-        let cues = cues::find(&self.blocks, options, analysis.max_momentary_lufs, analysis.integrated_lufs);
-        if let Some(cues) = cues {
-            analysis.cue_in_s = Some(cues.cue_in_s);
-            analysis.cue_out_s = Some(cues.cue_out_s);
-            analysis.start_next_s = Some(cues.start_next_s);
-        }
-        if options.series {
-            analysis.momentary = Some(momentary);
-            analysis.short_term = Some(short_term);
         }
     }
 }
@@ -235,9 +209,10 @@ impl Analysis {
             self.max_momentary_lufs,
             self.max_short_term_lufs,
             self.replaygain_db,
+            self.replaygain_album_db,
         ];
         let Some(end) = self.duration_s.filter(|_| self.frames.is_some()) else { return false };
-        let times = [self.cue_in_s, self.start_next_s, self.cue_out_s, self.duration_s];
+        let times = [self.cue_in_s, self.intro_end_s, self.start_next_s, self.cue_out_s, self.duration_s];
         // Samples are f32, so no level is beyond a thousand decibels.
         levels.into_iter().flatten().all(|level| level.abs() <= 1_000.0)
             && times.into_iter().flatten().all(|time| (0.0..=end).contains(&time))
@@ -248,18 +223,12 @@ impl Analysis {
         self.container = Some(info.container.clone());
         self.sample_rate_hz = Some(info.sample_rate_hz);
         self.channels = Some(info.channels);
-        self.replaygain_db = info.replaygain_db.filter(|gain| gain.is_finite());
+        let gain = info.replaygain;
+        (self.replaygain_db, self.replaygain_album_db) = (gain.track_db, gain.album_db);
+        (self.replaygain_peak, self.replaygain_album_peak) = (gain.track_peak, gain.album_peak);
         self.title = info.metadata.title.clone();
         self.artist = info.metadata.artist.clone();
         self.album = info.metadata.album.clone();
+        self.tags = info.metadata.extra.clone();
     }
-}
-
-/// A level to thousandths, where there is one.
-fn level(value: f64) -> Option<f64> {
-    value.is_finite().then(|| (value * 1000.0).round() / 1000.0)
-}
-
-fn maximum(series: &[(f64, Option<f64>)]) -> Option<f64> {
-    series.iter().filter_map(|(_, lufs)| *lufs).reduce(f64::max)
 }

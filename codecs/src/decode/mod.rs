@@ -4,11 +4,13 @@
 //! HE-AAC and multichannel AAC. `track` lays their packets on one gapless timeline.
 
 mod codec;
+mod cover;
 mod downmix;
 #[cfg(feature = "aac")]
 mod fdk;
 mod mp4;
 mod reader;
+mod replaygain;
 mod tags;
 mod track;
 mod wave;
@@ -17,6 +19,9 @@ use std::path::Path;
 
 use airchain_core::item::Metadata;
 use airchain_core::{Frames, Stereo};
+
+pub use cover::{Cover, cover};
+pub use replaygain::ReplayGain;
 
 /// What is known of a file once it is open.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +40,8 @@ pub struct TrackInfo {
     pub estimated: bool,
     /// Tags.
     pub metadata: Metadata,
-    /// Replay gain of the track in dB relative to -18 LUFS, from whatever tag carries it.
-    pub replaygain_db: Option<f64>,
+    /// What tags say of its loudness.
+    pub replaygain: ReplayGain,
 }
 
 /// A file being decoded.

@@ -10,6 +10,7 @@ use symphonia::core::errors::{Error, Result};
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
+use symphonia::core::meta::MetadataRevision;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::Timestamp;
 
@@ -134,6 +135,13 @@ impl Reader {
 
     /// Everything that the tags say.
     pub(super) fn tags(&mut self) -> Tags {
+        let mut tags = Tags::default();
+        self.revisions().iter().for_each(|revision| tags.add(revision));
+        tags
+    }
+
+    /// The file's sets of tags, best first.
+    pub(super) fn revisions(&mut self) -> Vec<MetadataRevision> {
         let mut revisions = Vec::new();
         let mut metadata = self.format.metadata();
         while let Some(revision) = metadata.pop() {
@@ -142,9 +150,7 @@ impl Reader {
         revisions.extend(metadata.current().cloned());
         // Within a file the container's own tags know best, ID3v1 with its 30 characters least.
         revisions.sort_by_key(|revision| revision.info.short_name == "id3v1");
-        let mut tags = Tags::default();
-        revisions.iter().for_each(|revision| tags.add(revision));
-        tags
+        revisions
     }
 
     /// The edit list of the track, in MP4.

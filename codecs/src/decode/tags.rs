@@ -1,21 +1,20 @@
-//! Tags of every kind to [`Metadata`] and a replay gain.
+//! Tags of every kind to [`Metadata`] and a [`ReplayGain`].
 
 use airchain_core::item::Metadata;
 use symphonia::core::meta::{MetadataRevision, RawValue, StandardTag, Tag};
+
+use super::replaygain::ReplayGain;
 
 /// Longest value kept, in bytes: a title is one line, not a book.
 const MAX_VALUE: usize = 1024;
 /// Most values kept beside title, artist and album.
 const MAX_EXTRA: usize = 64;
 
-/// R128 gains refer to -23 LUFS, ReplayGain 2 to -18 LUFS (RFC 7845, 5.2.1).
-const R128_TO_REPLAYGAIN_DB: f64 = 5.0;
-
 /// What a file's tags say.
 #[derive(Default)]
 pub(super) struct Tags {
     pub(super) metadata: Metadata,
-    pub(super) replaygain_db: Option<f64>,
+    pub(super) replaygain: ReplayGain,
     /// iTunes' gapless note, unparsed.
     pub(super) smpb: Option<String>,
     /// Whether ffmpeg wrote the file.
@@ -34,32 +33,39 @@ impl Tags {
     }
 
     fn add_tag(&mut self, tag: &Tag, fresh: &mut Metadata) {
-        let key = tag.raw.key.to_ascii_lowercase();
+        let name = name(tag);
         let Some(value) = text(&tag.raw.value) else { return };
-        if key.ends_with("itunsmpb") {
+        if name.eq_ignore_ascii_case("itunsmpb") {
             self.smpb.get_or_insert(value);
             return;
         }
-        if key == "r128_track_gain" {
-            let gain = value.parse::<i16>().ok().map(|q| f64::from(q) / 256.0 + R128_TO_REPLAYGAIN_DB);
-            self.replaygain_db = self.replaygain_db.or(gain);
+        if self.replaygain.add(name, &value) {
             return;
         }
         match &tag.std {
             Some(StandardTag::TrackTitle(_)) => append(&mut fresh.title, value),
             Some(StandardTag::Artist(_)) => append(&mut fresh.artist, value),
             Some(StandardTag::Album(_)) => append(&mut fresh.album, value),
-            Some(StandardTag::ReplayGainTrackGain(_)) => {
-                self.replaygain_db = self.replaygain_db.or_else(|| decibels(&value));
-            }
             Some(std) => {
                 self.by_ffmpeg |= matches!(std, StandardTag::Encoder(_)) && value.starts_with("Lavf");
                 let (name, value) = named(std, value);
                 extra(fresh, name, value);
             }
-            None => extra(fresh, snake_case(tag.raw.key.rsplit(':').next().unwrap_or_default()), value),
+            None => extra(fresh, snake_case(name), value),
         }
     }
+}
+
+/// The name of a tag in its container. ID3 and MP4 have free names too: in a field of its own, and behind a prefix
+/// (`----:com.apple.iTunes:`).
+fn name(tag: &Tag) -> &str {
+    let fields = tag.raw.sub_fields.iter().flatten();
+    let described = fields.filter(|field| field.field == "DESCRIPTION" && tag.raw.key == "TXXX");
+    let mut free = described.filter_map(|field| match &field.value {
+        RawValue::String(name) => Some(name.as_str()),
+        _ => None,
+    });
+    free.next().or(tag.raw.key.rsplit(':').next()).unwrap_or_default()
 }
 
 fn extra(fresh: &mut Metadata, name: String, value: String) {
@@ -133,24 +139,15 @@ fn snake_case(name: &str) -> String {
     out
 }
 
-/// The number in "-7.03 dB".
-fn decibels(value: &str) -> Option<f64> {
-    let number = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
-    number.parse::<f64>().ok().filter(|db| db.abs() <= 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_and_gains_are_read() {
+    fn names_and_values_are_read() {
         assert_eq!(snake_case("AlbumArtist"), "album_artist");
         assert_eq!(snake_case("REPLAYGAIN_ALBUM_PEAK"), "replaygain_album_peak");
         assert_eq!(snake_case("catalog #"), "catalog");
-        assert_eq!(decibels("-7.03 dB"), Some(-7.03));
-        assert_eq!(decibels("+1.5dB"), Some(1.5));
-        assert_eq!(decibels("NaN dB"), None);
         for (read, meant) in
             [("BlÃ¥bÃ¤r", Some("Blåbär")), ("Blåbär", None), ("plain", None), ("å — å", None)]
         {

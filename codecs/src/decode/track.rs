@@ -96,7 +96,7 @@ impl Track {
                 frames: None,
                 estimated: false,
                 metadata: tags.metadata.clone(),
-                replaygain_db: tags.replaygain_db,
+                replaygain: tags.replaygain,
             },
             rate: None,
             offset: 0,

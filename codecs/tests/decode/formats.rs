@@ -199,7 +199,7 @@ fn replay_gain_refers_to_minus_18_lufs() {
         let out = dir.path().join(name);
         let to = out.to_str().expect("utf-8");
         run("ffmpeg", &["-nostdin", "-loglevel", "error", "-y", "-i", from, "-metadata", tag, to]);
-        assert_eq!(decode(&out).info.replaygain_db, Some(gain), "{name}");
+        assert_eq!(decode(&out).info.replaygain.track_db, Some(gain), "{name}");
     }
-    assert_eq!(decode(&path).info.replaygain_db, None);
+    assert_eq!(decode(&path).info.replaygain.track_db, None);
 }
