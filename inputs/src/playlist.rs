@@ -81,7 +81,8 @@ fn extension(path: &Path) -> String {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
 
-fn is_playlist(path: &Path) -> bool {
+/// Whether a path is a playlist by its extension: `.m3u`, `.m3u8` or `.pls`.
+pub fn is_playlist(path: &Path) -> bool {
     matches!(extension(path).as_str(), "m3u" | "m3u8" | "pls")
 }
 

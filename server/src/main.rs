@@ -67,15 +67,16 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let last_words = log::start();
     log_to_stderr();
+    let success = |()| ExitCode::SUCCESS;
     let result = match &cli.command {
-        Command::Play(args) => play::run(args),
-        Command::Render(args) => render::run(args),
-        Command::Analyze(args) => return analyze::run(args),
+        Command::Play(args) => play::run(args).map(success),
+        Command::Render(args) => render::run(args).map(success),
+        Command::Analyze(args) => analyze::run(args),
         Command::Check(args) => return check::run(args),
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(args).map(success),
     };
     let status = match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(Failed(message)) => {
             use std::io::Write;
             let _ = log::LogWriter.write_all(format!("airchain: {message}\n").as_bytes());

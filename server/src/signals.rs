@@ -23,6 +23,11 @@ impl Signals {
         Ok(Self { set })
     }
 
+    /// The flag itself, for those who look at it from other threads.
+    pub(crate) fn flag(&self) -> &AtomicBool {
+        &self.set
+    }
+
     pub(crate) fn is_set(&self) -> bool {
         self.set.load(Ordering::Relaxed)
     }

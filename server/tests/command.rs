@@ -65,8 +65,10 @@ fn analyze_tries_every_file_and_keeps_their_order() {
     tone(Path::new(&paths[0]));
     fs::write(&paths[1], "no music").unwrap();
     tone(Path::new(&paths[2]));
-    let arguments: Vec<&str> =
-        ["analyze", "--json"].into_iter().chain(paths.iter().map(String::as_str)).collect();
+    let arguments: Vec<&str> = ["analyze", "--cache", "none", "--json"]
+        .into_iter()
+        .chain(paths.iter().map(String::as_str))
+        .collect();
     let output = airchain(&arguments);
     assert_eq!(output.status.code(), Some(1));
     let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -85,12 +87,12 @@ fn analyze_tries_every_file_and_keeps_their_order() {
         assert!(keys.contains(&key), "{key} is missing");
     }
 
-    let output = airchain(&["analyze", "--json", "--series", &paths[0]]);
+    let output = airchain(&["analyze", "--cache", "none", "--json", "--series", &paths[0]]);
     assert_eq!(output.status.code(), Some(0));
     let line: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(line["momentary"].as_array().map(Vec::len), Some(61));
 
-    let output = airchain(&["analyze", &paths[0]]);
+    let output = airchain(&["analyze", "--cache", "none", &paths[0]]);
     assert!(stdout(&output).contains("0:01.0"), "{}", stdout(&output));
 }
 

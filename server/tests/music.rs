@@ -51,7 +51,7 @@ fn render(path: &str, rate: u32) -> Vec<Stereo> {
 }
 
 fn analyze(path: &str) -> Value {
-    let output = airchain(&["analyze", "--json", path]);
+    let output = airchain(&["analyze", "--json", "--cache", "none", path]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     serde_json::from_slice(&output.stdout).unwrap()
 }

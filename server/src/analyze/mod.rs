@@ -1,23 +1,30 @@
 //! `airchain analyze`: what is to be known of audio files before they air.
 
-use std::io::IsTerminal;
+mod names;
+mod pictures;
+mod progress;
+mod table;
+
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::thread::available_parallelism;
 
-use airchain::codecs::analyze::{Analysis, Options, analyze};
-use indicatif::{ProgressBar, ProgressStyle};
+use airchain::analysis::{self, Analyser, Analysis, Cache, CacheError, Options, Outcome};
+use serde::Serialize;
 
+use crate::Failed;
 use crate::output;
+use crate::signals::Signals;
+use pictures::Pictures;
+use progress::Progress;
 
 /// What `airchain analyze` is asked.
 #[derive(clap::Args, Debug)]
 pub(crate) struct AnalyzeArgs {
-    /// Audio files.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// Audio files, folders with all below them, and playlists (m3u, pls).
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
 
     /// One JSON object per file and line; what cannot be known is null.
     #[arg(long)]
@@ -27,113 +34,116 @@ pub(crate) struct AnalyzeArgs {
     #[arg(long, requires = "json")]
     series: bool,
 
-    /// Files measured at a time.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    jobs: u16,
+    /// Level that counts as silence at either end, in LU relative to the loudest 400 ms.
+    #[arg(long, value_name = "LU", default_value = "-45", value_parser = level, allow_negative_numbers = true)]
+    cue_level: f64,
+
+    /// Level that an ending has faded below when the next item may start, in LU relative to the whole.
+    #[arg(long, value_name = "LU", default_value = "-12", value_parser = level, allow_negative_numbers = true)]
+    start_next_level: f64,
+
+    /// The same for endings that are long or do not fade.
+    #[arg(long, value_name = "LU", default_value = "-24", value_parser = level, allow_negative_numbers = true)]
+    tail_level: f64,
+
+    /// Length from which an ending is long.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = crate::duration::parse)]
+    long_ending: std::time::Duration,
+
+    #[command(flatten)]
+    pictures: pictures::PictureArgs,
+
+    /// Files measured at a time; as many as there are processors unless told otherwise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+
+    /// Where results are kept, or none; in the user's cache folder unless told otherwise.
+    #[arg(long, value_name = "FILE|none")]
+    cache: Option<PathBuf>,
+
+    /// Tell of the progress even where nobody seems to watch.
+    #[arg(long)]
+    progress: bool,
 }
 
-pub(crate) fn run(args: &AnalyzeArgs) -> ExitCode {
-    let options = Options { series: args.series, ..Options::default() };
-    let bar = progress_bar(args.files.len());
-    let (next, (results, done)) = (AtomicUsize::new(0), mpsc::channel());
-    let mut good = true;
+/// Exit status after SIGINT or SIGTERM, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// One line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    analysis: &'a Analysis,
+    #[serde(flatten)]
+    pictures: pictures::Written,
+}
+
+pub(crate) fn run(args: &AnalyzeArgs) -> Result<ExitCode, Failed> {
+    let (files, problems) = analysis::files(&args.paths);
+    let mut good = problems.is_empty();
+    for problem in &problems {
+        tracing::error!("{problem}");
+    }
+    let several = args.paths.len() > 1 || args.paths.iter().any(|path| path.is_dir()) || files.len() > 1;
+    let mut pictures = Pictures::new(&args.pictures, several)?;
+    let options = Options {
+        series: args.series,
+        waveform: pictures.zoom(),
+        cue_lu: args.cue_level,
+        start_next_lu: args.start_next_level,
+        tail_lu: args.tail_level,
+        long_ending_s: args.long_ending.as_secs_f64(),
+    };
+    let analyser = Analyser::new(options);
+    let analyser = match cache(args) {
+        Some(cache) => analyser.with_cache(cache),
+        None => analyser,
+    };
+    let signals = Signals::install()?;
+    let progress = Progress::new(files.len(), args.progress);
     if !args.json {
-        bar.suspend(|| output::out(HEADING));
+        progress.beside(|| output::out(table::HEADING));
     }
-    thread::scope(|scope| {
-        for _ in 0..usize::from(args.jobs).min(args.files.len()) {
-            let (results, next) = (results.clone(), &next);
-            scope.spawn(move || {
-                while let Some((index, file)) = claim(next, &args.files) {
-                    if results.send((index, analyze(file, &options))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(results);
-        // Results are shown in the order of the command line, each as soon as those before it are.
-        let mut waiting: Vec<Option<Analysis>> = args.files.iter().map(|_| None).collect();
-        let mut shown = 0;
-        for (index, analysis) in done {
-            bar.inc(1);
-            good &= analysis.error.is_none();
-            if let Some(slot) = waiting.get_mut(index) {
-                *slot = Some(analysis);
-            }
-            while let Some(analysis) = waiting.get_mut(shown).and_then(Option::take) {
-                let text = if args.json { as_json(&analysis) } else { as_row(&analysis) };
-                bar.suspend(|| output::out(&text));
-                shown += 1;
-            }
-        }
-    });
-    bar.finish_and_clear();
-    output::status(good)
-}
-
-/// The next file that nobody has taken.
-fn claim<'a>(next: &AtomicUsize, files: &'a [PathBuf]) -> Option<(usize, &'a PathBuf)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    Some((index, files.get(index)?))
-}
-
-fn progress_bar(files: usize) -> ProgressBar {
-    // A bar is for people who wait, and for more than a moment.
-    if files < 2 || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+    let mut shown = 0;
+    let mut show = |Outcome { path, analysis, .. }: Outcome<'_>| {
+        let pictures = pictures.write(path, &analysis);
+        shown += 1;
+        good &= analysis.error.is_none() && pictures.good;
+        let text = if args.json { json(&analysis, pictures.written) } else { table::row(&analysis) };
+        progress.beside(|| output::out(&text));
+    };
+    analyser.analyse_all(&files, jobs(args), signals.flag(), &mut |done| progress.set(done), &mut show);
+    progress.finish();
+    if signals.is_set() {
+        tracing::warn!("interrupted: {shown} of {} files were analysed", files.len());
+        return Ok(ExitCode::from(INTERRUPTED));
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files, {eta} left");
-    ProgressBar::new(files as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    Ok(output::status(good))
 }
 
-fn as_json(analysis: &Analysis) -> String {
+/// The cache that is asked for. One that cannot be used is told of, and done without.
+fn cache(args: &AnalyzeArgs) -> Option<Cache> {
+    let path = match &args.cache {
+        Some(path) if path.as_os_str() == "none" => return None,
+        Some(path) => path.clone(),
+        None => Cache::default_path()?,
+    };
+    let without = |error: CacheError| tracing::warn!("on without an analysis cache: {error}");
+    Cache::open(&path).map_err(without).ok()
+}
+
+fn jobs(args: &AnalyzeArgs) -> NonZeroUsize {
+    let asked = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into()));
+    asked.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn json(analysis: &Analysis, pictures: pictures::Written) -> String {
     // The type holds nothing that JSON lacks.
-    serde_json::to_string(analysis).map(|line| line + "\n").unwrap_or_default()
+    serde_json::to_string(&Line { analysis, pictures }).map(|line| line + "\n").unwrap_or_default()
 }
 
-const HEADING: &str =
-    " length    LUFS    LRA   dBTP   cue in  cue out     next  format                 title\n";
-
-fn as_row(analysis: &Analysis) -> String {
-    let path = printable(&analysis.path);
-    if let (Some(error), None) = (&analysis.error, analysis.frames) {
-        return format!("{}\n", printable(error));
-    }
-    let number = |value: Option<f64>, decimals: usize| match value {
-        Some(value) => format!("{value:.decimals$}"),
-        None => "-".to_owned(),
-    };
-    let seconds = analysis.duration_s.unwrap_or(0.0);
-    let length = format!("{}:{:04.1}", (seconds / 60.0) as u64, seconds % 60.0);
-    let rate = analysis.sample_rate_hz.unwrap_or(0);
-    let channels = match analysis.channels {
-        Some(1) => "mono".to_owned(),
-        Some(2) | None => "stereo".to_owned(),
-        Some(more) => format!("{more} ch"),
-    };
-    let format = format!("{} {rate} {channels}", analysis.codec.as_deref().unwrap_or("-"));
-    let title = match (&analysis.artist, &analysis.title) {
-        (Some(artist), Some(title)) => printable(&format!("{artist} - {title}")),
-        (_, Some(title)) => printable(title),
-        _ => path.clone(),
-    };
-    let row = format!(
-        "{length:>7} {:>7} {:>6} {:>6} {:>8} {:>8} {:>8}  {format:<21}  {title}\n",
-        number(analysis.integrated_lufs, 1),
-        number(analysis.loudness_range_lu, 1),
-        number(analysis.true_peak_dbtp, 1),
-        number(analysis.cue_in_s, 2),
-        number(analysis.cue_out_s, 2),
-        number(analysis.start_next_s, 2),
-    );
-    match &analysis.error {
-        Some(error) => format!("{row}        {}\n", printable(error)),
-        None => row,
-    }
-}
-
-/// Text without what could move a terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// A level below the programme's.
+fn level(text: &str) -> Result<f64, String> {
+    let level = text.parse().ok().filter(|level| (-100.0..=0.0).contains(level));
+    level.ok_or_else(|| "give a level from -100 to 0 LU".into())
 }
