@@ -1,8 +1,8 @@
 //! `equalizer`: a low shelf, three parametric bells and a high shelf; a band at 0 dB changes no bit.
 
-use super::smooth::Smoothed;
-use super::svf::{Coefficients, Shape, Svf};
-use super::{Format, Node, NodeEntry, NodeInfo, ParamId, ParamInfo, clean_frame};
+use super::cascade::Cascade;
+use super::svf::Shape;
+use super::{Format, Node, NodeEntry, NodeInfo, ParamId, ParamInfo};
 use crate::Stereo;
 
 const fn hz(name: &'static str, default: f32) -> ParamInfo {
@@ -56,44 +56,14 @@ const SHAPES: [Shape; 5] = [Shape::LowShelf, Shape::Bell, Shape::Bell, Shape::Be
 
 /// The `equalizer` node.
 pub struct Equalizer {
-    bands: [Band; 5],
-    rate: u32,
-}
-
-struct Band {
-    shape: Shape,
-    log_hz: Smoothed,
-    gain_db: Smoothed,
-    log_q: Smoothed,
-    coefficients: Coefficients,
-    state: Svf,
-}
-
-impl Band {
-    fn settings(&mut self) -> [&mut Smoothed; 3] {
-        [&mut self.log_hz, &mut self.gain_db, &mut self.log_q]
-    }
-
-    fn update(&mut self, rate: u32) {
-        let (hz, q) = (self.log_hz.value().exp(), self.log_q.value().exp());
-        self.coefficients = Coefficients::new(self.shape, hz, q, self.gain_db.value(), rate);
-    }
+    bands: Cascade<5>,
 }
 
 impl Default for Equalizer {
     fn default() -> Self {
-        let bands = std::array::from_fn(|n| {
-            let default = |param: usize| f64::from(INFO.params[3 * n + param].default);
-            Band {
-                shape: SHAPES[n],
-                log_hz: Smoothed::new(default(0).ln()),
-                gain_db: Smoothed::new(default(1)),
-                log_q: Smoothed::new(default(2).ln()),
-                coefficients: Coefficients::default(),
-                state: Svf::default(),
-            }
-        });
-        Self { bands, rate: 48_000 }
+        let default = |param: usize| INFO.params[param].default;
+        let band = |n: usize| (SHAPES[n], [default(3 * n), default(3 * n + 1), default(3 * n + 2)]);
+        Self { bands: Cascade::new(std::array::from_fn(band)) }
     }
 }
 
@@ -103,47 +73,23 @@ impl Node for Equalizer {
     }
 
     fn prepare(&mut self, format: Format) {
-        self.rate = format.sample_rate_hz;
-        for setting in self.bands.iter_mut().flat_map(Band::settings) {
-            setting.prepare(format.sample_rate_hz);
-        }
-        self.reset();
+        self.bands.prepare(format.sample_rate_hz);
     }
 
     fn set(&mut self, param: ParamId, value: f32) {
-        let (Some(value), Some(band)) = (INFO.accept(param, value), self.bands.get_mut(param / 3)) else {
-            return;
-        };
-        let value = f64::from(value);
+        let Some(value) = INFO.accept(param, value) else { return };
         match param % 3 {
-            0 => band.log_hz.set(value.ln()),
-            1 => band.gain_db.set(value),
-            _ => band.log_q.set(value.ln()),
+            0 => self.bands.set_hz(param / 3, value),
+            1 => self.bands.set_gain_db(param / 3, value),
+            _ => self.bands.set_q(param / 3, value),
         }
     }
 
     fn process(&mut self, block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
-        for frame in block.iter_mut() {
-            *frame = clean_frame(*frame);
-        }
-        for band in &mut self.bands {
-            for frame in block.iter_mut() {
-                if !band.settings().iter().all(|setting| setting.is_settled()) {
-                    band.settings().into_iter().for_each(|setting| {
-                        setting.next();
-                    });
-                    band.update(self.rate);
-                }
-                *frame = band.state.next(frame.map(f64::from), &band.coefficients).map(|s| s as f32);
-            }
-        }
+        self.bands.process(block);
     }
 
     fn reset(&mut self) {
-        for band in &mut self.bands {
-            band.settings().into_iter().for_each(Smoothed::snap);
-            band.state = Svf::default();
-            band.update(self.rate);
-        }
+        self.bands.reset();
     }
 }

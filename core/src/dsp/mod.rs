@@ -4,6 +4,7 @@
 //! contract tests read the table.
 
 pub mod agc;
+mod cascade;
 pub mod compressor;
 mod crossover;
 pub mod dc_blocker;

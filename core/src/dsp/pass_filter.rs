@@ -1,8 +1,8 @@
 //! `high_pass` and `low_pass`: second-order Butterworth filters (12 dB per octave).
 
-use super::smooth::Smoothed;
-use super::svf::{Coefficients, Shape, Svf};
-use super::{Format, Node, NodeEntry, NodeInfo, ParamId, ParamInfo, clean_frame};
+use super::cascade::Cascade;
+use super::svf::Shape;
+use super::{Format, Node, NodeEntry, NodeInfo, ParamId, ParamInfo};
 use crate::Stereo;
 
 const fn corner(default: f32) -> ParamInfo {
@@ -26,37 +26,21 @@ const LOW: NodeInfo = NodeInfo {
 
 /// The line of `high_pass` in the table.
 pub const HIGH_PASS: NodeEntry =
-    NodeEntry { info: &HIGH, make: || Box::new(PassFilter::new(&HIGH, Shape::HighPass, 30.0)) };
+    NodeEntry { info: &HIGH, make: || Box::new(PassFilter::new(&HIGH, Shape::HighPass)) };
 /// The line of `low_pass` in the table.
 pub const LOW_PASS: NodeEntry =
-    NodeEntry { info: &LOW, make: || Box::new(PassFilter::new(&LOW, Shape::LowPass, 15_000.0)) };
+    NodeEntry { info: &LOW, make: || Box::new(PassFilter::new(&LOW, Shape::LowPass)) };
 
 /// Either node.
 struct PassFilter {
     info: &'static NodeInfo,
-    shape: Shape,
-    /// Logarithm of the corner in Hz: moved so, it sounds even.
-    log_hz: Smoothed,
-    rate: u32,
-    coefficients: Coefficients,
-    state: Svf,
+    filter: Cascade<1>,
 }
 
 impl PassFilter {
-    fn new(info: &'static NodeInfo, shape: Shape, hz: f64) -> Self {
-        Self {
-            info,
-            shape,
-            log_hz: Smoothed::new(hz.ln()),
-            rate: 48_000,
-            coefficients: Coefficients::default(),
-            state: Svf::default(),
-        }
-    }
-
-    fn update(&mut self) {
-        let (hz, butterworth) = (self.log_hz.value().exp(), std::f64::consts::FRAC_1_SQRT_2);
-        self.coefficients = Coefficients::new(self.shape, hz, butterworth, 0.0, self.rate);
+    fn new(info: &'static NodeInfo, shape: Shape) -> Self {
+        let butterworth = std::f32::consts::FRAC_1_SQRT_2;
+        Self { info, filter: Cascade::new([(shape, [info.params[0].default, 0.0, butterworth])]) }
     }
 }
 
@@ -66,31 +50,20 @@ impl Node for PassFilter {
     }
 
     fn prepare(&mut self, format: Format) {
-        self.rate = format.sample_rate_hz;
-        self.log_hz.prepare(self.rate);
-        self.reset();
+        self.filter.prepare(format.sample_rate_hz);
     }
 
     fn set(&mut self, param: ParamId, value: f32) {
         if let Some(hz) = self.info.accept(param, value) {
-            self.log_hz.set(f64::from(hz).ln());
+            self.filter.set_hz(0, hz);
         }
     }
 
     fn process(&mut self, block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
-        for frame in block {
-            if !self.log_hz.is_settled() {
-                self.log_hz.next();
-                self.update();
-            }
-            *frame =
-                self.state.next(clean_frame(*frame).map(f64::from), &self.coefficients).map(|s| s as f32);
-        }
+        self.filter.process(block);
     }
 
     fn reset(&mut self) {
-        self.log_hz.snap();
-        self.state = Svf::default();
-        self.update();
+        self.filter.reset();
     }
 }

@@ -1,10 +1,15 @@
-//! The second-order filter of the equaliser and the pass filters.
+//! The second-order filter of the equaliser, the shelves and the pass filters.
 //!
 //! A state-variable filter with trapezoidal integrators (V. Zavalishin, "The Art of VA Filter Design"; the form
 //! and the mixes are A. Simper's, "Linear trapezoidal integrated SVF", 2013). Its magnitude is that of the RBJ
-//! cookbook's biquads, but its coefficients may change at every frame without a transient of their own.
+//! cookbook's biquads, but its coefficients may change at any frame without a transient of their own. It is
+//! written as one step of its state, as in the [crossover](super::crossover): so the processor waits for two
+//! additions and a multiplication per frame, and two filters in a row run side by side.
 
 use super::FAINTEST;
+
+/// A frame, in double precision.
+pub(super) type Frame = [f64; 2];
 
 /// What the filter does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +24,13 @@ pub(super) enum Shape {
 /// A filter's settings for one frame.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Coefficients {
-    a: [f64; 3],
+    /// What is left of the band-pass integrator's state.
+    band: f64,
+    /// What that integrator takes of the input less the low-pass integrator's state, and gives to the latter.
+    exchange: f64,
+    /// What the low-pass integrator takes of the input less its own state.
+    input: f64,
+    /// Shares of the input, and of twice what the band-pass and the low-pass give.
     mix: [f64; 3],
 }
 
@@ -35,38 +46,94 @@ impl Coefficients {
             Shape::HighShelf => (g * amplitude.sqrt(), 1.0 / q),
         };
         let square = amplitude * amplitude;
-        let mix = match shape {
+        let [direct, band, low] = match shape {
             Shape::LowPass => [0.0, 0.0, 1.0],
             Shape::HighPass => [1.0, -k, -1.0],
             Shape::Bell => [1.0, k * (square - 1.0), 0.0],
             Shape::LowShelf => [1.0, k * (amplitude - 1.0), square - 1.0],
             Shape::HighShelf => [square, k * (1.0 - amplitude) * amplitude, 1.0 - square],
         };
-        let a1 = 1.0 / (1.0 + g * (g + k));
-        Self { a: [a1, g * a1, g * g * a1], mix }
+        let a = 1.0 / (1.0 + g * (g + k));
+        let (exchange, input) = (2.0 * g * a, 2.0 * g * g * a);
+        Self { band: 2.0 * a - 1.0, exchange, input, mix: [direct, band / 2.0, low / 2.0] }
+    }
+
+    /// These with a share of the way to others.
+    fn towards(&self, to: &Self, share: f64) -> Self {
+        let mix = |from: f64, to: f64| from + share * (to - from);
+        Self {
+            band: mix(self.band, to.band),
+            exchange: mix(self.exchange, to.exchange),
+            input: mix(self.input, to.input),
+            mix: [0, 1, 2].map(|n| mix(self.mix[n], to.mix[n])),
+        }
     }
 }
 
-/// The memory of a filter of both channels.
+/// The memory of a filter of both channels: the two integrators.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Svf {
-    band: [f64; 2],
-    low: [f64; 2],
+    band: Frame,
+    low: Frame,
 }
 
 impl Svf {
+    /// The next frame.
     #[inline]
-    pub(super) fn next(&mut self, input: [f64; 2], Coefficients { a, mix }: &Coefficients) -> [f64; 2] {
+    fn next(&mut self, input: Frame, c: &Coefficients) -> Frame {
         let mut output = [0.0; 2];
-        let flush = |state: f64| if state.abs() < f64::from(FAINTEST) { 0.0 } else { state };
-        for c in 0..2 {
-            let difference = input[c] - self.low[c];
-            let band = a[0] * self.band[c] + a[1] * difference;
-            let low = self.low[c] + a[1] * self.band[c] + a[2] * difference;
-            self.band[c] = flush(2.0 * band - self.band[c]);
-            self.low[c] = flush(2.0 * low - self.low[c]);
-            output[c] = mix[0] * input[c] + mix[1] * band + mix[2] * low;
+        for side in 0..2 {
+            let (x, band, low) = (input[side], self.band[side], self.low[side]);
+            self.band[side] = c.band * band + c.exchange * (x - low);
+            self.low[side] = (low + c.exchange * band) + c.input * (x - low);
+            output[side] =
+                c.mix[0] * x + (c.mix[1] * (self.band[side] + band) + c.mix[2] * (self.low[side] + low));
         }
         output
+    }
+
+    /// Filters `frames` in place.
+    pub(super) fn run(&mut self, c: &Coefficients, frames: &mut [Frame]) {
+        let mut filter = *self;
+        for frame in frames {
+            *frame = filter.next(*frame, c);
+        }
+        *self = filter;
+    }
+
+    /// Filters `frames` in place with coefficients that go to `to` along a straight line of so many frames, of which
+    /// the first of `frames` is number `at`.
+    pub(super) fn glide(
+        &mut self,
+        c: &Coefficients,
+        to: &Coefficients,
+        line: (usize, usize),
+        frames: &mut [Frame],
+    ) {
+        for (n, frame) in frames.iter_mut().enumerate() {
+            let share = (line.0 + n + 1) as f64 / line.1 as f64;
+            *frame = self.next(*frame, &c.towards(to, share));
+        }
+    }
+
+    /// [`run`](Self::run), and then that of `then`.
+    pub(super) fn run_both(
+        &mut self,
+        c: &Coefficients,
+        then: (&mut Self, &Coefficients),
+        frames: &mut [Frame],
+    ) {
+        let (mut first, mut second) = (*self, *then.0);
+        for frame in frames {
+            *frame = second.next(first.next(*frame, c), then.1);
+        }
+        (*self, *then.0) = (first, second);
+    }
+
+    /// Forgets what is too faint to matter, before it becomes denormal. To be called at least every few hundred
+    /// frames, at frames that do not depend on how the programme is cut into blocks.
+    pub(super) fn flush(&mut self) {
+        let states = self.band.iter_mut().chain(&mut self.low);
+        states.filter(|state| state.abs() < f64::from(FAINTEST)).for_each(|state| *state = 0.0);
     }
 }
