@@ -152,15 +152,22 @@ impl Node for Agc {
     fn process(&mut self, mut block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
         while !block.is_empty() {
             let (piece, rest) = block.split_at_mut(block.len().min(self.glide.remaining()));
+            let mut energy = self.energy;
             for frame in piece.iter_mut() {
                 *frame = clean_frame(*frame);
-                for (energy, sample) in self.energy.iter_mut().zip(*frame) {
-                    *energy += f64::from(sample) * f64::from(sample);
+                for (energy, sample) in energy.iter_mut().zip(frame.map(f64::from)) {
+                    *energy += sample * sample;
                 }
             }
+            self.energy = energy;
             let enabled = &mut self.enabled;
-            // Off, the gain is exactly 1.
-            if self.glide.apply(piece, |gain| 1.0 + enabled.next() * (gain - 1.0)) {
+            let is_due = if enabled.is_settled() && enabled.value() == 1.0 {
+                self.glide.apply(piece)
+            } else {
+                // Off, the gain is exactly 1.
+                self.glide.apply_shaped(piece, |gain| 1.0 + enabled.next() * (gain - 1.0))
+            };
+            if is_due {
                 self.decide();
             }
             block = rest;

@@ -72,8 +72,8 @@ const INFO: NodeInfo = NodeInfo {
 /// The node's line in the table.
 pub const ENTRY: NodeEntry = NodeEntry { info: &INFO, make: || Box::new(Compressor::default()) };
 
-/// A reduction below this many dB is none.
-const NEGLIGIBLE_DB: f32 = 1e-6;
+/// By so many dB the reduction aims too low: so it arrives at none.
+const NEGLIGIBLE_DB: f64 = 1e-6;
 
 /// The `compressor` node. A side chain, where there is one, is listened to instead of the programme.
 pub struct Compressor {
@@ -91,7 +91,7 @@ pub struct Compressor {
     sidechain: Option<SideChain>,
     envelope: Envelope,
     curve: Curve,
-    reduction_db: f32,
+    reduction_db: f64,
 }
 
 impl Default for Compressor {
@@ -173,7 +173,7 @@ impl Node for Compressor {
     }
 
     fn status(&self) -> Option<NodeStatus> {
-        Some(NodeStatus::Gain { db: -self.reduction_db })
+        Some(NodeStatus::Gain { db: -self.reduction_db as f32 })
     }
 }
 
@@ -192,16 +192,28 @@ impl Compressor {
             }
         }
         let mut gains = [0.0; CHUNK];
-        for n in 0..count {
-            // Looked up, not branched on: programme crosses from the one to the other too often to be predicted.
-            let shares = [self.release.next() as f32, self.attack.next() as f32];
-            let share = shares[usize::from(wanted[n] > self.reduction_db)];
-            let reduction = self.reduction_db + share * (wanted[n] - self.reduction_db);
-            self.reduction_db = if reduction > NEGLIGIBLE_DB { reduction } else { 0.0 };
-            gains[n] = -self.reduction_db;
+        let mut reduction = self.reduction_db;
+        if self.attack.is_settled() && self.release.is_settled() {
+            let ballistics = Ballistics::new(self.attack.value(), self.release.value());
+            for (gain, wanted) in gains[..count].iter_mut().zip(&wanted) {
+                reduction = ballistics.next(reduction, *wanted);
+                *gain = -reduction as f32;
+            }
+        } else {
+            for (gain, wanted) in gains[..count].iter_mut().zip(&wanted) {
+                let ballistics = Ballistics::new(self.attack.next(), self.release.next());
+                reduction = ballistics.next(reduction, *wanted);
+                *gain = -reduction as f32;
+            }
         }
+        self.reduction_db = reduction;
         gains = gains.map(db_to_gain);
-        gains[..count].iter_mut().for_each(|gain| *gain *= self.makeup.next() as f32);
+        if self.makeup.is_settled() {
+            let makeup = self.makeup.value() as f32;
+            gains.iter_mut().for_each(|gain| *gain *= makeup);
+        } else {
+            gains[..count].iter_mut().for_each(|gain| *gain *= self.makeup.next() as f32);
+        }
         gains
     }
 
@@ -213,6 +225,36 @@ impl Compressor {
     fn smoothed(&mut self) -> [&mut Smoothed; 6] {
         let Self { threshold, slope, knee, makeup, attack, release, .. } = self;
         [threshold, slope, knee, makeup, attack, release]
+    }
+}
+
+/// How the reduction follows the wanted one: equation 17, by shares of the way that a frame goes.
+///
+/// Written as both ways at once, of which the greater (the lesser, where the release is the faster) is the one that
+/// is meant: from one frame to the next the processor then waits for a multiplication, an addition and two choices.
+struct Ballistics {
+    attack: f64,
+    release: f64,
+}
+
+impl Ballistics {
+    fn new(attack: f64, release: f64) -> Self {
+        Self { attack, release }
+    }
+
+    #[inline]
+    fn next(&self, reduction: f64, wanted: f32) -> f64 {
+        let wanted = f64::from(wanted) - NEGLIGIBLE_DB;
+        let way = |share: f64| (1.0 - share) * reduction + share * wanted;
+        let (rising, falling) = (way(self.attack), way(self.release));
+        // Comparisons, as `f64::max` would take care of NaN.
+        let falling = if falling > 0.0 { falling } else { 0.0 };
+        if self.attack >= self.release {
+            if rising > falling { rising } else { falling }
+        } else {
+            let rising = if rising > 0.0 { rising } else { 0.0 };
+            if rising < falling { rising } else { falling }
+        }
     }
 }
 

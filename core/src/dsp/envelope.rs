@@ -23,6 +23,8 @@ pub(super) const CHUNK: usize = 64;
 pub(super) struct Envelope {
     /// The last two values that went into each filter, the older first; and that came out of the last one.
     past: [[Lanes; 2]; 5],
+    /// Frames since what is too faint was last forgotten.
+    at: usize,
 }
 
 impl Envelope {
@@ -34,6 +36,20 @@ impl Envelope {
     /// of the louder channel.
     pub(super) fn measure(&mut self, frames: &[Stereo], powers: &mut [f32; CHUNK]) {
         let count = frames.len().min(CHUNK);
+        let first = count.min(CHUNK - self.at);
+        for (from, until) in [(0, first), (first, count)] {
+            self.run(&frames[from..until], &mut powers[from..until]);
+            self.at += until - from;
+            if self.at == CHUNK {
+                self.at = 0;
+                let states = self.past.as_flattened_mut().as_flattened_mut().iter_mut();
+                states.filter(|state| state.abs() < FAINTEST).for_each(|state| *state = 0.0);
+            }
+        }
+    }
+
+    fn run(&mut self, frames: &[Stereo], powers: &mut [f32]) {
+        let count = frames.len();
         let mut values = [[0.0; 4]; CHUNK];
         for (value, [left, right]) in values.iter_mut().zip(frames) {
             *value = [*left, *right, *left, *right];
@@ -74,8 +90,7 @@ fn all_pass(coefficient: Lanes, input: Lanes, given: Lanes, gave: Lanes) -> Lane
     let mut output = [0.0; 4];
     for lane in 0..4 {
         // What it gave last comes in as late as possible.
-        let value = coefficient[lane] * gave[lane] + (coefficient[lane] * input[lane] - given[lane]);
-        output[lane] = if value.abs() < FAINTEST { 0.0 } else { value };
+        output[lane] = coefficient[lane] * gave[lane] + (coefficient[lane] * input[lane] - given[lane]);
     }
     output
 }

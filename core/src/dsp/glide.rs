@@ -32,15 +32,32 @@ impl Glide {
         self.period - self.at
     }
 
-    /// The gain for each frame of `block`, at most [`remaining`](Self::remaining) of them. `true` when a
+    /// Applies the gain to each frame of `block`, at most [`remaining`](Self::remaining) of them. `true` when a
     /// decision is due.
-    pub(super) fn apply(&mut self, block: &mut [Stereo], mut shape: impl FnMut(f64) -> f64) -> bool {
+    pub(super) fn apply(&mut self, block: &mut [Stereo]) -> bool {
+        if self.from == self.to {
+            let gain = self.to as f32;
+            block.iter_mut().for_each(|frame| *frame = frame.map(|sample| sample * gain));
+            return self.pass(block.len());
+        }
+        self.apply_shaped(block, |gain| gain)
+    }
+
+    /// [`apply`](Self::apply) with what `shape` makes of the gain of each frame.
+    pub(super) fn apply_shaped(&mut self, block: &mut [Stereo], mut shape: impl FnMut(f64) -> f64) -> bool {
         let step = (self.to - self.from) / self.period as f64;
+        // Counted in 32 bits, which the processor converts four at a time.
+        let first = self.at as i32 + 1;
         for (n, frame) in block.iter_mut().enumerate() {
-            let gain = shape(self.from + step * (self.at + n + 1) as f64) as f32;
+            let gain = shape(self.from + step * f64::from(first + n as i32)) as f32;
             *frame = frame.map(|sample| sample * gain);
         }
-        self.at += block.len();
+        self.pass(block.len())
+    }
+
+    /// Counts frames; `true` when a decision is due.
+    fn pass(&mut self, frames: usize) -> bool {
+        self.at += frames;
         self.at >= self.period
     }
 

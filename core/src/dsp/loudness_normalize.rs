@@ -136,7 +136,7 @@ impl Node for LoudnessNormalize {
                 *frame = clean_frame(*frame);
                 self.energy += self.weighting.power(*frame);
             }
-            if self.glide.apply(piece, |gain| gain) {
+            if self.glide.apply(piece) {
                 self.decide();
             }
             at = end;

@@ -105,17 +105,23 @@ impl Node for SilenceDetector {
         }
     }
 
-    fn process(&mut self, block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
-        for frame in block {
-            *frame = clean_frame(*frame);
-            for (channel, sample) in frame.map(f64::from).into_iter().enumerate() {
-                self.sum[channel] += sample;
-                self.squares[channel] += sample * sample;
+    fn process(&mut self, mut block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
+        while !block.is_empty() {
+            let (piece, rest) = block.split_at_mut(block.len().min(self.period - self.count));
+            let (mut sum, mut squares) = (self.sum, self.squares);
+            for frame in piece.iter_mut() {
+                *frame = clean_frame(*frame);
+                for (channel, sample) in frame.map(f64::from).into_iter().enumerate() {
+                    sum[channel] += sample;
+                    squares[channel] += sample * sample;
+                }
             }
-            self.count += 1;
+            (self.sum, self.squares) = (sum, squares);
+            self.count += piece.len();
             if self.count == self.period {
                 self.look();
             }
+            block = rest;
         }
     }
 
