@@ -109,8 +109,8 @@ pub(super) struct Wall {
     least: SlidingMinimum,
     held: f64,
     averages: [MovingSum; 3],
-    /// The value of the last average at a gain of 1.
-    full: f64,
+    /// A gain of 1 by the value of the last average at it.
+    unit: f64,
     /// Frames for which the averages have been given nothing but [`UNITY`].
     at_unity: usize,
     delay: Vec<Stereo>,
@@ -130,7 +130,7 @@ impl Default for Wall {
             least: SlidingMinimum::new(1),
             held: UNITY as f64,
             averages: std::array::from_fn(|_| MovingSum::new(1, UNITY)),
-            full: UNITY as f64,
+            unit: 1.0 / UNITY as f64,
             at_unity: 0,
             delay: vec![[0.0; 2]],
             next: 0,
@@ -165,7 +165,7 @@ impl Wall {
             at_unity = sum.sum;
             sum
         });
-        self.full = at_unity as f64;
+        self.unit = 1.0 / at_unity as f64;
         // A frame bears the peaks of the interval on either side, hence the two more.
         self.least = SlidingMinimum::new(fall + 2 + frames(HOLD_MS));
         self.delay = vec![[0.0; 2]; fall + TruePeak::LATENCY];
@@ -201,15 +201,42 @@ impl Wall {
             // While the ceiling moves, anything above its floor may matter.
             let floor = if self.ceiling.is_settled() { self.ceiling.value() as f32 } else { 0.0 };
             let mut peaks = [0.0; CHUNK];
-            self.peaks.measure(chunk, floor, &mut peaks);
-            for (frame, peak) in chunk.iter_mut().zip(peaks) {
-                let bearable = self.bearable(f64::from(peak));
-                let gain = self.smooth(bearable);
-                self.gain = gain;
-                let late = std::mem::replace(&mut self.delay[self.next], *frame);
-                self.next = if self.next + 1 == self.delay.len() { 0 } else { self.next + 1 };
-                *frame = late.map(|sample| sample * gain);
+            let has_peaks = self.peaks.measure(chunk, floor, &mut peaks);
+            if !has_peaks && self.rests() {
+                self.at_unity += chunk.len();
+                self.least.push_again(chunk.len());
+                self.delay(chunk);
+                self.gain = 1.0;
+                continue;
             }
+            let mut gains = [1.0; CHUNK];
+            for (gain, peak) in gains.iter_mut().zip(&peaks[..chunk.len()]) {
+                let bearable = self.bearable(f64::from(*peak));
+                *gain = self.smooth(bearable);
+                self.gain = *gain;
+            }
+            self.delay(chunk);
+            for (frame, gain) in chunk.iter_mut().zip(gains) {
+                *frame = frame.map(|sample| sample * gain);
+            }
+        }
+    }
+
+    /// Whether, without a peak, the next gain is 1 and nothing changes.
+    fn rests(&self) -> bool {
+        self.ceiling.is_settled() && self.at_unity >= self.delay.len() && self.least.is_nothing_but(UNITY)
+    }
+
+    /// Puts frames in for those of a look-ahead ago.
+    fn delay(&mut self, mut frames: &mut [Stereo]) {
+        while !frames.is_empty() {
+            let (piece, rest) = frames.split_at_mut(frames.len().min(self.delay.len() - self.next));
+            piece.swap_with_slice(&mut self.delay[self.next..self.next + piece.len()]);
+            self.next += piece.len();
+            if self.next == self.delay.len() {
+                self.next = 0;
+            }
+            frames = rest;
         }
     }
 
@@ -237,7 +264,7 @@ impl Wall {
             return 1.0;
         }
         let sum = self.averages.iter_mut().fold(held, |value, average| average.push(value));
-        (sum as f64 / self.full) as f32
+        (sum as f64 * self.unit) as f32
     }
 }
 
@@ -288,6 +315,18 @@ impl SlidingMinimum {
 
     fn reset(&mut self) {
         (self.first, self.length, self.now) = (0, 0, 0);
+    }
+
+    /// Whether all of the last values, and there is one, are `value`.
+    fn is_nothing_but(&self, value: u64) -> bool {
+        self.length == 1 && self.queue[self.first & (self.queue.len() - 1)].1 == value
+    }
+
+    /// Pushes the last value `count` times more, if it is the only one.
+    fn push_again(&mut self, count: usize) {
+        let mask = self.queue.len() - 1;
+        self.now += count as u64;
+        self.queue[self.first & mask].0 = self.now - 1;
     }
 
     #[inline]

@@ -3,7 +3,8 @@
 //! ITU-R BS.1770-5, Annex 2, asks for at least four times oversampling. Here it is five times, and a parabola
 //! through the highest point and its neighbours finds the crest between the points. The Annex's example filter
 //! of 12 taps per point reads peaks near the top of the band up to a decibel low; this one has 128. As that is
-//! much work, a short filter first picks the intervals that may matter.
+//! much work, it is done only where it matters: a curve that bends little cannot rise far above the straight line
+//! between two samples ([`Excess`]), and where it may, a short filter first picks the intervals.
 
 use crate::Stereo;
 
@@ -27,8 +28,7 @@ const PARABOLA: f32 = 1.1;
 pub(super) struct TruePeak {
     short: Interpolator<SHORT>,
     long: Interpolator<LONG>,
-    /// A crest is surely below this times the highest sample.
-    bound: f32,
+    excess: Excess,
     /// The last `2 * LONG` frames, then the chunk, then room for the last group of lanes.
     history: [Stereo; 2 * LONG + CHUNK + LANES],
 }
@@ -38,9 +38,12 @@ impl TruePeak {
     pub(super) const LATENCY: usize = LONG;
 
     pub(super) fn new() -> Self {
-        let short = Interpolator::new();
-        let bound = DOUBT * short.bound();
-        Self { short, long: Interpolator::new(), bound, history: [[0.0; 2]; 2 * LONG + CHUNK + LANES] }
+        Self {
+            short: Interpolator::new(),
+            long: Interpolator::new(),
+            excess: Excess::new(),
+            history: [[0.0; 2]; 2 * LONG + CHUNK + LANES],
+        }
     }
 
     pub(super) fn reset(&mut self) {
@@ -49,54 +52,75 @@ impl TruePeak {
 
     /// Takes the next frames (at most [`CHUNK`]) and puts into `peaks`, for each, the highest magnitude of either
     /// channel from the frame [`LATENCY`](Self::LATENCY) earlier up to the one after that; or 0 where that is
-    /// below `ceiling`.
-    pub(super) fn measure(&mut self, frames: &[Stereo], ceiling: f32, peaks: &mut [f32; CHUNK]) {
+    /// below `ceiling`. `false` when it is below everywhere.
+    pub(super) fn measure(&mut self, frames: &[Stereo], ceiling: f32, peaks: &mut [f32; CHUNK]) -> bool {
         let count = frames.len().min(CHUNK);
         self.history[2 * LONG..2 * LONG + count].copy_from_slice(&frames[..count]);
         peaks.fill(0.0);
-        let highest = self.history[..2 * LONG + count].as_flattened().iter().fold(0.0, |h, s| s.abs().max(h));
-        if highest * self.bound > ceiling {
+        let mut found = false;
+        let allowed = ceiling - self.excess.of(&self.history[..2 * LONG + count]);
+        if highest(&self.history[LONG..=LONG + count]) > allowed {
             let mut suspects = [false; CHUNK];
             for start in (0..count).step_by(LANES) {
+                if highest(&self.history[start + LONG..=start + LONG + LANES]) <= allowed {
+                    continue;
+                }
                 let points = self.short.points(&self.history[start + 1 + LONG - SHORT..]);
                 for lane in 0..LANES.min(count - start) {
                     let curve = [self.history[start + lane + LONG], points[0][lane], points[1][lane]];
                     let curve =
                         [curve, [points[2][lane], points[3][lane], self.history[start + lane + LONG + 1]]];
-                    let reading = curve.as_flattened().as_flattened().iter().fold(0.0, |h, s| s.abs().max(h));
-                    suspects[start + lane] = reading * DOUBT > ceiling;
+                    suspects[start + lane] = highest(curve.as_flattened()) * DOUBT > ceiling;
+                    found |= suspects[start + lane];
                 }
             }
-            self.look_closely(&suspects[..count], ceiling, peaks);
+            if found {
+                self.look_closely(&suspects[..count], ceiling, peaks);
+            }
         }
         self.history.copy_within(count..2 * LONG + count, 0);
+        found
     }
 
     /// Measures the intervals of `suspects` with the long filter.
     fn look_closely(&self, suspects: &[bool], ceiling: f32, peaks: &mut [f32; CHUNK]) {
         let mut at = 0;
+        // The last point of the interval before the next one, where it has been computed.
+        let mut before = None;
         while at < suspects.len() {
             if !suspects[at] {
-                at += 1;
+                (at, before) = (at + 1, None);
                 continue;
             }
-            // A crest next to the interval's first sample needs the point before that, so one lane is the interval
-            // before.
-            let points = self.long.points(&self.history[at..]);
-            for lane in 1..LANES {
-                let interval = at + lane - 1;
+            // A crest next to the interval's first sample needs the point before that: where it is not there yet,
+            // one lane is the interval before.
+            let spent = usize::from(before.is_none());
+            let points = self.long.points(&self.history[at + 1 - spent..]);
+            let mut last = before.unwrap_or(points[3][0]);
+            for lane in spent..LANES {
+                let interval = at + lane - spent;
+                let sample = interval + LONG;
+                let [p1, p2, p3, p4] = points.map(|point| point[lane]);
                 if suspects.get(interval) == Some(&true) {
-                    let sample = interval + LONG;
-                    let [p1, p2, p3, p4] = points.map(|point| point[lane]);
-                    let curve =
-                        [points[3][lane - 1], self.history[sample], p1, p2, p3, p4, self.history[sample + 1]];
+                    let curve = [last, self.history[sample], p1, p2, p3, p4, self.history[sample + 1]];
                     let crest = |channel: usize| crest(&curve.map(|point| point[channel]), ceiling);
                     peaks[interval] = crest(0).max(crest(1));
                 }
+                last = p4;
             }
-            at += LANES - 1;
+            (at, before) = (at + LANES - spent, Some(last));
         }
     }
+}
+
+/// The highest magnitude of either channel.
+#[inline]
+fn highest(frames: &[Stereo]) -> f32 {
+    // A comparison, as `f32::max` would take care of NaN.
+    frames
+        .as_flattened()
+        .iter()
+        .fold(0.0, |high, sample| if sample.abs() > high { sample.abs() } else { high })
 }
 
 /// The magnitude of the highest of the inner points of `curve`, and of the parabola through it and its neighbours
@@ -120,6 +144,88 @@ fn crest(curve: &[f32; POINTS + 2], ceiling: f32) -> f32 {
     if is_crest { peak + (slope * slope / (8.0 * bend.abs())).min(peak * (PARABOLA - 1.0)) } else { peak }
 }
 
+/// How far a crest may rise above the higher of the two samples around it.
+///
+/// The difference between the long filter and a straight line is zero for a straight line; so it is a filter of the
+/// second differences of the samples, and at most the highest of these times the sum of its magnitudes.
+struct Excess {
+    /// Share of the highest second difference.
+    bend: f32,
+    /// Share of the highest sample: what is left over, as the filter's gain is not quite 1.
+    rest: f32,
+}
+
+impl Excess {
+    fn new() -> Self {
+        let (mut bend, mut rest) = (0.0_f64, 0.0_f64);
+        for point in 1..POINTS as i32 {
+            let along = f64::from(point) / POINTS as f64;
+            let line = |at: i32| (1.0 - (f64::from(at) - along).abs()).max(0.0);
+            let [sum, left] = second_difference(|at| tap(point, at) - line(at));
+            (bend, rest) = (bend.max(sum), rest.max(left));
+        }
+        // The parabola adds at most an eighth of how much the curve bends from point to point.
+        let (mut curve, mut curve_rest) = (0.0_f64, 0.0_f64);
+        for point in 0..POINTS as i32 {
+            let [sum, left] =
+                second_difference(|at| tap(point - 1, at) - 2.0 * tap(point, at) + tap(point + 1, at));
+            (curve, curve_rest) = (curve.max(sum), curve_rest.max(left));
+        }
+        // And a little for what single precision rounds.
+        let [bend, rest] = [bend + curve / 8.0, rest + curve_rest / 8.0 + 1e-4].map(|share| share as f32);
+        Self { bend, rest }
+    }
+
+    /// For the intervals of which `history` holds all samples that they depend on.
+    #[inline]
+    fn of(&self, history: &[Stereo]) -> f32 {
+        let samples = history.as_flattened();
+        let mut bend = 0.0;
+        for i in 0..samples.len().saturating_sub(4) {
+            let size = (samples[i] - 2.0 * samples[i + 2] + samples[i + 4]).abs();
+            bend = if size > bend { size } else { bend };
+        }
+        self.bend * bend + self.rest * highest(history)
+    }
+}
+
+/// What the long filter takes, for point `point` of an interval, of the sample `at` places after its first.
+fn tap(point: i32, at: i32) -> f64 {
+    let (whole, along) = (point.div_euclid(POINTS as i32), point.rem_euclid(POINTS as i32));
+    let at = at - whole;
+    if along == 0 {
+        f64::from(u8::from(at == 0))
+    } else if (1 - LONG as i32..=LONG as i32).contains(&at) {
+        kernel(f64::from(at) - f64::from(along) / POINTS as f64, LONG)
+    } else {
+        0.0
+    }
+}
+
+/// A filter as one of second differences: the sum of its magnitudes, and the share of the highest sample that it
+/// gives beside that.
+fn second_difference(filter: impl Fn(i32) -> f64) -> [f64; 2] {
+    let reach = LONG as i32;
+    let offset: f64 = (-reach..=reach).map(&filter).sum();
+    let slope: f64 = (-reach..=reach).map(|at| f64::from(at) * filter(at)).sum();
+    // Without its gain for a constant and for a slope, which are those of two taps.
+    let taps = |at: i32| {
+        filter(at)
+            - match at {
+                0 => offset - slope,
+                1 => slope,
+                _ => 0.0,
+            }
+    };
+    let (mut first, mut second, mut sum) = (0.0, 0.0, 0.0);
+    for at in -reach..=reach {
+        first += taps(at);
+        second += first;
+        sum += f64::abs(second);
+    }
+    [sum, offset.abs() + 2.0 * slope.abs()]
+}
+
 /// Computes points 1 to 4 of a sample interval from `HALF` samples on either side.
 struct Interpolator<const HALF: usize> {
     /// For each pair of samples around the interval, the even and odd halves of points 1 and 2. Points 4 and 3 are
@@ -138,14 +244,6 @@ impl<const HALF: usize> Interpolator<HALF> {
             [half(1.0, 1.0), half(1.0, -1.0), half(2.0, 1.0), half(2.0, -1.0)]
         });
         Self { coefficients }
-    }
-
-    /// No point is higher than this times the highest sample.
-    fn bound(&self) -> f32 {
-        let sum = |p: usize| {
-            self.coefficients.iter().map(|c| (c[p] + c[p + 1]).abs() + (c[p] - c[p + 1]).abs()).sum::<f32>()
-        };
-        sum(0).max(sum(2)).max(1.0)
     }
 
     /// The points of [`LANES`] intervals in a row; `history` begins with the first sample that the first of them
@@ -198,4 +296,62 @@ fn bessel_i0(x: f64) -> f64 {
         n += 1.0;
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples that rise far between them, and such that do not.
+    fn programme(kind: usize) -> Vec<Stereo> {
+        let mut state = 7_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let sine = |n: usize, cycles: f64| (std::f64::consts::TAU * cycles * n as f64 + 0.4).sin() as f32;
+        let sample = |n: usize| match kind {
+            0 => [random(), random()],
+            1 => [random().signum(), random().signum()],
+            // The signs of a sinc between two samples.
+            2 => [if n.is_multiple_of(2) == (n % 200 < 100) { 1.0 } else { -1.0 }; 2],
+            3 => [sine(n, 0.25), sine(n, 0.49)],
+            4 => [sine(n, 0.01), 0.9 * sine(n, 0.002) + 0.1 * sine(n, 0.07)],
+            _ => [1.0, -0.5],
+        };
+        (0..6_400).map(sample).collect()
+    }
+
+    #[test]
+    fn no_crest_is_higher_than_its_samples_and_the_excess() {
+        let mut nearest = f32::INFINITY;
+        for kind in 0..6 {
+            let mut peaks = TruePeak::new();
+            for chunk in programme(kind).chunks(CHUNK) {
+                let before = peaks.history;
+                let mut found = [0.0; CHUNK];
+                peaks.measure(chunk, 0.0, &mut found);
+                let mut history = before;
+                history[2 * LONG..2 * LONG + CHUNK].copy_from_slice(chunk);
+                let bound = peaks.excess.of(&history[..2 * LONG + CHUNK]);
+                for (n, peak) in found.into_iter().enumerate() {
+                    let samples = highest(&history[n + LONG..n + LONG + 2]);
+                    assert!(peak <= samples + bound, "programme {kind}: {peak} over {samples} + {bound}");
+                    nearest = nearest.min((samples + bound) / peak.max(0.1));
+                }
+            }
+        }
+        assert!(nearest < 1.01, "a bound that is never near is no help: {nearest}");
+    }
+
+    #[test]
+    fn what_is_below_the_ceiling_is_not_looked_at() {
+        let mut peaks = TruePeak::new();
+        let slow = programme(4);
+        let mut found = [0.0; CHUNK];
+        let looked: Vec<bool> = slow.chunks(CHUNK).map(|c| peaks.measure(c, 1.1, &mut found)).collect();
+        // It begins with a jump, which the short filter has to tell from a crest.
+        assert!(looked[3..].iter().all(|looked| !looked));
+        assert!(slow.chunks(CHUNK).any(|chunk| peaks.measure(chunk, 0.9, &mut found)));
+    }
 }
