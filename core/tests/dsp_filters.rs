@@ -52,9 +52,25 @@ fn bands_have_their_gain() {
 }
 
 #[test]
+fn shelves_are_those_of_the_equalizer() {
+    for (gain, hz) in [(-12.0, 50.0), (6.0, 400.0), (24.0, 9_000.0)] {
+        for (name, band) in [("low_shelf", "low"), ("high_shelf", "high")] {
+            let settings = [("frequency_hz", 400.0), ("gain_db", gain), ("q", 1.2)];
+            let by_band = ["_hz", "_gain_db", "_q"].map(|setting| format!("{band}{setting}"));
+            let by_band = [0, 1, 2].map(|n| (by_band[n].as_str(), settings[n].1));
+            let (shelf, band) =
+                (response(name, 48_000, &settings, hz), response("equalizer", 48_000, &by_band, hz));
+            assert!((shelf - band).abs() < 1e-6, "{name} of {gain} dB at {hz} Hz: {shelf}, not {band}");
+        }
+        let corner = response("low_shelf", 48_000, &[("frequency_hz", 400.0), ("gain_db", gain)], 400.0);
+        assert!((corner - f64::from(gain) / 2.0).abs() < 0.01, "{corner} dB at the corner");
+    }
+}
+
+#[test]
 fn at_rest_they_change_no_bit() {
     let programme = signal::noise(1, 0.0, 10_000);
-    for name in ["equalizer", "stereo", "gain"] {
+    for name in ["equalizer", "low_shelf", "high_shelf", "stereo", "gain"] {
         assert!(run(&mut *node(name, 48_000, &[]), &programme) == programme, "{name}");
     }
 }

@@ -272,7 +272,10 @@ impl<'a> Checker<'a> {
         };
         let place = join(path, "config");
         self.duplicates(config, &place);
-        let found = dsp::NODES.iter().find(|entry| same_word(entry.info.name, &name));
+        let is_called = |info: &dsp::NodeInfo| {
+            same_word(info.name, &name) || info.aliases.iter().any(|a| same_word(a, &name))
+        };
+        let found = dsp::NODES.iter().find(|entry| is_called(entry.info));
         let Some(entry) = found else {
             return self.foreign_node(&name, at, path);
         };

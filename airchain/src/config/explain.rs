@@ -128,6 +128,11 @@ fn quoted(text: &str) -> String {
     if bare { text.to_owned() } else { Value::from(text).to_string().replace("${", "$${") }
 }
 
+/// The other names of something, as an aside.
+fn also(aliases: &[&str]) -> String {
+    if aliases.is_empty() { String::new() } else { format!(" (also `{}`)", aliases.join("`, `")) }
+}
+
 /// The reference of the station file, as Markdown.
 pub fn reference() -> String {
     let mut out = String::from(
@@ -142,15 +147,13 @@ pub fn reference() -> String {
     for entry in dsp::NODES {
         let _ = write!(
             out,
-            "\n### {}\n\n{}\n\n| parameter | accepts | default | |\n|---|---|---|---|\n",
-            entry.info.name, entry.info.summary
+            "\n### {}\n\n{}{}\n\n| parameter | accepts | default | |\n|---|---|---|---|\n",
+            entry.info.name,
+            entry.info.summary,
+            also(entry.info.aliases)
         );
         for param in entry.info.params {
-            let also = if param.aliases.is_empty() {
-                String::new()
-            } else {
-                format!(" (also `{}`)", param.aliases.join("`, `"))
-            };
+            let also = also(param.aliases);
             let (accepts, default) = (nodes::accepted(param), nodes::default_of(param));
             let _ = writeln!(out, "| `{}`{also} | {accepts} | {default} | {} |", param.name, param.help);
         }

@@ -53,7 +53,6 @@ pub(crate) const VOCABULARY: &[&str] = &[
     "low_pass",
     "low_shelf",
     "multiband_compressor",
-    "parametric_equalizer",
     "silence_detector",
     "stereo",
 ];

@@ -18,6 +18,7 @@ use crate::Stereo;
 
 const INFO: NodeInfo = NodeInfo {
     name: "agc",
+    aliases: &["automatic_gain_control", "leveler", "leveller"],
     summary: "Rides the level slowly towards a target, and waits in pauses.",
     params: &[
         ParamInfo {

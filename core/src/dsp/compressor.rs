@@ -15,6 +15,7 @@ use crate::Stereo;
 
 const INFO: NodeInfo = NodeInfo {
     name: "compressor",
+    aliases: &["comp", "compress"],
     summary: "Reduces what is above a threshold by a ratio, with a soft knee.",
     params: &[
         ParamInfo::number(

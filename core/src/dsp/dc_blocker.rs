@@ -7,6 +7,7 @@ use crate::Stereo;
 
 const INFO: NodeInfo = NodeInfo {
     name: "dc_blocker",
+    aliases: &["dc_block", "dc_filter", "dc_remove"],
     summary: "Takes away a constant offset.",
     params: &[ParamInfo::number(
         "frequency_hz",

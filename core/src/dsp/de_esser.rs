@@ -15,6 +15,7 @@ use crate::Stereo;
 
 const INFO: NodeInfo = NodeInfo {
     name: "de_esser",
+    aliases: &["deesser"],
     summary: "Turns down sibilants: the band above a frequency, when it is loud.",
     params: &[
         ParamInfo::number(

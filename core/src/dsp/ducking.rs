@@ -23,6 +23,7 @@ const SPEAKERS: [&str; 2] = ["live_override", "live_scheduled"];
 
 const INFO: NodeInfo = NodeInfo {
     name: "ducking",
+    aliases: &["ducker", "duck", "sidechain_ducking"],
     summary: "Turns the programme down while a live tier speaks over it, and adds that tier.",
     params: &[
         ParamInfo {

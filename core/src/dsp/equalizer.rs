@@ -28,6 +28,7 @@ const fn q(name: &'static str) -> ParamInfo {
 /// bump).
 const INFO: NodeInfo = NodeInfo {
     name: "equalizer",
+    aliases: &["eq", "equaliser", "parametric_eq", "parametric_equalizer", "parametric_equaliser"],
     summary: "Low shelf, three parametric bells and high shelf.",
     params: &[
         hz("low_hz", 100.0),

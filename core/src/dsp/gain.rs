@@ -10,6 +10,7 @@ const SILENT_DB: f32 = -100.0;
 
 const INFO: NodeInfo = NodeInfo {
     name: "gain",
+    aliases: &["volume", "trim", "amplify"],
     summary: "Makes the programme louder or quieter.",
     params: &[ParamInfo::number(
         "gain_db",

@@ -75,11 +75,13 @@ const fn params(ratio: f32, range_db: f32, hold_ms: f32) -> [ParamInfo; 8] {
 
 const GATE_INFO: NodeInfo = NodeInfo {
     name: "gate",
+    aliases: &["noise_gate"],
     summary: "Closes on what is below a threshold, such as the noise of a room in pauses.",
     params: &params(10.0, 40.0, 50.0),
 };
 const EXPANDER_INFO: NodeInfo = NodeInfo {
     name: "expander",
+    aliases: &["downward_expander"],
     summary: "The gate with gentle defaults: what is below a threshold fades by a ratio.",
     params: &params(2.0, 20.0, 20.0),
 };

@@ -16,6 +16,7 @@ use crate::units::{db_to_gain, gain_to_db};
 
 const INFO: NodeInfo = NodeInfo {
     name: "limiter",
+    aliases: &["true_peak_limiter", "brickwall_limiter", "brick_wall_limiter", "lookahead_limiter"],
     summary: "Look-ahead brick-wall limiter: true peaks stay below the threshold.",
     params: &[
         ParamInfo::number(

@@ -17,6 +17,14 @@ use crate::Stereo;
 
 const INFO: NodeInfo = NodeInfo {
     name: "loudness_normalize",
+    aliases: &[
+        "loudness",
+        "normalize",
+        "normalise",
+        "normalizer",
+        "loudness_normalise",
+        "loudness_normalizer",
+    ],
     summary: "Brings the programme to a target loudness (ITU-R BS.1770), slowly, and holds its true peaks.",
     params: &[
         ParamInfo::number(

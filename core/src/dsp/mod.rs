@@ -22,6 +22,7 @@ pub mod loudness_normalize;
 pub mod multiband_compressor;
 pub mod pass_filter;
 mod reducer;
+pub mod shelf;
 mod sidechain;
 pub mod silence_detector;
 mod smooth;
@@ -116,6 +117,8 @@ impl ParamInfo {
 pub struct NodeInfo {
     /// Its name in station files.
     pub name: &'static str,
+    /// Other names that are accepted.
+    pub aliases: &'static [&'static str],
     /// What it does, in one sentence.
     pub summary: &'static str,
     /// Its parameters; a [`ParamId`] is an index into this list.
@@ -123,6 +126,11 @@ pub struct NodeInfo {
 }
 
 impl NodeInfo {
+    /// Whether it goes by `name`: its own or an alias.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+
     /// The parameter called `name`, by its own name or an alias.
     pub fn param(&self, name: &str) -> Option<ParamId> {
         self.params.iter().position(|p| p.name == name || p.aliases.contains(&name))
@@ -228,6 +236,8 @@ pub const NODES: &[NodeEntry] = &[
     dc_blocker::ENTRY,
     pass_filter::HIGH_PASS,
     pass_filter::LOW_PASS,
+    shelf::LOW_SHELF,
+    shelf::HIGH_SHELF,
     equalizer::ENTRY,
     stereo::ENTRY,
     loudness_normalize::ENTRY,
@@ -242,9 +252,9 @@ pub const NODES: &[NodeEntry] = &[
     silence_detector::ENTRY,
 ];
 
-/// The node called `name`.
+/// The node called `name`, by its own name or an alias.
 pub fn find(name: &str) -> Option<&'static NodeEntry> {
-    NODES.iter().find(|entry| entry.info.name == name)
+    NODES.iter().find(|entry| entry.info.is_called(name))
 }
 
 /// The loudest sample that nodes work with, +60 dBFS; what is louder is not audio.
@@ -273,4 +283,20 @@ fn clean_frame([left, right]: crate::Stereo) -> crate::Stereo {
 fn one_pole(time_ms: f64, rate: u32) -> f64 {
     let frames = time_ms * 1e-3 * f64::from(rate);
     if frames > 0.0 { 1.0 - (-1.0 / frames).exp() } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_nodes_go_by_one_name() {
+        for (n, entry) in NODES.iter().enumerate() {
+            let names = || std::iter::once(&entry.info.name).chain(entry.info.aliases);
+            for name in names() {
+                assert!(find(name).is_some_and(|found| found.info == entry.info), "{name} is another's too");
+                assert_eq!(names().filter(|other| *other == name).count(), 1, "{name} twice in node {n}");
+            }
+        }
+    }
 }

@@ -106,6 +106,7 @@ macro_rules! params {
 
 const INFO: NodeInfo = NodeInfo {
     name: "multiband_compressor",
+    aliases: &["multiband", "multiband_comp"],
     summary: "Compresses three to five bands each for itself; at rest their sum is flat.",
     params: params!(
         "1" 120.0, "2" 700.0, "3" 4_000.0, "4" 10_000.0;

@@ -16,10 +16,15 @@ const fn corner(default: f32) -> ParamInfo {
     )
 }
 
-const HIGH: NodeInfo =
-    NodeInfo { name: "high_pass", summary: "Takes away what is below a frequency.", params: &[corner(30.0)] };
+const HIGH: NodeInfo = NodeInfo {
+    name: "high_pass",
+    aliases: &["highpass", "hpf", "low_cut", "lowcut"],
+    summary: "Takes away what is below a frequency.",
+    params: &[corner(30.0)],
+};
 const LOW: NodeInfo = NodeInfo {
     name: "low_pass",
+    aliases: &["lowpass", "lpf", "high_cut", "highcut"],
     summary: "Takes away what is above a frequency.",
     params: &[corner(15_000.0)],
 };

@@ -13,6 +13,7 @@ use crate::{Frames, Stereo};
 
 const INFO: NodeInfo = NodeInfo {
     name: "silence_detector",
+    aliases: &["silence", "silence_detect", "silence_sense", "dead_air"],
     summary: "Notices dead air.",
     params: &[
         ParamInfo::number(

@@ -6,6 +6,7 @@ use crate::Stereo;
 
 const INFO: NodeInfo = NodeInfo {
     name: "stereo",
+    aliases: &["stereo_width", "stereo_image", "width"],
     summary: "Width and balance of the stereo image, or mono.",
     params: &[
         ParamInfo::number(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::hold::Hold;
 use super::items::{Opening, Purpose};
 use super::{Answer, Director, HostOrder, Issued};
-use crate::chain::{Chain, ParamValue};
+use crate::chain::{Chain, NodeSpec, ParamValue};
 use crate::control::{Command, Failure, When};
 use crate::curve::Curve;
 use crate::item::Item;
@@ -138,7 +138,12 @@ impl Director {
         let chain = coming.map_or(&self.config.chain, |(_, _, nodes)| nodes);
         let index = match node.parse::<usize>() {
             Ok(index) => Some(index).filter(|index| *index < chain.len()),
-            Err(_) => chain.iter().position(|spec| spec.node == node),
+            Err(_) => {
+                let is_it = |spec: &NodeSpec| {
+                    crate::dsp::find(&spec.node).is_some_and(|entry| entry.info.is_called(node))
+                };
+                chain.iter().position(is_it)
+            }
         };
         let spec = index.and_then(|index| Some((index, chain.get(index)?)));
         let (index, spec) = spec.ok_or_else(|| format!("node: the chain on air has no node {node}"))?;
