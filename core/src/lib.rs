@@ -18,6 +18,7 @@ pub mod item;
 pub mod ladder;
 pub mod measure;
 pub mod playout;
+pub mod presets;
 pub mod program;
 mod rung;
 mod slot;

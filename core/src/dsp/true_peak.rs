@@ -116,11 +116,24 @@ impl TruePeak {
 /// The highest magnitude of either channel.
 #[inline]
 fn highest(frames: &[Stereo]) -> f32 {
-    // A comparison, as `f32::max` would take care of NaN.
-    frames
-        .as_flattened()
-        .iter()
-        .fold(0.0, |high, sample| if sample.abs() > high { sample.abs() } else { high })
+    let samples = frames.as_flattened();
+    let (wide, rest) = samples.as_chunks::<{ 2 * LANES }>();
+    let mut high = [0.0; 2 * LANES];
+    wide.iter().for_each(|samples| raise(&mut high, samples.map(f32::abs)));
+    high.iter().chain(rest).fold(0.0, |high, sample| greater(high, sample.abs()))
+}
+
+#[inline]
+fn raise(high: &mut [f32; 2 * LANES], samples: [f32; 2 * LANES]) {
+    for (high, sample) in high.iter_mut().zip(samples) {
+        *high = greater(*high, sample);
+    }
+}
+
+/// The greater of two numbers; `f32::max` would take care of NaN, at three times the cost.
+#[inline]
+fn greater(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
 }
 
 /// The magnitude of the highest of the inner points of `curve`, and of the parabola through it and its neighbours
@@ -179,13 +192,16 @@ impl Excess {
     /// For the intervals of which `history` holds all samples that they depend on.
     #[inline]
     fn of(&self, history: &[Stereo]) -> f32 {
+        const WIDE: usize = 2 * LANES;
         let samples = history.as_flattened();
-        let mut bend = 0.0;
-        for i in 0..samples.len().saturating_sub(4) {
-            let size = (samples[i] - 2.0 * samples[i + 2] + samples[i + 4]).abs();
-            bend = if size > bend { size } else { bend };
+        let (count, mut high) = (samples.len().saturating_sub(4), [0.0; WIDE]);
+        for at in (0..count).step_by(WIDE) {
+            // The last ones once more rather than fewer.
+            let at = at.min(count.saturating_sub(WIDE));
+            let [first, middle, last] = [0, 2, 4].map(|by| &samples[at + by..at + by + WIDE]);
+            raise(&mut high, std::array::from_fn(|i| (first[i] - 2.0 * middle[i] + last[i]).abs()));
         }
-        self.bend * bend + self.rest * highest(history)
+        self.bend * high.into_iter().fold(0.0, greater) + self.rest * highest(history)
     }
 }
 
