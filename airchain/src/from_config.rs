@@ -85,7 +85,7 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
         crossfade_s: automation.crossfade_sec,
         curve: automation.curve,
         after_interruption: automation.after_interruption,
-        chain: chain(&config.dsp_graph.nodes),
+        chain: chain(&config.dsp_graph.chain()),
         fallback,
         fallback_loop: config.failover.fallback_audio_loop,
         journal: config.station.journal.clone(),

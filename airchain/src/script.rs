@@ -102,6 +102,15 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_may_be_named() {
+        let commands = parse(r#"{"at": 9, "command": "set_chain", "preset": "loud"}"#, 48_000).unwrap();
+        let nodes = airchain_core::presets::find("loud").unwrap().nodes();
+        assert_eq!(commands[0].1, Request::SetChain { nodes });
+        let logged = serde_json::to_value(&commands[0].1).unwrap();
+        assert_eq!(serde_json::from_value::<Request>(logged).unwrap(), commands[0].1);
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line() {
         for (line, word) in [
             (r#"{"at": 1, "command": "jump"}"#, "jump"),
@@ -115,6 +124,10 @@ mod tests {
                 "cue_out_s: 2",
             ),
             (r#"{"at": 1, "command": "play", "item": {"id": "a"}}"#, "item.path: nothing"),
+            (r#"{"at": 1, "command": "set_chain", "preset": "laud"}"#, r#"preset: "laud" is not accepted"#),
+            (r#"{"at": 1, "command": "set_chain", "preset": "loud", "nodes": []}"#, "duplicate field"),
+            (r#"{"at": 1, "command": "set_chain", "nodes": [{"type": 3}]}"#, "expected a string"),
+            (r#"{"at": 1, "command": "set_chain"}"#, "nodes"),
             ("skip", "expected value at column 1"),
             ("[1]", "expected a map"),
         ] {

@@ -158,11 +158,6 @@ impl StationSpec {
 /// How far beyond its longest fade an item is decoded ahead: what a decode worker may be late by.
 const LOOKAHEAD_S: f64 = 1.5;
 
-/// The chain called `broadcast`: what makes any programme safe to encode.
-pub fn broadcast_chain() -> Vec<NodeSpec> {
-    vec![NodeSpec { node: "limiter".into(), ..NodeSpec::default() }]
-}
-
 /// Seconds in `frames` at the station's rate.
 pub(crate) fn seconds(frames: Frames, rate: u32) -> f64 {
     units::frames_to_seconds(frames, rate)

@@ -13,12 +13,13 @@ use airchain::core::item::{Item, Metadata};
 use airchain::core::ladder::Return;
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Playlist, Report, StationEvent};
+use airchain::core::presets;
 use airchain::core::tier::Tier;
 use airchain::core::{Frames, Stereo};
 use airchain::file::FileWriter;
 use airchain::offline::Render;
 use airchain::script;
-use airchain::spec::{Fallback, broadcast_chain};
+use airchain::spec::Fallback;
 use ebur128::{EbuR128, Mode};
 use testkit::signal;
 
@@ -128,7 +129,7 @@ fn every_item_is_logged_with_its_frames_and_levels_as_aired() {
     // The gain shows that the bus is measured, not the items; the latency is longer than the short item.
     let gain =
         NodeSpec { node: "gain".into(), config: [("gain_db".to_owned(), ParamValue::Number(3.0))].into() };
-    let chain = [vec![gain], broadcast_chain()].concat();
+    let chain = [vec![gain], presets::find("safe").unwrap().nodes()].concat();
     let spec = StationSpec { crossfade_s: 1.0, chain, latency_ms: 500.0, ..spec(items) };
     let heard = render(spec, &script, None);
     let wanted = [

@@ -296,6 +296,38 @@ fn chains_come_as_list_or_section() {
 }
 
 #[test]
+fn a_chain_may_be_a_preset() {
+    for (word, name) in [("speech", "speech"), ("Broadcast", "broadcast")] {
+        let config = config::parse(&with(&format!("dsp_graph: {{ preset: {word} }}")), "s").unwrap();
+        let preset = airchain_core::presets::find(name).unwrap();
+        assert_eq!(airchain::from_config::chain(&config.dsp_graph.chain()), preset.nodes());
+        let explained = config::explain(&config);
+        assert!(explained.contains(&format!("  preset: {name}\n  # {}\n", preset.summary)), "{explained}");
+        assert!(explained.contains("  # - type: limiter\n"), "{explained}");
+        assert_eq!(config::parse(&explained, "explained").unwrap(), config, "{explained}");
+    }
+    let both = error(&with("dsp_graph: { preset: loud, nodes: [{ type: gain }] }"));
+    assert_eq!(
+        (both.field.as_str(), both.accepted.as_deref()),
+        ("dsp_graph.preset", Some("one or the other"))
+    );
+    let unknown = error(&with("dsp_graph: { preset: laud }"));
+    assert!(unknown.accepted.unwrap().contains("gentle"), "the presets are named");
+    assert_eq!(config::parse_chain("preset: safe", "c").unwrap()[0].kind, "limiter");
+    let both = config::parse_chain("{ preset: safe, nodes: [{ type: gain }] }", "c").unwrap_err();
+    assert_eq!(both.problems[0].field, "preset");
+}
+
+#[test]
+fn nodes_go_by_their_other_names() {
+    let text =
+        with("dsp_graph: { nodes: [{ type: eq }, { type: Parametric-EQ }, { type: true_peak_limiter }] }");
+    let kinds: Vec<String> =
+        config::parse(&text, "s").unwrap().dsp_graph.nodes.into_iter().map(|node| node.kind).collect();
+    assert_eq!(kinds, ["equalizer", "equalizer", "limiter"]);
+}
+
+#[test]
 fn a_schedule_says_when_and_what() {
     let config = config::parse(
         &with(

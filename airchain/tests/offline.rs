@@ -154,7 +154,7 @@ fn twice_the_same_is_the_same() {
     let items: Vec<Item> = [300.0, 500.0].map(|hz| Item::file(tone(folder.path(), hz, 100_000))).to_vec();
     let shuffled = || {
         let programme = Box::new(Playlist::new(items.clone(), Order::Shuffle, true, 42));
-        let chain = airchain::spec::broadcast_chain();
+        let chain = airchain::core::presets::find("broadcast").unwrap().nodes();
         StationSpec { crossfade_s: 1.0, programme, chain, ..StationSpec::default() }
     };
     let (first, _) = render(shuffled(), "", Some(960_000));
@@ -263,6 +263,24 @@ fn requests_that_cannot_be_meant_are_refused_by_name() {
     let failed = std::iter::from_fn(|| render.poll())
         .any(|r| matches!(&r.event, StationEvent::CommandFailed { error, .. } if error.contains("reverb")));
     assert!(failed);
+}
+
+#[test]
+fn every_preset_can_take_over_on_air() {
+    let folder = tempfile::tempdir().unwrap();
+    for rate in [44_100, 48_000] {
+        for preset in airchain::core::presets::NAMES {
+            let items = vec![Item::file(tone(folder.path(), 440.0, 192_000))];
+            let spec = StationSpec { sample_rate_hz: rate, ..spec(items, 0.0) };
+            let line = format!(r#"{{"at": 1, "command": "set_chain", "preset": "{preset}"}}"#);
+            let (_, reports) = render(spec, &line, None);
+            let done = |report: &Report| match &report.event {
+                StationEvent::CommandFailed { error, .. } => panic!("{preset} at {rate} Hz: {error}"),
+                event => matches!(event, StationEvent::CommandDone { .. }),
+            };
+            assert_eq!(reports.iter().filter(|report| done(report)).count(), 1, "{preset} at {rate} Hz");
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,9 @@
 //! EBU R 128 for -23 on air), and -1 dBTP leaves a lossy encoder some room, as R 128 does. No AGC or loudness stage here moves
 //! faster than a few dB a second, and in pauses they all wait: that is what keeps a chain from pumping.
 
+use serde::Deserializer;
+use serde::de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer};
+
 use crate::chain::{NodeSpec, ParamValue};
 
 /// A chain under a name.
@@ -18,13 +21,16 @@ pub struct Preset {
     /// What it is for, in one sentence.
     pub summary: &'static str,
     /// Its nodes in order, each with the parameters that are not at their defaults.
-    chain: &'static [(&'static str, &'static [(&'static str, f64)])],
+    chain: &'static [Entry],
 }
+
+/// A node and its parameters.
+type Entry = (&'static str, &'static [(&'static str, f64)]);
 
 impl Preset {
     /// Its nodes, as in a station file.
     pub fn nodes(&self) -> Vec<NodeSpec> {
-        let node = |(name, params): &(&str, &[(&str, f64)])| NodeSpec {
+        let node = |(name, params): &Entry| NodeSpec {
             node: (*name).to_owned(),
             config: params
                 .iter()
@@ -51,8 +57,37 @@ pub const NAMES: &[&str] = &{
     names
 };
 
+/// Nodes as a request gives them: the list, or the name of a preset.
+pub(crate) fn nodes_or_name<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<NodeSpec>, D::Error> {
+    struct Nodes;
+
+    impl<'de> Visitor<'de> for Nodes {
+        type Value = Vec<NodeSpec>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of nodes, or the name of a preset")
+        }
+
+        fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+            let unknown =
+                || E::custom(format!("preset: {name:?} is not accepted, give one of {}", NAMES.join(", ")));
+            find(name).map(Preset::nodes).ok_or_else(unknown)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            serde::Deserialize::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    from.deserialize_any(Nodes)
+}
+
 /// A voice needs no more than this of the low end, and microphones and desks give more.
 const VOICE_LOW_HZ: f64 = 80.0;
+
+/// The limiter behind a loudness stage, which has a wall of its own: whatever is changed before it, this holds. With the
+/// other's 5 ms it stays within the 10 ms that a station reserves, so that presets can be changed on air.
+const LAST: Entry = ("limiter", &[("threshold_db", -1.0), ("lookahead_ms", 4.0)]);
 
 /// Every preset there is.
 pub const PRESETS: &[Preset] = &[
@@ -95,7 +130,7 @@ pub const PRESETS: &[Preset] = &[
                 ],
             ),
             ("loudness_normalize", &[("target_lufs", -16.0), ("true_peak_limit_dbtp", -1.0)]),
-            ("limiter", &[("threshold_db", -1.0)]),
+            LAST,
             ("silence_detector", &[]),
         ],
     },
@@ -120,7 +155,7 @@ pub const PRESETS: &[Preset] = &[
                 "loudness_normalize",
                 &[("target_lufs", -16.0), ("true_peak_limit_dbtp", -1.0), ("integrated_window_sec", 15.0)],
             ),
-            ("limiter", &[("threshold_db", -1.0), ("release_ms", 120.0)]),
+            LAST,
             ("silence_detector", &[("threshold_db", -60.0), ("duration_sec", 15.0)]),
         ],
     },
@@ -166,7 +201,7 @@ pub const PRESETS: &[Preset] = &[
                 ],
             ),
             ("loudness_normalize", &[("target_lufs", -16.0), ("true_peak_limit_dbtp", -1.0)]),
-            ("limiter", &[("threshold_db", -1.0)]),
+            LAST,
             ("silence_detector", &[]),
         ],
     },
@@ -197,7 +232,7 @@ pub const PRESETS: &[Preset] = &[
                 ],
             ),
             ("loudness_normalize", &[("target_lufs", -11.0), ("true_peak_limit_dbtp", -1.0)]),
-            ("limiter", &[("threshold_db", -1.0), ("release_ms", 40.0)]),
+            LAST,
             ("silence_detector", &[]),
         ],
     },
@@ -215,6 +250,11 @@ mod tests {
             for sample_rate_hz in [8_000, 44_100, 48_000, 192_000] {
                 let built = Chain::latency_of(&preset.nodes(), Format { sample_rate_hz, max_block: 480 });
                 assert!(built.is_ok(), "{} at {sample_rate_hz} Hz: {built:?}", preset.name);
+            }
+            for sample_rate_hz in [44_100, 48_000, 96_000] {
+                let late = Chain::latency_of(&preset.nodes(), Format { sample_rate_hz, max_block: 480 });
+                let reserved = sample_rate_hz as usize / 100;
+                assert!(late.is_ok_and(|late| late <= reserved), "{} at {sample_rate_hz} Hz", preset.name);
             }
             assert!(preset.summary.ends_with('.'), "{}", preset.name);
         }

@@ -10,7 +10,8 @@ use airchain::core::curve::Curve;
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::Playlist;
 use airchain::core::playout::playlist::Order;
-use airchain::{from_config, spec};
+use airchain::core::presets;
+use airchain::from_config;
 use clap::Args;
 
 use crate::Failed;
@@ -35,8 +36,9 @@ pub(crate) struct Programme {
     /// Seed of the random order; the same seed gives the same order
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// DSP chain: none, broadcast, or a YAML file with a list of nodes
-    #[arg(long, value_name = "none|broadcast|FILE")]
+    /// DSP chain: none, a preset (safe, broadcast, gentle, speech, loud), or a YAML file with a list of nodes. Without it,
+    /// safe: a true-peak limiter and nothing else
+    #[arg(long, value_name = "none|PRESET|FILE")]
     pub(crate) chain: Option<String>,
     /// Sample rate of the station
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
@@ -57,7 +59,7 @@ impl Programme {
         }
         match &self.chain {
             Some(chain) => spec.chain = read_chain(chain)?,
-            None if fresh => spec.chain = spec::broadcast_chain(),
+            None if fresh => spec.chain = read_chain(DEFAULT_CHAIN)?,
             None => {}
         }
         if !self.paths.is_empty() {
@@ -106,16 +108,25 @@ fn clock_seed() -> u64 {
     now.map_or(0, |elapsed| elapsed.as_nanos() as u64)
 }
 
+/// What is used unless told otherwise: it changes nothing but what would clip.
+const DEFAULT_CHAIN: &str = "safe";
+
 fn read_chain(chain: &str) -> Result<Vec<NodeSpec>, Failed> {
-    match chain {
-        "none" => Ok(Vec::new()),
-        "broadcast" => Ok(spec::broadcast_chain()),
-        file => {
-            let nodes =
-                config::load_chain(Path::new(file)).map_err(|errors| Failed::new(errors.to_string()))?;
-            Ok(from_config::chain(&nodes))
-        }
+    if chain == "none" {
+        return Ok(Vec::new());
     }
+    if let Some(preset) = presets::find(chain) {
+        return Ok(preset.nodes());
+    }
+    let file = Path::new(chain);
+    if !file.exists() {
+        let presets = presets::NAMES.join(", ");
+        return Err(Failed::new(format!(
+            "--chain {chain}: no such file; give none, a preset ({presets}) or a YAML file"
+        )));
+    }
+    let nodes = config::load_chain(file).map_err(|errors| Failed::new(errors.to_string()))?;
+    Ok(from_config::chain(&nodes))
 }
 
 fn curve(text: &str) -> Result<Curve, String> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use airchain_core::dsp::{self, ParamInfo, ParamKind};
+use airchain_core::presets;
 use serde_json::{Map, Number, Value as Json};
 
 use super::nodes;
@@ -444,6 +445,7 @@ impl<'a> Checker<'a> {
             Kind::Number { min, max, .. } => return number(word, *min, *max),
             Kind::Switch => return switch(word),
             Kind::Choice(words) => return choice(word, words),
+            Kind::Preset => return choice(word, presets::NAMES),
             Kind::List(..) | Kind::Section(_) | Kind::Variants(_) | Kind::DspNode => {
                 return Err("a single value".into());
             }

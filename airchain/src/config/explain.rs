@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use airchain_core::dsp;
+use airchain_core::presets::{self, PRESETS};
 use serde_json::Value;
 
 use super::check::default_of;
-use super::nodes;
+use super::nodes::{self, NodeConfig};
 use super::schema::{Default, Field, Kind, Section};
 use super::secret::{MASK, mask_url};
 use super::station::StationConfig;
@@ -59,8 +60,25 @@ fn entry(out: &mut String, field: &Field, value: &Value, depth: usize) {
             }
             Ok(())
         }
+        (Kind::Preset, Value::String(preset)) => {
+            let _ = writeln!(out, "{pad}{name}: {preset}");
+            chain_of(out, preset, depth);
+            Ok(())
+        }
         (kind, value) => writeln!(out, "{pad}{name}: {}{note}", scalar(kind, value)),
     };
+}
+
+/// The nodes of a preset, as comments: with the name beside them they would be two chains.
+fn chain_of(out: &mut String, preset: &str, depth: usize) {
+    let Some(preset) = presets::find(preset) else { return };
+    let mut lines = format!("{}\n", preset.summary);
+    for node in preset.nodes().into_iter().map(NodeConfig::from) {
+        list_item(&mut lines, &Kind::DspNode, &serde_json::to_value(node).unwrap_or_default(), 0);
+    }
+    for line in lines.lines() {
+        let _ = writeln!(out, "{}# {line}", "  ".repeat(depth));
+    }
 }
 
 /// One entry of a list: its first line carries the dash.
@@ -143,6 +161,12 @@ pub fn reference() -> String {
          checker uses: `airchain check --reference`.\n",
     );
     describe(&mut out, &STATION_FILE);
+    out.push_str("\n## Presets of `dsp_graph`\n\n`airchain check --explain` shows the nodes of the one that a station uses.\n\n");
+    out.push_str("| preset | | nodes |\n|---|---|---|\n");
+    for preset in PRESETS {
+        let nodes: Vec<String> = preset.nodes().iter().map(|node| format!("`{}`", node.node)).collect();
+        let _ = writeln!(out, "| `{}` | {} | {} |", preset.name, preset.summary, nodes.join(", "));
+    }
     out.push_str("\n## Nodes of `dsp_graph`\n\nEach is `{ type: NAME, config: { ... } }`; `enabled: false` in `config` leaves it out.\n");
     for entry in dsp::NODES {
         let _ = write!(

@@ -80,7 +80,7 @@ pub fn from_value(value: &Value, name: &str) -> Result<StationConfig, ConfigErro
     station(tree::from_json(value), name.to_owned(), None).into_result()
 }
 
-/// Reads a chain file: a `nodes:` list as in a station file's `dsp_graph`, or the list by itself.
+/// Reads a chain file: `nodes:` or `preset:` as in a station file's `dsp_graph`, or the list of nodes by itself.
 pub fn load_chain(path: &Path) -> Result<Vec<NodeConfig>, ConfigErrors> {
     parse_chain(&read(path)?, &path.display().to_string())
 }
@@ -141,7 +141,10 @@ fn chain(tree: Node, name: String) -> Report<Vec<NodeConfig>> {
     let mut checker = Checker::new(&environment, None);
     let value = checker.section(&tables::DSP_GRAPH, &tree, "");
     let graph = finish::<DspGraph>(&mut checker, value);
-    report(checker, graph.map(|graph| graph.nodes), name)
+    for finding in graph.iter().filter_map(|graph| rules::two_chains(graph, "")) {
+        add(&mut checker, finding);
+    }
+    report(checker, graph.map(|graph| graph.chain()), name)
 }
 
 fn finish<T: serde::de::DeserializeOwned>(checker: &mut Checker<'_>, value: Value) -> Option<T> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use airchain_core::chain::{NodeSpec, ParamValue};
 use airchain_core::dsp::{self, NodeEntry, ParamId, ParamInfo, ParamKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +19,18 @@ pub struct NodeConfig {
     pub enabled: bool,
     /// The parameters that were set, by their name in the table: numbers, switches and words.
     pub config: BTreeMap<String, Value>,
+}
+
+impl From<NodeSpec> for NodeConfig {
+    fn from(spec: NodeSpec) -> Self {
+        let value = |value| match value {
+            ParamValue::Switch(on) => Value::from(on),
+            ParamValue::Number(number) => Value::from(number),
+            ParamValue::Word(word) => Value::from(word),
+        };
+        let config = spec.config.into_iter().map(|(name, set)| (name, value(set))).collect();
+        Self { kind: spec.node, enabled: true, config }
+    }
 }
 
 impl NodeConfig {

@@ -7,7 +7,7 @@ use super::encoding::{AudioFormat, Encoding};
 use super::problem::Severity;
 use super::schedule;
 use super::secret::mask_url;
-use super::station::{HlsConfig, HlsContainer, OutputConfig, StationConfig, Store};
+use super::station::{DspGraph, HlsConfig, HlsContainer, OutputConfig, StationConfig, Store};
 
 /// A problem with the field it belongs to; the caller knows the line.
 pub(crate) struct Finding {
@@ -40,6 +40,7 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
             rules.output(&place, output, rate);
         }
     }
+    rules.findings.extend(two_chains(&config.dsp_graph, "dsp_graph."));
     rules.findings.extend(schedule::findings(config));
     let as_run = config.as_run.as_ref().map(|as_run| as_run.resolve(&config.station.timezone));
     if let Some(Err(invalid)) = as_run {
@@ -52,6 +53,18 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
         rules.warn("mounts".into(), "no output: nothing of the station can be heard".into());
     }
     rules.findings
+}
+
+/// A chain that is given as a preset and as nodes; `place` goes before the fields' names.
+pub(crate) fn two_chains(graph: &DspGraph, place: &str) -> Option<Finding> {
+    let preset = graph.preset.clone().filter(|_| !graph.nodes.is_empty())?;
+    Some(Finding {
+        severity: Severity::Error,
+        field: format!("{place}preset"),
+        value: Some(preset),
+        problem: "nodes are given too".into(),
+        accepted: Some("one or the other".into()),
+    })
 }
 
 /// Files that a station names and that are not there now. Warnings: they may be there when it goes on air.

@@ -1,6 +1,8 @@
 //! The language in which the station file is described: one table per section, read by the checker, by
 //! `--explain` and by the reference in the documentation.
 
+use airchain_core::presets;
+
 /// A mapping and its fields, in the order in which they are shown.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -69,6 +71,8 @@ pub(crate) enum Kind {
     Section(&'static Section),
     /// One of several mappings, told apart by `type`.
     Variants(&'static [&'static Section]),
+    /// The name of a preset chain.
+    Preset,
     /// A DSP node: `{ type, config }`, described by the table of nodes.
     DspNode,
 }
@@ -102,6 +106,7 @@ impl Kind {
             Self::List(of, _) => format!("a list; each entry: {}", of.accepted()),
             Self::Section(section) => Self::mapping_of(section),
             Self::Variants(all) => format!("a mapping whose type is {}", any_of(all.iter().map(|s| s.name))),
+            Self::Preset => any_of(presets::NAMES.iter()),
             Self::DspNode => "a mapping of type and config".into(),
         }
     }

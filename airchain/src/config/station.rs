@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use airchain_core::curve::Curve;
 use airchain_core::ladder::Return;
+use airchain_core::presets;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -296,8 +297,20 @@ pub struct SrtConfig {
 /// What is done to the sound, in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DspGraph {
+    /// A preset of [`presets::PRESETS`]; then there are no `nodes`.
+    pub preset: Option<String>,
     /// The chain.
     pub nodes: Vec<NodeConfig>,
+}
+
+impl DspGraph {
+    /// The nodes: the preset's, where one is named.
+    pub fn chain(&self) -> Vec<NodeConfig> {
+        match self.preset.as_deref().and_then(presets::find) {
+            Some(preset) => preset.nodes().into_iter().map(NodeConfig::from).collect(),
+            None => self.nodes.clone(),
+        }
+    }
 }
 
 /// What happens when a source fails.

@@ -312,7 +312,10 @@ const SRT: Section = Section {
 pub(crate) const DSP_GRAPH: Section = Section {
     name: "dsp_graph",
     help: "What is done to the sound, in order.",
-    fields: &[field("nodes", List(&DspNode, 0), is(""), "the chain")],
+    fields: &[
+        field("preset", Preset, unset("the nodes below"), "a complete chain, instead of nodes"),
+        field("nodes", List(&DspNode, 0), is(""), "the chain"),
+    ],
 };
 
 const FAILOVER: Section = Section {

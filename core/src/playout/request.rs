@@ -111,7 +111,9 @@ pub enum Request {
     },
     /// Crossfades to another chain.
     SetChain {
-        /// Its nodes, as in a station file.
+        /// Its nodes, as in a station file. In JSON `preset` may give the name of one of
+        /// [`PRESETS`](crate::presets::PRESETS) instead.
+        #[serde(alias = "preset", deserialize_with = "crate::presets::nodes_or_name")]
         nodes: Vec<NodeSpec>,
     },
     /// Changes a parameter of a node on air.
