@@ -5,7 +5,7 @@ use std::path::Path;
 
 use airchain_codecs::decode::{self, is_audio_extension};
 use airchain_codecs::{Codec, Format};
-use airchain_core::chain::{NodeSpec, ParamValue};
+use airchain_core::chain::NodeSpec;
 use airchain_core::item::Item;
 use airchain_core::playout::playlist::Order;
 use airchain_core::playout::schedule::Timetable;
@@ -139,15 +139,9 @@ pub fn chain(nodes: &[NodeConfig]) -> Vec<NodeSpec> {
         if node.entry().is_none() {
             tracing::warn!(node = %node.kind, "left out of the chain: not in this build");
         }
-        node.enabled && node.entry().is_some()
+        node.is_in_chain()
     };
-    nodes.iter().filter(built).map(node).collect()
-}
-
-fn node(config: &NodeConfig) -> NodeSpec {
-    let value = |value: &serde_json::Value| serde_json::from_value::<ParamValue>(value.clone()).ok();
-    let params = config.config.iter().filter_map(|(name, set)| Some((name.clone(), value(set)?)));
-    NodeSpec { node: config.kind.clone(), config: params.collect() }
+    nodes.iter().filter(built).map(NodeConfig::spec).collect()
 }
 
 /// The items of a file, folder or playlist file. A path that looks like neither is taken for a file: whether it can

@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::{config, from_config};
+
 /// A line of a script, or of a command log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
@@ -65,10 +67,21 @@ fn command(line: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
         let known = Tier::ALL.map(Tier::name).join(", ");
         return Err(format!("tier: {tier} is not accepted, give one of {known}"));
     }
+    if fields.get("command").is_some_and(|command| command == "set_chain")
+        && let Some(nodes) = fields.get_mut("nodes")
+    {
+        *nodes = chain(nodes)?;
+    }
     let request: Request =
         serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
     request.validate().map_err(|error| error.to_string())?;
     Ok((moment, request))
+}
+
+/// The nodes of a chain, written as in a station file, as the engine takes them.
+fn chain(nodes: &Value) -> Result<Value, String> {
+    let nodes = config::chain_from_value(nodes, "set_chain").map_err(|errors| errors.to_string())?;
+    serde_json::to_value(from_config::chain(&nodes)).map_err(|error| error.to_string())
 }
 
 /// An error without the words about line 1, which each line of a script is to its parser.
@@ -111,6 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_is_written_as_in_a_station_file() {
+        let nodes = r#"[{"type": "Limiter", "config": {"ceiling": -2}}, {"type": "agc", "config": {"enabled": false}},
+            {"type": "compressor", "config": {"enabled": false}}]"#;
+        let line = format!(r#"{{"at": 1, "command": "set_chain", "nodes": {nodes}}}"#).replace('\n', "");
+        let Request::SetChain { nodes } = parse(&line, 48_000).unwrap().remove(0).1 else {
+            panic!("another request");
+        };
+        let set = |index: usize| serde_json::to_value(&nodes[index]).unwrap();
+        assert_eq!(set(0), serde_json::json!({"type": "limiter", "config": {"threshold_db": -2.0}}));
+        // To the AGC, `enabled` is a parameter of its own; other nodes are left out.
+        assert_eq!(set(1), serde_json::json!({"type": "agc", "config": {"enabled": false}}));
+        assert_eq!(nodes.len(), 2);
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line() {
         for (line, word) in [
             (r#"{"at": 1, "command": "jump"}"#, "jump"),
@@ -126,8 +154,12 @@ mod tests {
             (r#"{"at": 1, "command": "play", "item": {"id": "a"}}"#, "item.path: nothing"),
             (r#"{"at": 1, "command": "set_chain", "preset": "laud"}"#, r#"preset: "laud" is not accepted"#),
             (r#"{"at": 1, "command": "set_chain", "preset": "loud", "nodes": []}"#, "duplicate field"),
-            (r#"{"at": 1, "command": "set_chain", "nodes": [{"type": 3}]}"#, "expected a string"),
+            (r#"{"at": 1, "command": "set_chain", "nodes": [{"type": 3}]}"#, r#"nodes[0].type: "3""#),
             (r#"{"at": 1, "command": "set_chain"}"#, "nodes"),
+            (
+                r#"{"at": 1, "command": "set_chain", "nodes": [{"type": "agc", "config": {"gate_db": 3}}]}"#,
+                r#"nodes[0].config.gate_db: "3": out of range; give a number, -100 to -20 dB"#,
+            ),
             ("skip", "expected value at column 1"),
             ("[1]", "expected a map"),
         ] {

@@ -150,8 +150,36 @@ fn a_node_of_another_build_is_passed_over_with_a_warning() {
     if airchain_core::dsp::find("ducking").is_none() {
         let report = config::parse(&text, "s").unwrap();
         assert!(report.dsp_graph.nodes[0].entry().is_none());
-        assert!(report.dsp_graph.nodes[0].settings().is_empty());
+        assert!(!report.dsp_graph.nodes[0].is_in_chain());
     }
+}
+
+#[test]
+fn nodes_must_fit_each_other() {
+    let chain = |nodes: &str| error(&with(&format!("dsp_graph:\n  nodes:\n{nodes}")));
+    let twice =
+        "    - { type: silence_detector }\n    - { type: loudness_normalize, config: { enabled: false } }
+    - { type: loudness_normalize }\n    - type: Silence-Detector\n";
+    let problem = chain(twice);
+    assert_eq!(problem.field, "dsp_graph.nodes[3].type");
+    assert_eq!((problem.line, problem.value.as_deref()), (Some(7), Some("silence_detector")));
+    assert_eq!(problem.problem, "the chain has one already");
+    let problem = chain(
+        "    - type: multiband_compressor\n      config: { crossover2_hz: 300,\n        crossover1: 2000 }\n",
+    );
+    assert_eq!(problem.field, "dsp_graph.nodes[0].config.crossover1_hz");
+    assert_eq!((problem.line, problem.accepted.as_deref()), (Some(6), Some("20 to 240 Hz")));
+    for wrong in [".nan", ".inf", "1e99", "-61", "loud", "true"] {
+        let problem = chain(&format!("    - {{ type: compressor, config: {{ threshold_db: {wrong} }} }}\n"));
+        assert_eq!(problem.field, "dsp_graph.nodes[0].config.threshold_db");
+        let said = (problem.value.as_deref(), problem.accepted.as_deref());
+        assert_eq!(said, (Some(wrong), Some("a number, -60 to 0 dB")));
+    }
+    // A chain file is held to the same.
+    let errors =
+        config::parse_chain("- type: agc\n- type: silence_detector\n- type: silence_detector\n", "c");
+    let problem = errors.unwrap_err().problems.remove(0);
+    assert_eq!((problem.line, problem.field.as_str()), (Some(3), "nodes[2].type"));
 }
 
 #[test]

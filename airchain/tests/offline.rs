@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use airchain::StationSpec;
 use airchain::codecs::{Codec, Format};
-use airchain::core::chain::NodeSpec;
+use airchain::core::chain::{NodeSpec, ParamValue};
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Moment, Playlist, Report, Request, StationEvent};
@@ -257,12 +257,55 @@ fn requests_that_cannot_be_meant_are_refused_by_name() {
         let refused = script::parse(line, RATE).unwrap_err().to_string();
         assert!(refused.contains(word), "{refused}");
     }
-    let request = Request::SetChain { nodes: serde_json::from_str(r#"[{"type": "reverb"}]"#).unwrap() };
-    let mut render = Render::new(spec(Vec::new(), 0.0), [(Moment::Now, request)], Some(960)).unwrap();
-    while render.next_block().unwrap().is_some() {}
-    let failed = std::iter::from_fn(|| render.poll())
-        .any(|r| matches!(&r.event, StationEvent::CommandFailed { error, .. } if error.contains("reverb")));
-    assert!(failed);
+}
+
+#[test]
+fn a_chain_or_parameter_that_is_refused_leaves_the_chain_on_air() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = |nodes: &str| Request::SetChain { nodes: serde_json::from_str(nodes).unwrap() };
+    let param = |node: &str, param: &str, value: f64| Request::SetParam {
+        node: node.into(),
+        param: param.into(),
+        value: ParamValue::Number(value),
+    };
+    let requests = [
+        (chain(r#"[{"type": "reverb"}]"#), r#"nodes[0].type: "reverb": not a known node; give gain"#),
+        (
+            chain(r#"[{"type": "gain", "config": {"gain_db": 30}}]"#),
+            r#"nodes[0].config.gain_db: "30": out of range; give -100 to 24 dB"#,
+        ),
+        (
+            chain(r#"[{"type": "silence_detector"}, {"type": "silence_detector"}]"#),
+            r#"nodes[1].type: "silence_detector": the chain has one already"#,
+        ),
+        (param("gain", "gain_db", f64::NAN), "value: NaN is not accepted, give -100 to 24 dB"),
+        (param("multiband_compressor", "crossover1", 900.0), "give 20 to 560"),
+    ];
+    let mut spec = spec(vec![Item::file(tone(folder.path(), 440.0, 96_000))], 0.0);
+    spec.chain = serde_json::from_str(
+        r#"[{"type": "gain", "config": {"gain_db": -9}}, {"type": "multiband_compressor"}]"#,
+    )
+    .unwrap();
+    let script = requests.clone().map(|(request, _)| (Moment::Frame(48_000), request));
+    let mut render = Render::new(spec, script, Some(96_000)).unwrap();
+    let mut audio = Vec::new();
+    while let Some(block) = render.next_block().unwrap() {
+        audio.extend_from_slice(block);
+    }
+    let failures: Vec<String> = std::iter::from_fn(|| render.poll())
+        .filter_map(|report| match report.event {
+            StationEvent::CommandFailed { error, .. } => Some(error),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failures.len(), requests.len(), "{failures:#?}");
+    for (_, said) in &requests {
+        assert!(failures.iter().any(|failure| failure.contains(said)), "not {said} in {failures:#?}");
+    }
+    let level = |from: usize| {
+        measure::tone(&measure::channel(&audio[from..from + 24_000], 0), RATE, 440.0).level_db()
+    };
+    assert!((level(20_000) - level(60_000)).abs() < 0.01, "{} to {} dB", level(20_000), level(60_000));
 }
 
 #[test]

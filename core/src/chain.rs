@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::control::Failure;
 use crate::curve::{Curve, Fade};
 use crate::delay::Delay;
-use crate::dsp::{self, Format, Node, NodeStatus, ParamInfo, ParamKind, SilenceAction};
+use crate::dsp::{Format, Node, NodeStatus, ParamInfo, ParamKind, SilenceAction};
+use crate::refusal::{self, Refusal};
 use crate::slot::Slot;
 use crate::stems::{Stems, Wanted};
 use crate::tier::Tier;
@@ -19,7 +20,7 @@ use crate::{Frames, Stereo};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSpec {
-    /// Name in [`dsp::NODES`].
+    /// Name in [`NODES`](crate::dsp::NODES).
     #[serde(rename = "type")]
     pub node: String,
     /// Parameters by name, in their own units.
@@ -66,37 +67,9 @@ impl std::fmt::Display for ParamValue {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainError {
-    /// There is no such node; the caller picks one of [`dsp::NODES`].
-    #[error("there is no node called {0}")]
-    UnknownNode(String),
-    /// The node has no such parameter.
-    #[error("{node} has no parameter {param}")]
-    UnknownParam {
-        /// The node.
-        node: &'static str,
-        /// What was asked for.
-        param: String,
-    },
-    /// The value is out of range or not a number.
-    #[error("{node}.{param}: {value} is not accepted, give {accepted}")]
-    OutOfRange {
-        /// The node.
-        node: &'static str,
-        /// The parameter.
-        param: &'static str,
-        /// What was given.
-        value: ParamValue,
-        /// What would do.
-        accepted: String,
-    },
-    /// Two nodes would each add the tier to the programme.
-    #[error("{node}.sidechain: two nodes listen to {tier}, leave one")]
-    HeardTwice {
-        /// The second of them.
-        node: &'static str,
-        /// The tier.
-        tier: Tier,
-    },
+    /// One of its nodes or their settings is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The chain looks further ahead than the station reserved; raise the station's latency.
     #[error("the chain looks {needed} frames ahead, the station reserves {reserved}")]
     TooLate {
@@ -185,39 +158,18 @@ impl Chain {
         if !info.accepts(value) {
             return Err(Failure::NoSuchParam);
         }
+        if let Some((least, most)) = node.refuses(param, value) {
+            return Err(Failure::Unfit { least, most });
+        }
         node.set(param, value);
         Ok(())
     }
 }
 
 fn prepare(specs: &[NodeSpec], format: Format) -> Result<Vec<Box<dyn Node>>, ChainError> {
-    let nodes: Vec<_> = specs.iter().map(|spec| prepare_node(spec, format)).collect::<Result<_, _>>()?;
-    let mut over = [false; Tier::COUNT];
-    for node in &nodes {
-        let Some(side) = node.sidechain().filter(|side| side.over) else { continue };
-        if std::mem::replace(&mut over[side.tier.index()], true) {
-            return Err(ChainError::HeardTwice { node: node.info().name, tier: side.tier });
-        }
-    }
+    let mut nodes = refusal::make(specs)?;
+    nodes.iter_mut().for_each(|node| node.prepare(format));
     Ok(nodes)
-}
-
-fn prepare_node(spec: &NodeSpec, format: Format) -> Result<Box<dyn Node>, ChainError> {
-    let entry = dsp::find(&spec.node).ok_or_else(|| ChainError::UnknownNode(spec.node.clone()))?;
-    let mut node = (entry.make)();
-    for (name, value) in &spec.config {
-        let id = entry.info.param(name);
-        let Some((id, param)) = id.and_then(|id| Some((id, entry.info.params.get(id)?))) else {
-            return Err(ChainError::UnknownParam { node: entry.info.name, param: name.clone() });
-        };
-        let Some(resolved) = value.resolve(param) else {
-            let (node, value, accepted) = (entry.info.name, value.clone(), param.kind.to_string());
-            return Err(ChainError::OutOfRange { node, param: param.name, value, accepted });
-        };
-        node.set(id, resolved);
-    }
-    node.prepare(format);
-    Ok(node)
 }
 
 /// How long a new chain takes over from the old, in milliseconds.
@@ -325,6 +277,7 @@ impl Processor {
 impl std::fmt::Display for ParamKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Number { unit: "", min, max } => write!(f, "{min} to {max}"),
             Self::Number { unit, min, max } => write!(f, "{min} to {max} {unit}"),
             Self::Switch => f.write_str("true or false"),
             Self::Choice(words) => f.write_str(&words.join(", ")),

@@ -139,7 +139,7 @@ pub(crate) struct Order {
 }
 
 /// Why a command was not carried out. Nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// Nothing plays on the tier; there is nothing to skip or stop.
@@ -163,6 +163,14 @@ pub enum Failure {
     /// The chain has no such node or parameter, or the value is out of its range.
     #[error("no such node or parameter, or its value is out of range")]
     NoSuchParam,
+    /// The node's other settings do not leave the parameter this value; set them first.
+    #[error("value: not beside the node's other settings, give {least} to {most}")]
+    Unfit {
+        /// The least that would do, in the parameter's unit.
+        least: f32,
+        /// The most.
+        most: f32,
+    },
     /// The bus has as many taps as it can.
     #[error("the bus has no room for another tap")]
     TooManyTaps,

@@ -20,6 +20,7 @@ pub mod measure;
 pub mod playout;
 pub mod presets;
 pub mod program;
+pub mod refusal;
 mod rung;
 mod slot;
 pub mod source;

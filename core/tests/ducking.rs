@@ -231,7 +231,11 @@ fn two_nodes_that_add_one_tier_are_refused() {
     assert_eq!(both("live_scheduled"), Ok(()));
     assert_eq!(
         both("live_override"),
-        Err("ducking.sidechain: two nodes listen to live_override, leave one".into())
+        Err(concat!(
+            r#"nodes[1].config.sidechain: "live_override": another node listens to it already; "#,
+            "give another tier, or leave one out"
+        )
+        .into())
     );
 }
 
@@ -263,7 +267,7 @@ fn a_side_chain_that_names_no_tier_is_refused() {
         let spec = node(name, &[("sidechain", ParamValue::Word("studio 1".into()))]);
         let error = Chain::build(&[spec], format, 0).err().unwrap().to_string();
         assert!(
-            error.starts_with(&format!("{name}.sidechain: studio 1")) && error.contains("live_override"),
+            error.starts_with(r#"nodes[0].config.sidechain: "studio 1""#) && error.contains("live_override"),
             "{error}"
         );
     }

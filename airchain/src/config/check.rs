@@ -280,6 +280,9 @@ impl<'a> Checker<'a> {
         let Some(entry) = found else {
             return self.foreign_node(&name, at, path);
         };
+        if let Some(at) = at {
+            self.places.insert(join(path, "type"), at);
+        }
         let info = entry.info;
         let mut enabled = true;
         let mut settings = Map::new();
@@ -297,6 +300,9 @@ impl<'a> Checker<'a> {
             };
             if settings.contains_key(param.name) {
                 self.error(given.at, &place, None, format!("{} is given already", param.name), "it once");
+            }
+            if let Some(at) = given.node.at {
+                self.places.insert(join(&join(path, "config"), param.name), at);
             }
             if let Some(value) = self.parameter(param, &given.node, &place) {
                 settings.insert(param.name.to_owned(), value);

@@ -169,9 +169,10 @@ pub fn reference() -> String {
     }
     out.push_str("\n## Nodes of `dsp_graph`\n\nEach is `{ type: NAME, config: { ... } }`; `enabled: false` in `config` leaves it out.\n");
     for entry in dsp::NODES {
+        let once = if (entry.make)().is_single() { " A chain has one of them at most." } else { "" };
         let _ = write!(
             out,
-            "\n### {}\n\n{}{}\n\n| parameter | accepts | default | |\n|---|---|---|---|\n",
+            "\n### {}\n\n{}{once}{}\n\n| parameter | accepts | default | |\n|---|---|---|---|\n",
             entry.info.name,
             entry.info.summary,
             also(entry.info.aliases)

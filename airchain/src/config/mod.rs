@@ -144,6 +144,9 @@ fn chain(tree: Node, name: String) -> Report<Vec<NodeConfig>> {
     for finding in graph.iter().filter_map(|graph| rules::two_chains(graph, "")) {
         add(&mut checker, finding);
     }
+    if let Some(graph) = graph.as_ref().filter(|_| !checker.has_gaps) {
+        nodes::findings(&graph.nodes, "nodes").into_iter().for_each(|finding| add(&mut checker, finding));
+    }
     report(checker, graph.map(|graph| graph.chain()), name)
 }
 

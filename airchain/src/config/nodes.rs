@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use airchain_core::chain::{NodeSpec, ParamValue};
-use airchain_core::dsp::{self, NodeEntry, ParamId, ParamInfo, ParamKind};
+use airchain_core::dsp::{self, NodeEntry, ParamInfo, ParamKind};
+use airchain_core::refusal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::problem::Severity;
+use super::rules::Finding;
 use super::schema::any_of;
 
 /// A node of the chain.
@@ -40,12 +43,35 @@ impl NodeConfig {
         dsp::find(&self.kind)
     }
 
-    /// The parameters to set, as [`dsp::Node::set`] takes them.
-    pub fn settings(&self) -> Vec<(ParamId, f32)> {
-        let params = self.entry().map_or(&[][..], |entry| entry.info.params);
-        let set = params.iter().enumerate();
-        set.filter_map(|(id, param)| Some((id, raw(param, self.config.get(param.name)?)?))).collect()
+    /// Whether it is in the chain: it is not switched off, and this build has it.
+    pub fn is_in_chain(&self) -> bool {
+        self.enabled && self.entry().is_some()
     }
+
+    /// The node as the engine takes it.
+    pub fn spec(&self) -> NodeSpec {
+        let value = |value: &Value| serde_json::from_value::<ParamValue>(value.clone()).ok();
+        let params = self.config.iter().filter_map(|(name, set)| Some((name.clone(), value(set)?)));
+        NodeSpec { node: self.kind.clone(), config: params.collect() }
+    }
+}
+
+/// What is wrong with the nodes at `place` that are right one by one.
+pub(crate) fn findings(nodes: &[NodeConfig], place: &str) -> Vec<Finding> {
+    let (indices, specs): (Vec<usize>, Vec<NodeSpec>) = nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.is_in_chain())
+        .map(|(index, node)| (index, node.spec()))
+        .unzip();
+    let found = refusal::check(&specs).err().map(|refusal| Finding {
+        severity: Severity::Error,
+        field: format!("{place}[{}].{}", indices[refusal.node], refusal.field),
+        value: Some(refusal.value),
+        problem: refusal.problem,
+        accepted: Some(refusal.accepted),
+    });
+    found.into_iter().collect()
 }
 
 /// The nodes that airchain has or will have, for telling a node of another build from a slip of the pen.
@@ -89,18 +115,6 @@ pub(crate) fn accepted(param: &ParamInfo) -> String {
         }
         ParamKind::Switch => "true or false".into(),
         ParamKind::Choice(words) => any_of(words.iter()),
-    }
-}
-
-/// A checked value as the number that carries it in the engine.
-fn raw(param: &ParamInfo, value: &Value) -> Option<f32> {
-    match param.kind {
-        ParamKind::Number { .. } => value.as_f64().map(|number| number as f32),
-        ParamKind::Switch => value.as_bool().map(|on| if on { 1.0 } else { 0.0 }),
-        ParamKind::Choice(words) => {
-            let word = value.as_str()?;
-            words.iter().position(|w| *w == word).map(|index| index as f32)
-        }
     }
 }
 

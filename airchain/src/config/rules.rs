@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::encoding::{AudioFormat, Encoding};
+use super::nodes;
 use super::problem::Severity;
 use super::schedule;
 use super::secret::mask_url;
@@ -42,6 +43,7 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
     }
     rules.findings.extend(two_chains(&config.dsp_graph, "dsp_graph."));
     rules.findings.extend(schedule::findings(config));
+    rules.findings.extend(nodes::findings(&config.dsp_graph.nodes, "dsp_graph.nodes"));
     let as_run = config.as_run.as_ref().map(|as_run| as_run.resolve(&config.station.timezone));
     if let Some(Err(invalid)) = as_run {
         let field = format!("as_run.{}", invalid.field);

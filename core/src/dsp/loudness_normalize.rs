@@ -135,6 +135,10 @@ impl Node for LoudnessNormalize {
         }
     }
 
+    fn is_single(&self) -> bool {
+        true
+    }
+
     fn process(&mut self, block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
         let mut at = 0;
         while at < block.len() {

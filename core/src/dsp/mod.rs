@@ -59,6 +59,14 @@ pub enum ParamKind {
 }
 
 impl ParamKind {
+    /// The same with no more than `least` to `most` of a number's range.
+    pub(crate) fn within(self, (least, most): (f32, f32)) -> Self {
+        match self {
+            Self::Number { unit, .. } => Self::Number { unit, min: least, max: most },
+            other => other,
+        }
+    }
+
     /// The nearest value that is accepted, or `None` for one that is not finite.
     pub fn clamp(&self, value: f32) -> Option<f32> {
         if !value.is_finite() {
@@ -200,6 +208,17 @@ pub trait Node: Send {
 
     /// The tier that it listens to beside the programme, if any.
     fn sidechain(&self) -> Option<SideChain> {
+        None
+    }
+
+    /// Whether a chain can hold it only once.
+    fn is_single(&self) -> bool {
+        false
+    }
+
+    /// The range, least and greatest, that its other settings leave to `param`, if `value` is outside of it. A value that
+    /// is set all the same counts as the nearest that fits.
+    fn refuses(&self, _param: ParamId, _value: f32) -> Option<(f32, f32)> {
         None
     }
 

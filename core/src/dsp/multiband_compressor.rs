@@ -7,8 +7,8 @@
 //! sum of all bands at rest is flat in magnitude. The dynamics of a band are those of the
 //! [compressor](super::compressor), after Giannoulis, Massberg and Reiss 2012, with one knee for all.
 //!
-//! Crossovers are always in order: one that is set lower than 1.25 times the one below counts as that, and one
-//! above 0.45 of the sample rate is not there, nor is a band above it. Bands come and go by a crossfade.
+//! A chain refuses crossovers that are less than 1.25 times the one below; where one is set so all the same, it counts
+//! as that. One above 0.45 of the sample rate is not there, nor is a band above it. Bands come and go by a crossfade.
 
 use std::slice::from_mut;
 
@@ -25,6 +25,9 @@ const BANDS: usize = 5;
 const LEAST: f32 = 3.0;
 /// A crossover is at least this many times the one below it.
 const SPACING: f32 = 1.25;
+/// The lowest and highest of crossovers.
+const LOWEST_HZ: f32 = 20.0;
+const HIGHEST_HZ: f32 = 20_000.0;
 /// Where, in parts of the sample rate, the spectrum ends for a crossover; one that is higher is not there.
 const HIGHEST: f32 = 0.45;
 
@@ -56,7 +59,7 @@ macro_rules! params {
                 concat!("crossover", $crossover, "_hz"),
                 &[concat!("crossover", $crossover)],
                 "Hz",
-                (20.0, 20_000.0),
+                (LOWEST_HZ, HIGHEST_HZ),
                 $hz,
                 concat!("Where band ", $crossover, " ends: at least 1.25 times the crossover below."),
             ),)*
@@ -239,6 +242,26 @@ impl Node for MultibandCompressor {
                     _ => band.gain_db.set(f64::from(value)),
                 }
             }
+        }
+    }
+
+    fn refuses(&self, param: ParamId, value: f32) -> Option<(f32, f32)> {
+        let fits = |n: usize| self.hz[n - 1] * SPACING <= self.hz[n];
+        match param {
+            // With more bands there are more crossovers to be in order.
+            0 if value.round() as usize > self.count => {
+                let ordered = (1..BANDS - 1).take_while(|n| fits(*n)).count() + 2;
+                (value.round() as usize > ordered).then_some((LEAST, ordered as f32))
+            }
+            // Those of bands that there are; the others wait for their order.
+            2..COMMON if param - 1 < self.count => {
+                let n = param - 2;
+                let below = n.checked_sub(1).map_or(0.0, |below| self.hz[below] * SPACING);
+                let above = self.hz[n + 1..self.count - 1].first().map_or(f32::INFINITY, |above| *above);
+                let (least, most) = (below.max(LOWEST_HZ), (above / SPACING).min(HIGHEST_HZ));
+                (value < below || value * SPACING > above).then_some((least, most))
+            }
+            _ => None,
         }
     }
 

@@ -106,6 +106,10 @@ impl Node for SilenceDetector {
         }
     }
 
+    fn is_single(&self) -> bool {
+        true
+    }
+
     fn process(&mut self, mut block: &mut [Stereo], _sidechain: Option<&[Stereo]>) {
         while !block.is_empty() {
             let (piece, rest) = block.split_at_mut(block.len().min(self.period - self.count));

@@ -1,0 +1,92 @@
+//! The nodes of a chain from their specs, or why there are none: which field of which node, and what would do.
+
+use crate::chain::{NodeSpec, ParamValue};
+use crate::dsp::{self, Node, NodeEntry};
+use crate::tier::Tier;
+
+/// A node, or one of its settings, that a chain cannot have. The caller corrects it and tries again; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nodes[{node}].{field}: {value:?}: {problem}; give {accepted}")]
+pub struct Refusal {
+    /// Index of the node.
+    pub node: usize,
+    /// The field: `type`, or `config.` and the name of a parameter as it was given.
+    pub field: String,
+    /// What it holds.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would be accepted.
+    pub accepted: String,
+}
+
+/// Checks that a chain can be built of `specs`; the first thing wrong is the error. Whether its latency fits the station
+/// shows only when it is built.
+pub fn check(specs: &[NodeSpec]) -> Result<(), Refusal> {
+    make(specs).map(drop)
+}
+
+/// The nodes of `specs` with their settings, not yet prepared.
+pub(crate) fn make(specs: &[NodeSpec]) -> Result<Vec<Box<dyn Node>>, Refusal> {
+    let mut nodes: Vec<Box<dyn Node>> = Vec::new();
+    // Whether a node adds a tier to the programme.
+    let mut over = [false; Tier::COUNT];
+    for (index, spec) in specs.iter().enumerate() {
+        let refusal = |field: &str, value: String, problem: String, accepted: String| Refusal {
+            node: index,
+            field: field.to_owned(),
+            value,
+            problem,
+            accepted,
+        };
+        let kind = || spec.node.clone();
+        let Some(entry) = dsp::find(&spec.node) else {
+            let names: Vec<&str> = dsp::NODES.iter().map(|entry| entry.info.name).collect();
+            return Err(refusal("type", kind(), "not a known node".into(), names.join(", ")));
+        };
+        let node = set(entry, spec).map_err(|(param, problem, accepted)| {
+            refusal(&format!("config.{param}"), spec.config[&param].to_string(), problem, accepted)
+        })?;
+        if node.is_single() && nodes.iter().any(|other| other.info().name == entry.info.name) {
+            return Err(refusal("type", kind(), "the chain has one already".into(), "it once".into()));
+        }
+        if let Some(side) = node.sidechain().filter(|side| side.over)
+            && std::mem::replace(&mut over[side.tier.index()], true)
+        {
+            let (value, problem) = (side.tier.to_string(), "another node listens to it already".into());
+            return Err(refusal("config.sidechain", value, problem, "another tier, or leave one out".into()));
+        }
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
+
+/// A node with the settings of `spec`, or the parameter that is wrong, what is wrong with it and what would do.
+fn set(entry: &NodeEntry, spec: &NodeSpec) -> Result<Box<dyn Node>, (String, String, String)> {
+    let (info, mut node) = (entry.info, (entry.make)());
+    let mut given = Vec::new();
+    for (name, value) in &spec.config {
+        let id = info.param(name);
+        let Some((id, param)) = id.and_then(|id| Some((id, info.params.get(id)?))) else {
+            let names: Vec<&str> = info.params.iter().map(|param| param.name).collect();
+            return Err((name.clone(), format!("{} has no such parameter", info.name), names.join(", ")));
+        };
+        let Some(resolved) = value.resolve(param) else {
+            let problem = match value {
+                ParamValue::Number(number) if number.is_finite() => "out of range",
+                _ => "not accepted",
+            };
+            return Err((name.clone(), problem.into(), param.kind.to_string()));
+        };
+        node.set(id, resolved);
+        given.push((name, id, resolved, param.kind));
+    }
+    // Once all of them are set: what one may be depends on the others.
+    for (name, id, value, kind) in given {
+        if let Some(range) = node.refuses(id, value) {
+            let problem = "not beside the node's other settings".into();
+            return Err((name.clone(), problem, kind.within(range).to_string()));
+        }
+    }
+    Ok(node)
+}
