@@ -24,11 +24,11 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates chromium chromium-driver ffmp
 PACKAGES ?= yes
 packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 
-.PHONY: help build play test check bench figures deps docs demo clean
+.PHONY: help build play test check bench figures deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | bench | figures | deps | docs | demo | clean    see README.md"
+	@echo "make check | bench | figures | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -67,6 +67,11 @@ docs:
 	mkdir -p docs
 	$(CARGO) run --quiet --locked -p airchain-server -- check --reference > target/station-file.md
 	mv target/station-file.md docs/station-file.md
+
+# The figures of docs/processing.md, measured from the nodes.
+plots:
+	mkdir -p docs/plots
+	$(CARGO) run --quiet --release --locked -p testkit --example plots -- docs/plots
 
 # The demo programme, composed and played anew; the files in demo/ are its output.
 demo:
