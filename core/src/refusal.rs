@@ -20,45 +20,51 @@ pub struct Refusal {
     pub accepted: String,
 }
 
-/// Checks that a chain can be built of `specs`; the first thing wrong is the error. Whether its latency fits the station
-/// shows only when it is built.
-pub fn check(specs: &[NodeSpec]) -> Result<(), Refusal> {
-    make(specs).map(drop)
+/// What keeps a chain from being built of `specs`, at most one thing of each node; nothing when it can be built. Whether
+/// its latency fits the station shows only when it is.
+pub fn check(specs: &[NodeSpec]) -> Vec<Refusal> {
+    each(specs).filter_map(Result::err).collect()
 }
 
-/// The nodes of `specs` with their settings, not yet prepared.
+/// The nodes of `specs` with their settings, not yet prepared; or the first thing that is wrong.
 pub(crate) fn make(specs: &[NodeSpec]) -> Result<Vec<Box<dyn Node>>, Refusal> {
-    let mut nodes: Vec<Box<dyn Node>> = Vec::new();
+    each(specs).collect()
+}
+
+/// Each node, or what is wrong with it by itself or beside those before it.
+fn each(specs: &[NodeSpec]) -> impl Iterator<Item = Result<Box<dyn Node>, Refusal>> {
     // Whether a node adds a tier to the programme.
     let mut over = [false; Tier::COUNT];
-    for (index, spec) in specs.iter().enumerate() {
-        let refusal = |field: &str, value: String, problem: String, accepted: String| Refusal {
+    specs.iter().enumerate().map(move |(index, spec)| {
+        let refusal = |field: &str, value: String, problem: &str, accepted: String| Refusal {
             node: index,
             field: field.to_owned(),
             value,
-            problem,
+            problem: problem.to_owned(),
             accepted,
         };
         let kind = || spec.node.clone();
         let Some(entry) = dsp::find(&spec.node) else {
             let names: Vec<&str> = dsp::NODES.iter().map(|entry| entry.info.name).collect();
-            return Err(refusal("type", kind(), "not a known node".into(), names.join(", ")));
+            return Err(refusal("type", kind(), "not a known node", names.join(", ")));
         };
         let node = set(entry, spec).map_err(|(param, problem, accepted)| {
-            refusal(&format!("config.{param}"), spec.config[&param].to_string(), problem, accepted)
+            refusal(&format!("config.{param}"), spec.config[&param].to_string(), &problem, accepted)
         })?;
-        if node.is_single() && nodes.iter().any(|other| other.info().name == entry.info.name) {
-            return Err(refusal("type", kind(), "the chain has one already".into(), "it once".into()));
+        let same =
+            |other: &NodeSpec| dsp::find(&other.node).is_some_and(|other| other.info.name == entry.info.name);
+        if node.is_single() && specs[..index].iter().any(same) {
+            return Err(refusal("type", kind(), "the chain has one already", "it once".into()));
         }
         if let Some(side) = node.sidechain().filter(|side| side.over)
             && std::mem::replace(&mut over[side.tier.index()], true)
         {
-            let (value, problem) = (side.tier.to_string(), "another node listens to it already".into());
-            return Err(refusal("config.sidechain", value, problem, "another tier, or leave one out".into()));
+            let accepted = "another tier, or leave one out".into();
+            let problem = "another node listens to it already";
+            return Err(refusal("config.sidechain", side.tier.to_string(), problem, accepted));
         }
-        nodes.push(node);
-    }
-    Ok(nodes)
+        Ok(node)
+    })
 }
 
 /// A node with the settings of `spec`, or the parameter that is wrong, what is wrong with it and what would do.

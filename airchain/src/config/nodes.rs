@@ -64,14 +64,14 @@ pub(crate) fn findings(nodes: &[NodeConfig], place: &str) -> Vec<Finding> {
         .filter(|(_, node)| node.is_in_chain())
         .map(|(index, node)| (index, node.spec()))
         .unzip();
-    let found = refusal::check(&specs).err().map(|refusal| Finding {
+    let finding = |refusal: refusal::Refusal| Finding {
         severity: Severity::Error,
         field: format!("{place}[{}].{}", indices[refusal.node], refusal.field),
         value: Some(refusal.value),
         problem: refusal.problem,
         accepted: Some(refusal.accepted),
-    });
-    found.into_iter().collect()
+    };
+    refusal::check(&specs).into_iter().map(finding).collect()
 }
 
 /// The nodes that airchain has or will have, for telling a node of another build from a slip of the pen.
