@@ -333,3 +333,30 @@ fn every_good_item_of_a_rough_playlist_airs_once_and_in_order() {
     let after = &recorded[rendered.len()..];
     assert!(after.iter().all(|frame| frame[0].abs() < 1e-6), "something follows the programme");
 }
+
+#[test]
+fn endings_of_real_music_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = excerpt(folder.path(), "source.wav", 20.0, 40.0);
+    let ending = |name: &str, filter: &str| {
+        let path = folder.path().join(name).display().to_string();
+        ffmpeg(&["-i", &source, "-filter_complex", filter, "-c:a", "pcm_s16le", &path]);
+        let found = analyze(&path);
+        let number = |key: &str| found[key].as_f64().unwrap();
+        (number("start_next_s"), number("cue_out_s"))
+    };
+    // Cut off in the middle of things.
+    let (next, out) = ending("cut.wav", "[0]atrim=0:40");
+    assert!(next > 39.5 && out > 39.9, "{next} {out}");
+    // Faded out over 20 s, in a straight line of decibels: 12 LU down after 4 s, 24 after 8.
+    let (next, out) = ending("fade.wav", "[0]afade=t=out:st=20:d=20:curve=exp");
+    assert!(next < 32.0 && out > next + 4.0, "{next} {out}");
+    // Run into the run-out groove.
+    let groove = "anoisesrc=r=44100:a=0.004:d=40,aformat=channel_layouts=stereo[n];[0]afade=t=out:st=39:d=1[m];\
+                  [m][n]concat=n=2:v=0:a=1";
+    let (next, out) = ending("groove.wav", groove);
+    assert!((38.0..40.5).contains(&next) && out > 79.0, "{next} {out}");
+    // Turned down to a murmur that goes on: that is still music.
+    let (next, out) = ending("soft.wav", "[0]volume='if(lt(t,15),1,0.12)':eval=frame");
+    assert!(next > 38.5 && out > 39.0, "{next} {out}");
+}
