@@ -37,30 +37,41 @@ pub struct ScriptError {
 pub fn parse(text: &str, rate_hz: u32) -> Result<Vec<(Moment, Request)>, ScriptError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
-        command(line, rate_hz).map_err(|problem| ScriptError { line: index + 1, problem })
+        timed(line, rate_hz).map_err(|problem| ScriptError { line: index + 1, problem })
     };
     lines.map(read).collect()
 }
 
-fn command(line: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
+/// Reads one command, as a line of a script; without a time it is to be carried out at once.
+pub fn command(text: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
+    let (moment, request) = read(text, rate_hz)?;
+    Ok((moment.unwrap_or(Moment::Now), request))
+}
+
+fn timed(line: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
+    let (moment, request) = read(line, rate_hz)?;
+    Ok((moment.ok_or("neither at (seconds) nor frame nor utc is given")?, request))
+}
+
+fn read(line: &str, rate_hz: u32) -> Result<(Option<Moment>, Request), String> {
     let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| in_line(&error))?;
     let moment = match ["frame", "at", "utc"].map(|name| fields.remove(name)) {
         [Some(frame), None, None] => {
             let number = frame.as_u64().ok_or_else(|| format!("frame: {frame} is not a frame number"));
-            Moment::Frame(number?)
+            Some(Moment::Frame(number?))
         }
         [None, Some(at), None] => {
             let seconds = at.as_f64().filter(|at| at.is_finite() && *at >= 0.0);
             let seconds = seconds.ok_or_else(|| format!("at: {at} is not a time in seconds"))?;
-            Moment::Frame(seconds_to_frames(seconds, rate_hz))
+            Some(Moment::Frame(seconds_to_frames(seconds, rate_hz)))
         }
         [None, None, Some(utc)] => {
             let time = utc.as_str().and_then(|text| text.parse::<Timestamp>().ok());
             let time = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
             let accepted = "a time such as 2026-11-28T12:00:00Z";
-            Moment::Utc(time.ok_or_else(|| format!("utc: {utc} is not accepted, give {accepted}"))?)
+            Some(Moment::Utc(time.ok_or_else(|| format!("utc: {utc} is not accepted, give {accepted}"))?))
         }
-        [None, None, None] => return Err("neither at (seconds) nor frame nor utc is given".into()),
+        [None, None, None] => None,
         _ => return Err("more than one of frame, at and utc is given, give one".into()),
     };
     if let Some(tier) = fields.get("tier").filter(|tier| tier.as_str().and_then(Tier::from_name).is_none()) {

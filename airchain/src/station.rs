@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use airchain_core::Frames;
+use airchain_core::bus::TapId;
 use airchain_core::item::Item;
 use airchain_core::playout::live::{LiveConfig, LiveStatus, LiveWriter};
 use airchain_core::playout::{Moment, Report, Request};
+use airchain_core::tap::{TapWriter, tap};
 use airchain_core::tier::Tier;
+use airchain_core::units::seconds_to_frames;
 use airchain_outputs::health::Stats;
 use airchain_outputs::http::StateHandle;
 use airchain_outputs::sink::Health;
@@ -26,6 +29,7 @@ use crate::desk::Waker;
 use crate::error::Error;
 use crate::meter::{LevelBoard, Levels};
 use crate::output::OutputSpec;
+use crate::pcm_tap::PcmTap;
 use crate::script::Line;
 use crate::spec::seconds;
 
@@ -36,6 +40,8 @@ pub(crate) enum Order {
     RemoveOutput(String, Sender<Result<(), Error>>),
     OpenLive(String, LiveConfig, Sender<Result<LiveWriter, Error>>),
     LiveStatus(Sender<Result<Vec<LiveStatus>, Error>>),
+    AddTap(Box<TapWriter>, Sender<Result<TapId, Error>>),
+    RemoveTap(TapId),
     Stop,
 }
 
@@ -278,6 +284,11 @@ impl Station {
         self.shared.rate
     }
 
+    /// Frames by which what leaves the bus lags behind the programme: its chain's look-ahead.
+    pub fn latency(&self) -> Frames {
+        self.shared.latency
+    }
+
     /// Asks for something; the answer comes as a `command_done` or `command_failed` report.
     pub fn request(&self, when: impl Into<Moment>, request: Request) -> Result<(), Error> {
         self.order(Order::Request(when.into(), Box::new(request))).then_some(()).ok_or(Error::Stopped)
@@ -307,6 +318,17 @@ impl Station {
     /// The live sources and where they stand.
     pub fn live_status(&self) -> Result<Vec<LiveStatus>, Error> {
         self.ask(Order::LiveStatus)
+    }
+
+    /// What leaves the bus, as PCM at the station's rate, from the next block on. The ring holds `buffer_s` seconds (0.1 to
+    /// 60); what finds no room in it because it is not read in time comes out as silence.
+    pub fn tap(&self, buffer_s: f64) -> Result<PcmTap, Error> {
+        if !(0.1..=60.0).contains(&buffer_s) {
+            return Err(Error::TapBuffer(buffer_s));
+        }
+        let (writer, reader) = tap(seconds_to_frames(buffer_s, self.shared.rate) as usize);
+        let id = self.ask(|reply| Order::AddTap(Box::new(writer), reply))?;
+        Ok(PcmTap::new(reader, id, self.clone()))
     }
 
     fn ask<T>(&self, order: impl FnOnce(Sender<Result<T, Error>>) -> Order) -> Result<T, Error> {
@@ -394,7 +416,7 @@ impl Station {
     }
 
     /// Whether it has been taken off the air.
-    pub(crate) fn is_off(&self) -> bool {
+    pub fn is_off(&self) -> bool {
         self.shared.off.load(Ordering::Acquire)
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use airchain_codecs::Format;
 use airchain_core::bus::{Tap, TapId};
 use airchain_core::control::{Command, When};
-use airchain_core::tap::tap;
+use airchain_core::tap::{TapWriter, tap};
 use airchain_outputs::health::HealthEvent;
 use airchain_outputs::sink::Health;
 use airchain_outputs::worker::OutputHandle;
@@ -153,13 +153,19 @@ impl DeskStation {
         let runtime = self.engines.runtime.clone();
         let (rendition, door) =
             Rendition::new(format, self.shared.rate, reader, Arc::clone(&self.shared), metadata, runtime)?;
-        let id = TapId(self.next_tap);
-        self.next_tap += 1;
-        self.director.send(when, Command::AddTap(Tap { id, writer }));
+        let id = self.add_tap(when, writer);
         self.engines.encode.add(Box::new(rendition));
         let outputs = vec![output.to_owned()];
         self.renditions.push(Running { format, tap: id, door: Arc::clone(&door), outputs });
         Ok(door)
+    }
+
+    /// Puts a tap on the bus.
+    pub(super) fn add_tap(&mut self, when: When, writer: TapWriter) -> TapId {
+        let id = TapId(self.next_tap);
+        self.next_tap += 1;
+        self.director.send(when, Command::AddTap(Tap { id, writer }));
+        id
     }
 
     pub(super) fn remove_output(&mut self, id: &str) -> Result<(), Error> {

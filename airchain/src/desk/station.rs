@@ -203,6 +203,8 @@ impl DeskStation {
             Order::OpenLive(name, config, reply) => {
                 let _ = reply.send(self.director.live_source(&name, config).map_err(Into::into));
             }
+            Order::AddTap(writer, reply) => drop(reply.send(Ok(self.add_tap(When::Now, *writer)))),
+            Order::RemoveTap(id) => drop(self.director.send(When::Now, Command::RemoveTap(id))),
             Order::LiveStatus(reply) => drop(reply.send(Ok(self.director.live_status().collect()))),
             Order::Stop => {
                 self.leaving = true;

@@ -1,0 +1,85 @@
+//! What airchain logs, for Python's `logging`.
+//!
+//! Records wait in a bounded queue, from which a thread of Python's own takes them: a handler that blocks holds up
+//! nothing here.
+
+use std::fmt::{Debug, Write};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use pyo3::prelude::*;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry;
+
+use crate::error::raise;
+
+/// Records that may wait to be taken; what comes on top of them is dropped.
+const WAITING: usize = 4096;
+
+/// A record: Python's level number, the logger's name, the message.
+type Record = (u8, String, String);
+
+/// The end of the queue from which records are taken.
+#[pyclass(frozen, module = "airchain._airchain")]
+pub(crate) struct Log {
+    records: Receiver<Record>,
+}
+
+#[pymethods]
+impl Log {
+    /// Waits up to timeout_s for the next record.
+    fn get(&self, py: Python<'_>, timeout_s: f64) -> Option<Record> {
+        let timeout = Duration::try_from_secs_f64(timeout_s).unwrap_or_default();
+        py.detach(|| self.records.recv_timeout(timeout).ok())
+    }
+}
+
+/// Sends what airchain logs to the queue that is returned. Once per process.
+#[pyfunction]
+pub(crate) fn capture_log() -> PyResult<Log> {
+    let (sender, records) = bounded(WAITING);
+    let subscriber = registry().with(ToQueue(sender));
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| raise("Error", error))?;
+    Ok(Log { records })
+}
+
+struct ToQueue(Sender<Record>);
+
+impl<S: Subscriber> Layer<S> for ToQueue {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        *metadata.level() <= Level::INFO && metadata.target().starts_with("airchain")
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let level = match *metadata.level() {
+            Level::ERROR => 40,
+            Level::WARN => 30,
+            Level::INFO => 20,
+            _ => 10,
+        };
+        let mut text = Text::default();
+        event.record(&mut text);
+        let name = metadata.target().replace("::", ".");
+        let _ = self.0.try_send((level, name, text.message + &text.fields));
+    }
+}
+
+/// The message, and behind it the other fields.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Writing to a string never fails.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+    }
+}
