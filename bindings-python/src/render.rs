@@ -35,6 +35,10 @@ impl Render {
     ) -> PyResult<Self> {
         py.detach(|| {
             let config = declared(path, json)?;
+            if duration_s.is_none() && config.automation.repeat && !config.automation.playlist.is_empty() {
+                let advice = "duration_s: the playlist never ends; give how long to render, or set automation.loop to false";
+                return Err(raise("ConfigError", advice));
+            }
             let spec = from_config::programme_at(&config, start_utc_ns).map_err(failed)?;
             let sample_rate_hz = spec.sample_rate_hz;
             let script =

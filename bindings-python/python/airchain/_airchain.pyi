@@ -3,7 +3,19 @@ from typing import Any, Callable, final
 import numpy as np
 import numpy.typing as npt
 
-__all__: list[str]
+__all__ = [
+    "Events",
+    "Host",
+    "Log",
+    "PcmSource",
+    "PcmTap",
+    "Questions",
+    "Render",
+    "Station",
+    "__version__",
+    "analyze",
+    "capture_log",
+]
 __version__: str
 
 def analyze(path: str, series: bool, progress: Callable[[int, int | None], None] | None) -> str: ...
