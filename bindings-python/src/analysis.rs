@@ -1,29 +1,81 @@
 //! What is to be known of a file before it airs.
 
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-use airchain::codecs::analyze::{Options, analyze_with};
+use airchain::analysis::{self, Cache, Options};
 use pyo3::prelude::*;
 
+use crate::error::raise;
 use crate::station::to_json;
 
-/// Measures a file: its JSON. `progress(frames, total or None)` is called now and then, on the thread that asked; what it
-/// raises is raised here, once the file is done.
+/// Measures files, and remembers.
+#[pyclass(frozen, module = "airchain._airchain")]
+pub(crate) struct Analyser {
+    analyser: analysis::Analyser,
+}
+
+#[pymethods]
+impl Analyser {
+    /// With the cache at a path, or none.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        series: bool,
+        cue_lu: Option<f64>,
+        start_next_lu: Option<f64>,
+        cache: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let default = Options::default();
+        let options = Options {
+            series,
+            cue_lu: cue_lu.unwrap_or(default.cue_lu),
+            start_next_lu: start_next_lu.unwrap_or(default.start_next_lu),
+            ..default
+        };
+        let analyser = analysis::Analyser::new(options);
+        let Some(path) = cache else { return Ok(Self { analyser }) };
+        let cache = py.detach(|| Cache::open(&path)).map_err(|error| raise("CacheError", error))?;
+        Ok(Self { analyser: analyser.with_cache(cache) })
+    }
+
+    /// Measures a file: its JSON. `progress(frames, total or None)` is called now and then, on the thread that asked; what
+    /// it raises breaks the analysis off and is raised here.
+    fn analyze(&self, py: Python<'_>, path: PathBuf, progress: Option<Py<PyAny>>) -> PyResult<String> {
+        let mut raised = None;
+        let analysis = py.detach(|| {
+            self.analyser.analyse_with(&path, &mut |frames, total| {
+                let called = Python::attach(|py| {
+                    // So that an interrupt from the keyboard is heeded, too.
+                    py.check_signals()?;
+                    progress
+                        .as_ref()
+                        .map_or(Ok(()), |progress| progress.call1(py, (frames, total)).map(|_| ()))
+                });
+                match called {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        raised = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
+            })
+        });
+        raised.map_or_else(|| to_json(&analysis.unwrap_or_default()), Err)
+    }
+}
+
+/// The files that paths stand for, those in folders and playlists; and what is wrong with folders and playlists.
 #[pyfunction]
-#[pyo3(signature = (path, series, progress))]
-pub(crate) fn analyze(
-    py: Python<'_>,
-    path: &str,
-    series: bool,
-    progress: Option<Py<PyAny>>,
-) -> PyResult<String> {
-    let options = Options { series, ..Options::default() };
-    let mut raised = None;
-    let analysis = py.detach(|| {
-        analyze_with(Path::new(path), &options, &mut |frames, total| {
-            let (Some(progress), None) = (&progress, &raised) else { return };
-            raised = Python::attach(|py| progress.call1(py, (frames, total)).err());
-        })
-    });
-    raised.map_or_else(|| to_json(&analysis), Err)
+pub(crate) fn files(py: Python<'_>, paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<String>) {
+    py.detach(|| {
+        let (files, problems) = analysis::files(&paths);
+        (files, problems.iter().map(ToString::to_string).collect())
+    })
+}
+
+/// Where the command line keeps its cache, if this build has one.
+#[pyfunction]
+pub(crate) fn default_cache() -> Option<PathBuf> {
+    Cache::default_path().filter(|path| path != Path::new(""))
 }

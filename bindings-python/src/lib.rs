@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _airchain {
     #[pymodule_export]
-    use super::analysis::analyze;
+    use super::analysis::{Analyser, default_cache, files};
     #[pymodule_export]
     use super::events::Events;
     #[pymodule_export]

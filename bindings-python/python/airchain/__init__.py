@@ -11,9 +11,10 @@ Units stand in the names of arguments. Audio is float32 of shape (channels, fram
 """
 
 from ._airchain import __version__
-from ._analysis import Analysis, analyze
+from ._analysis import Analysis, analyze, analyze_many
 from ._errors import (
     AnalysisError,
+    CacheError,
     CommandError,
     ConfigError,
     Error,
@@ -54,6 +55,7 @@ __all__ = [
     "AnalysisError",
     "Asked",
     "AsyncEvents",
+    "CacheError",
     "CommandDone",
     "CommandError",
     "CommandFailed",
@@ -92,5 +94,6 @@ __all__ = [
     "WriteTimeout",
     "__version__",
     "analyze",
+    "analyze_many",
     "render",
 ]

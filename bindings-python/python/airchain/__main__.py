@@ -82,14 +82,11 @@ def _tell(station: airchain.Station, event: airchain.Event) -> None:
 
 def _analyze(paths: list[str]) -> int:
     status = 0
-    for path in paths:
-        try:
-            analysis = airchain.analyze(path)
-        except airchain.AnalysisError as error:
-            analysis, status = error.analysis, 1
+    for analysis in airchain.analyze_many(paths):
+        status |= analysis.error is not None
         data = asdict(analysis)
         print(json.dumps({**data.pop("more"), **data}), flush=True)
-    return status
+    return int(status)
 
 
 if __name__ == "__main__":

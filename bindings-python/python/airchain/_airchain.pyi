@@ -1,9 +1,13 @@
-from typing import Any, Callable, final
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Analyser",
     "Events",
     "Host",
     "Log",
@@ -13,13 +17,26 @@ __all__ = [
     "Render",
     "Station",
     "__version__",
-    "analyze",
     "capture_log",
+    "default_cache",
+    "files",
 ]
 __version__: str
 
-def analyze(path: str, series: bool, progress: Callable[[int, int | None], None] | None) -> str: ...
 def capture_log() -> Log: ...
+def default_cache() -> Path | None: ...
+def files(paths: Sequence[str | PathLike[str]]) -> tuple[list[Path], list[str]]: ...
+@final
+class Analyser:
+    def __new__(
+        cls,
+        series: bool,
+        cue_lu: float | None,
+        start_next_lu: float | None,
+        cache: str | PathLike[str] | None,
+    ) -> Analyser: ...
+    def analyze(self, path: str | PathLike[str], progress: Callable[[int, int | None], None] | None) -> str: ...
+
 @final
 class Log:
     def get(self, timeout_s: float) -> tuple[int, str, str] | None: ...

@@ -35,8 +35,12 @@ class WriteTimeout(Error, TimeoutError):
 class AnalysisError(Error):
     """A file could not be read, or not to its end."""
 
-    analysis: Analysis
-    """What could be measured."""
+    analysis: Analysis | None = None
+    """What could be measured; None for a folder."""
+
+
+class CacheError(Error):
+    """The analysis cache cannot be used: the message says why. Go on with another, or with None."""
 
 
 class RenderError(Error):
