@@ -27,6 +27,8 @@ impl Listeners {
         }
         let listener = Listener::bind(address, self.options.clone())?;
         self.runtime.spawn(listener.clone().serve());
+        // One that was bound to any free port is asked for by the port it got, too.
+        bound.insert(listener.local_addr(), listener.clone());
         bound.insert(address, listener.clone());
         Ok(listener)
     }

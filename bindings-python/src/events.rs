@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use airchain::Station;
 use airchain::station::TimedReport;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use pyo3::prelude::*;
@@ -12,11 +13,12 @@ use crate::error::raise;
 #[pyclass(frozen, module = "airchain._airchain")]
 pub(crate) struct Events {
     reports: Receiver<TimedReport>,
+    station: Station,
 }
 
 impl Events {
-    pub(crate) fn new(reports: Receiver<TimedReport>) -> Self {
-        Self { reports }
+    pub(crate) fn new(station: Station) -> Self {
+        Self { reports: station.reports(), station }
     }
 }
 
@@ -34,8 +36,9 @@ impl Events {
         let timeout = Duration::try_from_secs_f64(timeout_s.clamp(0.0, 86_400.0)).unwrap_or_default();
         let got = py.detach(|| match self.reports.recv_timeout(timeout) {
             Ok(report) => Got::Event(Box::new(report)),
-            Err(RecvTimeoutError::Timeout) => Got::Nothing,
-            Err(RecvTimeoutError::Disconnected) => Got::Over,
+            // What a station says last, it says while it goes off.
+            Err(RecvTimeoutError::Timeout) if !self.station.is_off() => Got::Nothing,
+            Err(_) => Got::Over,
         });
         match got {
             Got::Event(report) => {

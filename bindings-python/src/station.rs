@@ -94,7 +94,7 @@ impl Station {
     /// Subscribes to what happens from now on; the first who does also gets what has happened since the start.
     fn events(&self) -> PyResult<Events> {
         same_process(self.process)?;
-        Ok(Events::new(self.station.reports()))
+        Ok(Events::new(self.station.clone()))
     }
 
     /// Levels, outputs, positions and what is on air, as JSON.

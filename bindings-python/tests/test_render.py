@@ -16,7 +16,8 @@ def test_the_frames_of_the_items_and_nothing_else(tone: Tone, declared: Declared
     pcm = airchain.render(declared(tone(440, 1), tone(880, 0.5)), on_event=events.append)
     assert pcm.shape == (2, RATE * 3 // 2) and pcm.dtype == np.float32
     assert abs(hz_of(pcm[0, :RATE]) - 440) < 2 and abs(hz_of(pcm[1, RATE:]) - 880) < 4
-    starts = [(event.frame, event.item.path[-7:]) for event in events if isinstance(event, airchain.NowPlaying)]
+    told = [event for event in events if isinstance(event, airchain.NowPlaying) and event.tier == "automation"]
+    starts = [(event.frame, event.item.path[-7:]) for event in told]
     assert starts == [(0, "440.wav"), (RATE, "880.wav")]
     assert all(event.utc is None for event in events)
 
