@@ -69,7 +69,7 @@ def test_every_command_is_taken(host: airchain.Host, tone: Tone, declared: Decla
         ["play", "play", "queue", "insert_emergency", "fade", "fade", "set_param", "set_param", "set_metadata"]
         + ["set_chain", "skip"]
     )
-    station.stop("emergency")
+    station.stop("live_override")
     assert until(station, airchain.CommandFailed).error == "nothing is playing there"
 
 
