@@ -3,6 +3,7 @@
 #   make play              build, and put the demo programme on air at http://127.0.0.1:8000/
 #   make play MUSIC=dir    the same with your own music
 #   make test              all tests, against real peers (icecast2, ffmpeg, ...)
+#   make wheel             the Python package, as target/wheels/airchain-*.whl
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -17,14 +18,19 @@ export CARGO_INCREMENTAL := 0
 # The bundled codecs are compiled from source: libopus by cmake, FDK-AAC by g++.
 BUILD_PACKAGES := cmake g++ make
 # Peers that the tests run: servers, a browser, encoders, decoders, and real music (Ogg Vorbis).
-TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates chromium chromium-driver ffmpeg flac frozen-bubble-data icecast2 \
+PYTHON_PACKAGES := python3 python3-venv
+TEST_PACKAGES := $(BUILD_PACKAGES) $(PYTHON_PACKAGES) ca-certificates chromium chromium-driver ffmpeg flac frozen-bubble-data icecast2 \
 	lame openssl opus-tools vorbis-tools
 
 # `PACKAGES=no` leaves the system alone.
 PACKAGES ?= yes
 packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 
-.PHONY: help build play test check bench figures deps docs plots demo clean
+# Python: the package is built and tested in a virtual environment of its own.
+PYTHON ?= python3
+VENV := target/python
+
+.PHONY: help build play test test-rust test-python wheel check bench figures deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,12 +43,31 @@ build:
 play: build
 	$(CARGO) run --quiet --release --locked -p airchain-server -- play --listen $(LISTEN) --loop $(PLAY) "$(MUSIC)"
 
-test: deps
+test: test-rust test-python
+
+test-rust: deps
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast && $(CARGO) test --locked --workspace --doc; \
 	else \
 		set -x; $(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
+
+# The wheel is built as the tests are, so that what they have compiled is used again.
+test-python: deps $(VENV)/installed
+	rm -rf target/wheels/test
+	cd bindings-python && $(abspath $(VENV))/bin/maturin build --quiet --locked --profile dev --out ../target/wheels/test
+	$(VENV)/bin/pip install --quiet --force-reinstall --no-deps target/wheels/test/*.whl
+	cd bindings-python && $(abspath $(VENV))/bin/python -m pytest --quiet
+
+wheel: $(VENV)/installed
+	@$(call packages,$(BUILD_PACKAGES))
+	cd bindings-python && $(abspath $(VENV))/bin/maturin build --release --locked --out ../target/wheels
+
+$(VENV)/installed: bindings-python/requirements.txt
+	@$(call packages,$(PYTHON_PACKAGES))
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 check:
 	@$(call packages,$(BUILD_PACKAGES))
