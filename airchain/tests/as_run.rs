@@ -109,6 +109,29 @@ fn endings(heard: &Heard) -> Vec<(&str, Ending)> {
     heard.records.iter().map(|record| (record.item.id.as_str(), record.ending)).collect()
 }
 
+/// An emergency cuts a speaker off who goes on afterwards: a record for each stretch, and one for the music under both.
+#[test]
+fn a_speaker_has_a_record_for_each_stretch() {
+    let folder = tempfile::tempdir().unwrap();
+    let [music, voice, eas] =
+        [("music", 20.0), ("voice", 8.0), ("eas", 3.0)].map(|(name, s)| tone(folder.path(), name, -20.0, s));
+    let script = format!(
+        "{}\n{}",
+        serde_json::json!({"at": 2.0, "command": "play", "tier": "live_override", "item": voice}),
+        serde_json::json!({"at": 5.0, "command": "insert_emergency", "item": eas})
+    );
+    let ducking = NodeSpec { node: "ducking".into(), ..NodeSpec::default() };
+    let heard = render(StationSpec { chain: vec![ducking], ..spec(vec![music]) }, &script, Some(20 * SECOND));
+    let stretches = |id: &str| -> Vec<(u32, Ending, Frames)> {
+        let of = heard.records.iter().filter(|record| record.item.id == id);
+        of.map(|record| (record.part, record.ending, record.start_frame)).collect()
+    };
+    let voice = [(1, Ending::Preempted, 2 * SECOND), (2, Ending::Finished, 8 * SECOND)];
+    assert_eq!(stretches("voice"), voice);
+    assert_eq!(stretches("eas"), [(1, Ending::Finished, 5 * SECOND)]);
+    assert_eq!(stretches("music")[0], (1, Ending::Preempted, 0));
+}
+
 #[test]
 fn every_item_is_logged_with_its_frames_and_levels_as_aired() {
     let folder = tempfile::tempdir().unwrap();
@@ -244,7 +267,7 @@ impl Desk {
         let item = Item { id: id.into(), ..Item::file(format!("{id}.wav")) };
         self.tell(
             frame,
-            StationEvent::NowPlaying { tier: Tier::Automation, item, started, duration_s: None },
+            StationEvent::NowPlaying { tier: Tier::Automation, item, started, over: false, duration_s: None },
         );
     }
 

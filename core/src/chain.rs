@@ -153,10 +153,16 @@ impl Chain {
 
     /// Ramps a parameter to `value`.
     pub fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
-        let node = &mut self.slots.get_mut(node).ok_or(Failure::NoSuchParam)?.node;
+        let slot = self.slots.get_mut(node).ok_or(Failure::NoSuchParam)?;
+        let adds = slot.adds().is_some();
+        let node = &mut slot.node;
         let info = node.info().params.get(param).ok_or(Failure::NoSuchParam)?;
         if !info.accepts(value) {
             return Err(Failure::NoSuchParam);
+        }
+        // A voice would jump from behind the nodes before this one to in front of them.
+        if adds && info.name == "sidechain" {
+            return Err(Failure::SideChainFixed);
         }
         if let Some((least, most)) = node.refuses(param, value) {
             return Err(Failure::Unfit { least, most });

@@ -160,6 +160,9 @@ pub enum Failure {
     /// The chain looks further ahead than the station reserved; raise the station's latency.
     #[error("the chain looks further ahead than the station's latency allows")]
     ChainTooLate,
+    /// The chain adds a tier to the programme at that node, and only another chain adds another.
+    #[error("a node that adds a tier keeps it; set a chain that listens to the other")]
+    SideChainFixed,
     /// The chain has no such node or parameter, or the value is out of its range.
     #[error("no such node or parameter, or its value is out of range")]
     NoSuchParam,
@@ -219,6 +222,8 @@ pub enum EventKind {
         metadata: Arc<Metadata>,
         /// `true` at its own start, `false` when it is announced again.
         started: bool,
+        /// It is heard over the programme, whose titles stay.
+        over: bool,
     },
     /// An item is over.
     ItemEnded {
@@ -341,14 +346,9 @@ const MARKS: usize = 32;
 impl Outbox {
     /// Reports an event.
     pub(crate) fn event(&mut self, frame: Frames, kind: EventKind) {
-        if let EventKind::NowPlaying { metadata, .. } = &kind {
+        if let EventKind::NowPlaying { metadata, over: false, .. } = &kind {
             self.mark(Mark { at: frame, metadata: Arc::clone(metadata) });
         }
-        self.aside(frame, kind);
-    }
-
-    /// Reports an event that changes nothing about what listeners are told is on air.
-    pub(crate) fn aside(&mut self, frame: Frames, kind: EventKind) {
         if let Err(event) = self.events.try_push(Event { frame, kind }) {
             // Dropping could free the last handle to the metadata.
             std::mem::forget(event);

@@ -148,7 +148,7 @@ impl Ladder {
         outbox: &mut Outbox,
     ) -> Result<(), Arc<Metadata>> {
         let Some(tier) = self.on_air else { return Err(metadata) };
-        self.rung(tier).program.retitle(metadata, at, outbox)
+        self.rung(tier).program.retitle(metadata, false, at, outbox)
     }
 
     pub(crate) fn retitle(
@@ -159,8 +159,9 @@ impl Ladder {
         at: Frames,
         outbox: &mut Outbox,
     ) -> Result<(), Arc<Metadata>> {
-        let heard = self.on_air == Some(tier);
-        self.rung(tier).program.retitle_item(item, metadata, heard, at, outbox)
+        let over = self.speaks_over(tier);
+        let heard = over || self.on_air == Some(tier);
+        self.rung(tier).program.retitle_item(item, metadata, heard, over, at, outbox)
     }
 
     /// The tier on air has been silent for too long: the tiers below get the air until it is heard again. An
@@ -290,7 +291,9 @@ impl Ladder {
         let wanted = self.wanted;
         let ready = Tier::ALL.map(|tier| self.rung(tier).is_candidate());
         let mut candidates = Tier::ALL.into_iter().filter(|tier| ready[tier.index()]);
-        let first = candidates.clone().find(|tier| !wanted.is_over(*tier));
+        // The fallback stands in for silence, of which there is none then.
+        let under = |tier: &Tier| !wanted.is_over(*tier) && *tier != Tier::Fallback;
+        let first = candidates.clone().find(under);
         first.or_else(|| candidates.next())
     }
 

@@ -102,28 +102,30 @@ impl Program {
     pub(crate) fn retitle(
         &mut self,
         metadata: Arc<Metadata>,
+        over: bool,
         at: Frames,
         outbox: &mut Outbox,
     ) -> Result<(), Arc<Metadata>> {
         let Some(deck) = &mut self.current else { return Err(metadata) };
         outbox.retire(Retired::Metadata(deck.retitle(metadata)));
         if self.told.take().is_some() {
-            self.tell(at, false, outbox);
+            self.tell(at, over, outbox);
         }
         Ok(())
     }
 
-    /// The same for one item, which listeners are told if it is `heard`.
+    /// The same for one item, which is told if it is `heard`, be it `over` the programme.
     pub(crate) fn retitle_item(
         &mut self,
         item: ItemId,
         metadata: Arc<Metadata>,
         heard: bool,
+        over: bool,
         at: Frames,
         outbox: &mut Outbox,
     ) -> Result<(), Arc<Metadata>> {
         match self.current.as_mut().filter(|deck| deck.item().id == item) {
-            Some(_) if heard => self.retitle(metadata, at, outbox),
+            Some(_) if heard => self.retitle(metadata, over, at, outbox),
             Some(deck) => {
                 outbox.retire(Retired::Metadata(deck.retitle(metadata)));
                 Ok(())
@@ -143,8 +145,8 @@ impl Program {
         let (tier, item) = (self.tier, deck.item().id);
         if self.told.replace(item) != Some(item) {
             let (metadata, started) = (Arc::clone(&deck.item().metadata), deck.tell());
-            let playing = EventKind::NowPlaying { tier, item, metadata, started };
-            if over { outbox.aside(at, playing) } else { outbox.event(at, playing) }
+            let playing = EventKind::NowPlaying { tier, item, metadata, started, over };
+            outbox.event(at, playing);
         }
     }
 

@@ -27,9 +27,15 @@ const LATENCY: usize = 4_800;
 
 fn chain(seed: u64) -> Chain {
     let node = |name: &str| NodeSpec { node: name.into(), ..NodeSpec::default() };
-    let specs = [vec![node("limiter")], vec![node("gain"), node("limiter")], Vec::new()];
+    let specs = [
+        vec![node("limiter")],
+        vec![node("gain"), node("limiter")],
+        vec![node("ducking")],
+        vec![node("limiter"), node("ducking")],
+        Vec::new(),
+    ];
     let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
-    Chain::build(&specs[seed as usize % 3], format, LATENCY).expect("the chain builds")
+    Chain::build(&specs[seed as usize % specs.len()], format, LATENCY).expect("the chain builds")
 }
 
 fn station() -> (Control, Engine) {

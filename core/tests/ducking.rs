@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use airchain_core::chain::{Chain, NodeSpec, ParamValue};
-use airchain_core::control::{Command, Ending, Ramp};
+use airchain_core::control::{Command, Ending, Event, EventKind, Failure, Ramp};
 use airchain_core::curve::Curve;
+use airchain_core::deck::ItemId;
 use airchain_core::dsp::{Format, Node, find};
+use airchain_core::item::Metadata;
 use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::source::MemorySource;
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
 use testkit::rig::{self, BLOCK, RATE, Rig, constant, item, steepest};
@@ -180,6 +184,55 @@ fn with_nothing_under_it_a_speaker_has_the_air() {
     );
 }
 
+/// The fallback stands in for silence: under a speaker there is none.
+#[test]
+fn a_speaker_needs_no_fallback_under_it() {
+    let ladder = LadderConfig { returns: [Return::Resume; Tier::COUNT], ..rig::ladder() };
+    let mut rig = Rig::with_chain(ladder, &[ducking(-20.0, 10.0, 0.0, 50.0)]);
+    let looped = MemorySource::new(vec![LEFT; 4_800].into(), true);
+    rig.load(0, Tier::Fallback, item(5, Box::new(looped)));
+    rig.load(24_000, Tier::LiveOverride, item(2, constant(RIGHT, 96_000)));
+    rig.load(48_000, Tier::Automation, item(1, constant(LEFT, 24_000)));
+    rig.run(144_000, &[BLOCK]);
+    let expected = [
+        (0, Some(Tier::Fallback)),
+        (24_000, Some(Tier::LiveOverride)),
+        (48_000, Some(Tier::Automation)),
+        (72_000, Some(Tier::LiveOverride)),
+        (120_000, Some(Tier::Fallback)),
+    ];
+    assert_eq!(rig.on_air(), expected);
+    assert!(rig.channel(0)[76_800..120_000].iter().all(|gain| *gain == 0.0), "the fallback is heard");
+}
+
+/// A speaker's titles are told as such, and are not the programme's.
+#[test]
+fn what_is_said_of_a_speaker_is_said_of_it_alone() {
+    let mut rig = speaking(&[ducking(-20.0, 10.0, 0.0, 50.0)]);
+    let metadata = Arc::new(Metadata { title: Some("weather".into()), ..Metadata::default() });
+    rig.send(72_000, Command::Retitle { tier: Tier::LiveOverride, item: ItemId(2), metadata });
+    rig.run(96_000, &[BLOCK]);
+    let told: Vec<(Frames, bool)> = rig
+        .events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::NowPlaying { over, .. } => Some((event.frame, over)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(0, false), (48_000, true), (72_000, true)]);
+}
+
+/// Only another chain moves a voice to another place.
+#[test]
+fn a_node_keeps_the_tier_that_it_adds() {
+    let mut rig = speaking(&[ducking(-20.0, 10.0, 0.0, 50.0)]);
+    let id = rig.send(72_000, Command::SetParam { node: 0, param: 0, value: 1.0 });
+    rig.run(96_000, &[BLOCK]);
+    let refused = |event: &Event| matches!(event.kind, EventKind::CommandFailed(failed, Failure::SideChainFixed) if failed == id);
+    assert!(rig.events.iter().any(refused));
+}
+
 /// The voice is added behind nodes that look ahead, exactly where the programme of its frames is.
 #[test]
 fn the_voice_is_as_late_as_the_programme() {
@@ -256,8 +309,8 @@ fn a_compressor_listens_to_the_tier_it_is_told() {
     assert_eq!(alone, tail);
 }
 
-fn tone(level_db: f64, frames: usize) -> airchain_core::source::MemorySource {
-    airchain_core::source::MemorySource::new(signal::sine(RATE, 997.0, level_db, frames).into(), false)
+fn tone(level_db: f64, frames: usize) -> MemorySource {
+    MemorySource::new(signal::sine(RATE, 997.0, level_db, frames).into(), false)
 }
 
 #[test]

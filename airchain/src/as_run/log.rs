@@ -118,7 +118,11 @@ impl AsRun {
         match event {
             StationEvent::NowPlaying { tier, item, started, .. } => {
                 match self.airing.iter_mut().find(|airing| airing.is(tier, &item)).filter(|_| !started) {
-                    Some(airing) => airing.item = item,
+                    Some(airing) => {
+                        airing.item = item;
+                        // One that speaks over the programme is back without having the air.
+                        airing.resume(at, self.rate_hz);
+                    }
                     None => self.airing.push(Airing::start(tier, item, at, self.rate_hz)),
                 }
             }

@@ -23,7 +23,7 @@ impl DeskStation {
             journal.note(&report);
         }
         let utc = self.shared.utc_of(report.frame);
-        if let StationEvent::NowPlaying { tier, item, duration_s, .. } = &report.event {
+        if let StationEvent::NowPlaying { tier, item, duration_s, over: false, .. } = &report.event {
             let (tier, item, duration_s, frame) = (*tier, item.clone(), *duration_s, report.frame);
             self.shared.set_on_air(OnAir { tier, item, duration_s, started: utc, frame });
             self.snapshot_due = Instant::now();

@@ -49,8 +49,11 @@ impl OnAir {
                 self.items.retain(|heard| heard.airing.item.id != item.id);
                 self.items.len() != before
             }
-            StationEvent::PriorityChanged { from: Some(from), .. } => {
-                for heard in self.items.iter_mut().filter(|heard| heard.airing.tier == *from) {
+            StationEvent::PriorityChanged { from, to, held } => {
+                // Silent are those below, and the one that gives way; a speaker goes on over the new one.
+                let from = from.filter(|_| held.is_some());
+                let silent = |tier| Some(tier) == from || to.is_some_and(|to| tier > to);
+                for heard in self.items.iter_mut().filter(|heard| silent(heard.airing.tier)) {
                     heard.airing.position_s += heard_s(heard.since.take(), report.frame, self.rate_hz);
                 }
                 false
@@ -85,7 +88,7 @@ mod tests {
 
     fn playing(at: f64, tier: Tier, id: &str) -> Report {
         let item = Item { id: id.into(), cue_in_s: (id == "cued").then_some(30.0), ..Item::file("x.mp3") };
-        report(at, StationEvent::NowPlaying { tier, item, started: true, duration_s: None })
+        report(at, StationEvent::NowPlaying { tier, item, started: true, over: false, duration_s: None })
     }
 
     fn changed(at: f64, from: Option<Tier>, to: Tier) -> Report {
@@ -100,6 +103,24 @@ mod tests {
     fn positions(on_air: &OnAir, at: f64) -> Vec<(String, f64)> {
         let at = on_air.at((at * 1000.0) as Frames);
         at.map(|airing| (airing.item.id, airing.position_s)).collect()
+    }
+
+    /// A speaker is silent while an emergency is on air, and heard on when music begins under it.
+    #[test]
+    fn a_speaker_stands_still_under_an_emergency_alone() {
+        use Tier::{Automation, Emergency, LiveOverride};
+        let mut on_air = OnAir::new(1000);
+        on_air.note(&changed(0.0, None, LiveOverride));
+        on_air.note(&playing(0.0, LiveOverride, "voice"));
+        on_air.note(&changed(2.0, Some(LiveOverride), Automation));
+        on_air.note(&playing(2.0, Automation, "music"));
+        assert_eq!(positions(&on_air, 3.0), [("voice".into(), 3.0), ("music".into(), 1.0)]);
+        on_air.note(&changed(4.0, Some(Automation), Emergency));
+        assert_eq!(positions(&on_air, 60.0), [("voice".into(), 4.0), ("music".into(), 2.0)]);
+        on_air.note(&changed(60.0, Some(Emergency), Automation));
+        on_air.note(&playing(60.0, Automation, "music"));
+        on_air.note(&playing(60.0, LiveOverride, "voice"));
+        assert_eq!(positions(&on_air, 61.0), [("voice".into(), 5.0), ("music".into(), 3.0)]);
     }
 
     #[test]

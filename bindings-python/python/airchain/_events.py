@@ -68,6 +68,8 @@ class NowPlaying(Event):
     item: Item
     started: bool
     """True at its own start, False when it is announced again."""
+    over: bool = False
+    """True where it is heard over the programme, whose titles stay."""
     duration_s: float | None = None
     """Its length from cue in to cue out, where known."""
 

@@ -33,6 +33,9 @@ pub enum StationEvent {
         item: Item,
         /// `true` at its own start, `false` when it is announced again.
         started: bool,
+        /// `true` where it is heard over the programme, whose titles stay.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        over: bool,
         /// Its length from cue in to cue out, where known.
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_s: Option<f64>,

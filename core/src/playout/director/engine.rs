@@ -43,7 +43,7 @@ impl Director {
         let frame = event.frame;
         let live = self.live.on_event(&event);
         match event.kind {
-            EventKind::NowPlaying { tier, item, metadata, started } => {
+            EventKind::NowPlaying { tier, item, metadata, started, over } => {
                 if let Some(entry) = self.line.take(item) {
                     self.known.insert(item, entry.into_known(tier));
                 }
@@ -58,7 +58,7 @@ impl Director {
                 known.item.metadata = (*metadata).clone();
                 let (item, length) = (known.item.clone(), known.length);
                 let duration_s = length.map(|length| self.seconds(length));
-                self.report(frame, StationEvent::NowPlaying { tier, item, started, duration_s });
+                self.report(frame, StationEvent::NowPlaying { tier, item, started, over, duration_s });
             }
             EventKind::ItemEnded { tier, item, ending, played } => {
                 self.on_end(frame, tier, item, ending, played, !live)
