@@ -30,11 +30,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python wheel check bench figures deps docs plots demo clean
+.PHONY: help build play test test-rust test-python wheel check bench figures figures-dsp deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | bench | figures | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | bench | figures | figures-dsp | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -83,6 +83,11 @@ bench:
 figures: build
 	@$(call packages,ffmpeg)
 	$(CARGO) run --quiet --release --locked -p airchain-benches --bin figures -- target/release/airchain
+
+# What the presets and their nodes cost, beside ebur128 in the same run, and their worst block: tables for docs/figures.md.
+figures-dsp:
+	@$(call packages,$(BUILD_PACKAGES))
+	$(CARGO) run --quiet --release --locked -p airchain-benches --bin figures_dsp
 
 deps:
 	@$(call packages,$(TEST_PACKAGES))

@@ -85,6 +85,9 @@ pub(crate) fn nodes_or_name<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<No
 /// A voice needs no more than this of the low end, and microphones and desks give more.
 const VOICE_LOW_HZ: f64 = 80.0;
 
+/// What programme at -16 LUFS reads by an AGC's meter, the root mean square of the louder channel as AES17 has it.
+const AT_TARGET_DB: f64 = -13.5;
+
 /// The limiter behind a loudness stage, which has a wall of its own: whatever is changed before it, this holds. With the
 /// other's 5 ms it stays within the 10 ms that a station reserves, so that presets can be changed on air.
 const LAST: Entry = ("limiter", &[("threshold_db", -1.0), ("lookahead_ms", 4.0)]);
@@ -100,11 +103,12 @@ pub const PRESETS: &[Preset] = &[
         name: "broadcast",
         summary: "Music and speech for general listening, levelled, lightly compressed, at -16 LUFS.",
         chain: &[
-            // Up to 10 dB either way within some ten seconds. The gate is high: below it is not programme.
+            // Up to 10 dB either way within some ten seconds. Its target is what programme at -16 LUFS has by this
+            // node's meter, so such programme is left alone. The gate is high: below it is not programme.
             (
                 "agc",
                 &[
-                    ("target_level_db", -16.0),
+                    ("target_level_db", AT_TARGET_DB),
                     ("max_gain_db", 10.0),
                     ("max_reduction_db", 12.0),
                     ("attack_ms", 1_500.0),
@@ -117,16 +121,16 @@ pub const PRESETS: &[Preset] = &[
                 "equalizer",
                 &[("low_hz", 90.0), ("low_gain_db", 1.5), ("high_hz", 9_000.0), ("high_gain_db", 1.5)],
             ),
-            // 2 to 4 dB on programme at the AGC's level; the make-up is what that takes.
+            // 2 to 4 dB on programme at the target; the make-up is what that takes.
             (
                 "compressor",
                 &[
-                    ("threshold_db", -20.0),
+                    ("threshold_db", -17.0),
                     ("ratio", 2.5),
                     ("knee_db", 10.0),
                     ("attack_ms", 15.0),
                     ("release_ms", 250.0),
-                    ("makeup_gain_db", 2.5),
+                    ("makeup_gain_db", 4.0),
                 ],
             ),
             ("loudness_normalize", &[("target_lufs", -16.0), ("true_peak_limit_dbtp", -1.0)]),
@@ -147,13 +151,13 @@ pub const PRESETS: &[Preset] = &[
                     ("knee_db", 16.0),
                     ("attack_ms", 30.0),
                     ("release_ms", 500.0),
-                    ("makeup_gain_db", 2.0),
+                    ("makeup_gain_db", 3.5),
                 ],
             ),
             // Over a long window it follows a work, not its phrases.
             (
                 "loudness_normalize",
-                &[("target_lufs", -16.0), ("true_peak_limit_dbtp", -1.0), ("integrated_window_sec", 15.0)],
+                &[("target_lufs", -16.0), ("true_peak_limit_dbtp", -1.0), ("integrated_window_sec", 10.0)],
             ),
             LAST,
             ("silence_detector", &[("threshold_db", -60.0), ("duration_sec", 15.0)]),
@@ -170,7 +174,7 @@ pub const PRESETS: &[Preset] = &[
             (
                 "agc",
                 &[
-                    ("target_level_db", -16.0),
+                    ("target_level_db", AT_TARGET_DB),
                     ("max_gain_db", 15.0),
                     ("attack_ms", 500.0),
                     ("release_ms", 4_000.0),
@@ -192,12 +196,12 @@ pub const PRESETS: &[Preset] = &[
             (
                 "compressor",
                 &[
-                    ("threshold_db", -22.0),
+                    ("threshold_db", -19.0),
                     ("ratio", 3.0),
                     ("knee_db", 8.0),
                     ("attack_ms", 8.0),
                     ("release_ms", 150.0),
-                    ("makeup_gain_db", 4.0),
+                    ("makeup_gain_db", 4.5),
                 ],
             ),
             ("loudness_normalize", &[("target_lufs", -16.0), ("true_peak_limit_dbtp", -1.0)]),
@@ -207,12 +211,12 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "loud",
-        summary: "Pop and dance against the noise of cars and shops: dense, in four bands, at -11 LUFS.",
+        summary: "Pop and dance against the noise of cars and shops: dense, in four bands, at -12 LUFS.",
         chain: &[
             (
                 "agc",
                 &[
-                    ("target_level_db", -16.0),
+                    ("target_level_db", AT_TARGET_DB),
                     ("max_gain_db", 12.0),
                     ("max_reduction_db", 12.0),
                     ("attack_ms", 800.0),
@@ -220,18 +224,19 @@ pub const PRESETS: &[Preset] = &[
                     ("gate_db", -42.0),
                 ],
             ),
-            // The bass cannot turn down the rest, and each band recovers as fast as it may without being heard.
+            // The bass cannot turn down the rest, and each band recovers as fast as it may without being heard. The gains are
+            // what the bands lose and the 4 LU up to this target.
             (
                 "multiband_compressor",
                 &[
                     ("bands", 4.0),
-                    ("band1_gain_db", 4.0),
-                    ("band2_gain_db", 3.0),
-                    ("band3_gain_db", 3.0),
-                    ("band4_gain_db", 3.5),
+                    ("band1_gain_db", 9.0),
+                    ("band2_gain_db", 8.0),
+                    ("band3_gain_db", 8.0),
+                    ("band4_gain_db", 8.5),
                 ],
             ),
-            ("loudness_normalize", &[("target_lufs", -11.0), ("true_peak_limit_dbtp", -1.0)]),
+            ("loudness_normalize", &[("target_lufs", -12.0), ("true_peak_limit_dbtp", -1.0)]),
             LAST,
             ("silence_detector", &[]),
         ],

@@ -45,6 +45,7 @@ fn figures(airchain: &str, folder: &Path) -> Result<()> {
     let jobs = [
         ("airchain, to 48 kHz, chain none", render("--format mp3:128k --chain none")),
         ("ffmpeg, to 48 kHz", ffmpeg(48_000)),
+        ("airchain, to 48 kHz, chain safe", render("--format mp3:128k --chain safe")),
         ("airchain, to 48 kHz, chain broadcast", render("--format mp3:128k --chain broadcast")),
         (
             "airchain, 44.1 kHz throughout, chain none",

@@ -104,7 +104,7 @@ impl<const N: usize> Cascade<N> {
             }
         }
         for (sample, frame) in piece.iter_mut().zip(frames) {
-            *sample = frame.map(|side| side as f32);
+            *sample = clean_frame(frame.map(|side| side as f32));
         }
     }
 
