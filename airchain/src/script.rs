@@ -79,7 +79,7 @@ fn read(line: &str, rate_hz: u32) -> Result<(Option<Moment>, Request), String> {
         return Err(format!("tier: {tier} is not accepted, give one of {known}"));
     }
     if fields.get("command").is_some_and(|command| command == "set_chain")
-        && let Some(nodes) = fields.get_mut("nodes")
+        && let Some(nodes) = fields.get_mut("nodes").filter(|nodes| nodes.is_array())
     {
         *nodes = chain(nodes)?;
     }

@@ -172,7 +172,7 @@ pub fn reference() -> String {
         let once = if (entry.make)().is_single() { " A chain has one of them at most." } else { "" };
         let _ = write!(
             out,
-            "\n### {}\n\n{}{once}{}\n\n| parameter | accepts | default | |\n|---|---|---|---|\n",
+            "\n### {}\n\n{}{}{once}\n\n| parameter | accepts | default | |\n|---|---|---|---|\n",
             entry.info.name,
             entry.info.summary,
             also(entry.info.aliases)
