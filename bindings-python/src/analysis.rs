@@ -26,6 +26,12 @@ impl Analyser {
         start_next_lu: Option<f64>,
         cache: Option<PathBuf>,
     ) -> PyResult<Self> {
+        for (name, given) in [("cue_lu", cue_lu), ("start_next_lu", start_next_lu)] {
+            if let Some(level) = given.filter(|level| !(-100.0..=0.0).contains(level)) {
+                let refused = format!("{name}: {level} is not accepted, give LU from -100 to 0");
+                return Err(raise("ConfigError", refused));
+            }
+        }
         let default = Options::default();
         let options = Options {
             series,

@@ -7,18 +7,19 @@ use airchain::station::TimedReport;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use pyo3::prelude::*;
 
-use crate::error::raise;
+use crate::error::{raise, same_process};
 
 /// Events of one station, each given once.
 #[pyclass(frozen, module = "airchain._airchain")]
 pub(crate) struct Events {
     reports: Receiver<TimedReport>,
     station: Station,
+    process: u32,
 }
 
 impl Events {
-    pub(crate) fn new(station: Station) -> Self {
-        Self { reports: station.reports(), station }
+    pub(crate) fn new(station: Station, process: u32) -> Self {
+        Self { reports: station.reports(), station, process }
     }
 }
 
@@ -33,6 +34,7 @@ enum Got {
 impl Events {
     /// Waits up to timeout_s for the next event: its JSON, or "" when none came. None when there will be no more.
     fn get(&self, py: Python<'_>, timeout_s: f64) -> PyResult<Option<String>> {
+        same_process(self.process)?;
         let timeout = Duration::try_from_secs_f64(timeout_s.clamp(0.0, 86_400.0)).unwrap_or_default();
         let got = py.detach(|| match self.reports.recv_timeout(timeout) {
             Ok(report) => Got::Event(Box::new(report)),

@@ -1,7 +1,6 @@
 //! PCM into a station and out of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,17 +11,20 @@ use airchain::core::playout::LiveWriter;
 use numpy::{PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 
-use crate::error::{closed, raise};
+use crate::error::{closed, raise, same_process};
 use crate::frames::{from_array, to_array};
 
 /// How often room, or audio, is looked for.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How long a wait goes on before Python is asked whether it has been interrupted.
+const STRETCH: Duration = Duration::from_millis(100);
+
 /// A live source that is written to.
 #[pyclass(frozen, module = "airchain._airchain")]
 pub(crate) struct PcmSource {
     inner: Mutex<Option<Inner>>,
-    is_closed: AtomicBool,
+    process: u32,
 }
 
 struct Inner {
@@ -30,68 +32,97 @@ struct Inner {
     resampler: Resampler,
     /// Frames at the station's rate that have found no room yet.
     waiting: Vec<Stereo>,
+    /// Frames that have.
+    handed: u64,
 }
 
-/// What came of a write.
+/// Where a write stands.
 enum Wrote {
     All,
-    Late,
+    Part,
     Closed,
     Abandoned,
 }
 
-impl PcmSource {
-    pub(crate) fn new(writer: LiveWriter, from_hz: u32, to_hz: u32) -> Self {
-        let inner = Inner { writer, resampler: Resampler::new(from_hz, to_hz), waiting: Vec::new() };
-        Self { inner: Mutex::new(Some(inner)), is_closed: AtomicBool::new(false) }
+impl Inner {
+    /// Hands over what there is room for.
+    fn hand_over(&mut self) {
+        let room = self.writer.room().min(self.waiting.len());
+        self.writer.push(&self.waiting[..room]);
+        self.waiting.drain(..room);
+        self.handed += room as u64;
     }
 
-    /// Hands over what waits as there is room for it, until `deadline`.
-    fn drain(&self, inner: &mut Inner, deadline: Option<Instant>) -> Wrote {
+    /// Frames handed over once all that is here now has been.
+    fn mark(&self) -> u64 {
+        self.handed + self.waiting.len() as u64
+    }
+}
+
+impl PcmSource {
+    pub(crate) fn new(writer: LiveWriter, from_hz: u32, to_hz: u32, process: u32) -> Self {
+        let resampler = Resampler::new(from_hz, to_hz);
+        let inner = Inner { writer, resampler, waiting: Vec::new(), handed: 0 };
+        Self { inner: Mutex::new(Some(inner)), process }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Inner>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits a while for everything up to `mark` to have found room. Others may use the source meanwhile.
+    fn wait(&self, mark: u64, deadline: Option<Instant>) -> Wrote {
+        let stretch = Instant::now() + STRETCH;
+        let end = deadline.map_or(stretch, |deadline| deadline.min(stretch));
         loop {
-            if inner.writer.is_abandoned() {
-                return Wrote::Abandoned;
+            match self.lock().as_mut() {
+                None => return Wrote::Closed,
+                Some(inner) if inner.writer.is_abandoned() => return Wrote::Abandoned,
+                Some(inner) => {
+                    inner.hand_over();
+                    if inner.handed >= mark {
+                        return Wrote::All;
+                    }
+                }
             }
-            let room = inner.writer.room().min(inner.waiting.len());
-            inner.writer.push(&inner.waiting[..room]);
-            inner.waiting.drain(..room);
-            if inner.waiting.is_empty() {
-                return Wrote::All;
-            }
-            if self.is_closed.load(Ordering::Acquire) {
-                return Wrote::Closed;
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Wrote::Late;
+            if Instant::now() >= end {
+                return Wrote::Part;
             }
             sleep(LOOK);
         }
     }
 
-    fn with(
+    /// Lets `put` add frames, and waits for room for them.
+    fn put(
         &self,
         py: Python<'_>,
         timeout_s: Option<f64>,
-        act: impl FnOnce(&mut Inner) + Send,
+        put: impl FnOnce(&mut Inner) + Send,
     ) -> PyResult<()> {
+        same_process(self.process)?;
         let deadline = timeout_s.map(|seconds| Instant::now() + crate::host::duration(seconds));
-        let wrote = py.detach(|| {
-            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(inner) = inner.as_mut() else { return Wrote::Closed };
-            act(inner);
-            self.drain(inner, deadline)
+        let mark = py.detach(|| {
+            let mut inner = self.lock();
+            let inner = inner.as_mut()?;
+            put(inner);
+            Some(inner.mark())
         });
-        match wrote {
-            Wrote::All => Ok(()),
-            Wrote::Late => Err(raise(
-                "WriteTimeout",
-                "timeout_s: it passed before there was room for all of it; what is left goes first with the next write",
-            )),
-            Wrote::Closed => Err(closed("the source")),
-            Wrote::Abandoned => Err(raise(
-                "StoppedError",
-                "the station has no more use for the source: it was taken away, or the station is off",
-            )),
+        let mark = mark.ok_or_else(|| closed("the source"))?;
+        loop {
+            match py.detach(|| self.wait(mark, deadline)) {
+                Wrote::All => return Ok(()),
+                Wrote::Part if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                    let late = "timeout_s: it passed before there was room for all of it; what is left goes first with the \
+                        next write";
+                    return Err(raise("WriteTimeout", late));
+                }
+                Wrote::Part => py.check_signals()?,
+                Wrote::Closed => return Err(closed("the source")),
+                Wrote::Abandoned => {
+                    let gone = "the station has no more use for the source: it was taken away, or the station is off";
+                    return Err(raise("StoppedError", gone));
+                }
+            }
         }
     }
 }
@@ -107,38 +138,36 @@ impl PcmSource {
         timeout_s: Option<f64>,
     ) -> PyResult<()> {
         let frames = from_array(array.as_array())?;
-        self.with(py, timeout_s, move |inner| inner.resampler.process(&frames, &mut inner.waiting))
+        self.put(py, timeout_s, move |inner| inner.resampler.process(&frames, &mut inner.waiting))
     }
 
     /// Hands over the last frames, which the resampler still holds; waits for room.
     fn flush(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<()> {
-        self.with(py, timeout_s, |inner| inner.resampler.finish(&mut inner.waiting))
+        self.put(py, timeout_s, |inner| inner.resampler.finish(&mut inner.waiting))
     }
 
     /// Tells listeners something else, from the next frame on; given as JSON.
     fn set_metadata(&self, py: Python<'_>, json: &str) -> PyResult<()> {
+        same_process(self.process)?;
         let metadata: Metadata = serde_json::from_str(json).map_err(|error| raise("ItemError", error))?;
-        self.with(py, None, move |inner| inner.writer.set_metadata(metadata))
+        let told = py.detach(|| self.lock().as_mut().map(|inner| inner.writer.set_metadata(metadata)));
+        told.ok_or_else(|| closed("the source"))
     }
 
-    /// Seconds that wait to be heard, and that could be written now without waiting, in frames of the station.
+    /// Frames, at the station's rate, that wait to be heard.
     #[getter]
     fn buffered(&self, py: Python<'_>) -> usize {
-        py.detach(|| {
-            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.as_ref().map_or(0, |inner| inner.writer.buffered() + inner.waiting.len())
-        })
+        py.detach(|| self.lock().as_ref().map_or(0, |inner| inner.writer.buffered() + inner.waiting.len()))
     }
 
     /// Signs off: what was written is played to its end.
     fn close(&self, py: Python<'_>) {
-        self.is_closed.store(true, Ordering::Release);
-        py.detach(|| drop(self.inner.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        py.detach(|| drop(self.lock().take()));
     }
 
     #[getter]
-    fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
+    fn is_closed(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.lock().is_none())
     }
 }
 
@@ -146,11 +175,14 @@ impl PcmSource {
 #[pyclass(frozen, module = "airchain._airchain")]
 pub(crate) struct PcmTap {
     tap: Mutex<Option<airchain::PcmTap>>,
+    /// Frames that it can hold.
+    most: usize,
+    process: u32,
 }
 
 impl PcmTap {
-    pub(crate) fn new(tap: airchain::PcmTap) -> Self {
-        Self { tap: Mutex::new(Some(tap)) }
+    pub(crate) fn new(tap: airchain::PcmTap, most: usize, process: u32) -> Self {
+        Self { tap: Mutex::new(Some(tap)), most, process }
     }
 }
 
@@ -170,6 +202,9 @@ impl PcmTap {
         frames: usize,
         timeout_s: f64,
     ) -> PyResult<Option<(u64, Bound<'py, PyArray2<f32>>)>> {
+        same_process(self.process)?;
+        // More than it holds never comes together.
+        let frames = frames.min(self.most);
         let deadline = Instant::now() + crate::host::duration(timeout_s);
         let read = py.detach(|| {
             let mut tap = self.tap.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 use airchain::core::playout::live::LiveConfig;
 use airchain::core::playout::{Moment, Request};
 use airchain::core::tier::Tier;
+use airchain::core::units::seconds_to_frames;
 use airchain::{from_config, script};
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -94,7 +95,7 @@ impl Station {
     /// Subscribes to what happens from now on; the first who does also gets what has happened since the start.
     fn events(&self) -> PyResult<Events> {
         same_process(self.process)?;
-        Ok(Events::new(self.station.clone()))
+        Ok(Events::new(self.station.clone(), self.process))
     }
 
     /// Levels, outputs, positions and what is on air, as JSON.
@@ -170,13 +171,20 @@ impl Station {
             }
             Ok(writer)
         });
-        Ok(PcmSource::new(writer.map_err(failed)?, sample_rate_hz, self.station.sample_rate_hz()))
+        Ok(PcmSource::new(
+            writer.map_err(failed)?,
+            sample_rate_hz,
+            self.station.sample_rate_hz(),
+            self.process,
+        ))
     }
 
     /// Taps the programme as PCM.
     fn pcm_tap(&self, py: Python<'_>, buffer_s: f64) -> PyResult<PcmTap> {
         same_process(self.process)?;
-        Ok(PcmTap::new(py.detach(|| self.station.tap(buffer_s)).map_err(failed)?))
+        let tap = py.detach(|| self.station.tap(buffer_s)).map_err(failed)?;
+        let most = seconds_to_frames(buffer_s, self.station.sample_rate_hz());
+        Ok(PcmTap::new(tap, most as usize, self.process))
     }
 
     /// Takes the station off the air and closes its outputs.

@@ -41,6 +41,12 @@ def test_many_can_be_broken_off(tone: Tone) -> None:
     many.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("level", [float("nan"), 1.0, -1e9])
+def test_levels_that_cannot_be_meant(tone: Tone, level: float) -> None:
+    with pytest.raises(airchain.ConfigError, match="cue_lu"):
+        airchain.analyze(tone(440, 1), cue_lu=level)
+
+
 def test_a_cache_that_is_none_is_told(tone: Tone, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("this is no database, whatever it may be called")
     with pytest.raises(airchain.CacheError, match="text"):

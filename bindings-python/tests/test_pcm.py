@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from typing import Any
@@ -49,7 +50,7 @@ def test_speech_is_heard_whole_and_at_its_rate(
 ) -> None:
     station = host.add_station(declared(failover=quiet))
     with station.pcm_tap(buffer_s=10) as tap:
-        with station.pcm_source(sample_rate_hz=rate) as source:
+        with station.pcm_source(sample_rate_hz=rate, preroll_s=1.25, buffer_s=2.5) as source:
             # All at once, and more than is buffered: the writer waits.
             source.write(sine(1000, 2.5, rate=rate))
             assert [status.source for status in station.live_status()] == [source.name]
@@ -119,6 +120,36 @@ def test_a_write_that_takes_too_long(host: airchain.Host, declared: Declared) ->
     source.close()
     with pytest.raises(airchain.StoppedError):
         source.write(sine(440, 1))
+
+
+def test_a_write_can_be_interrupted_and_holds_nobody_up(host: airchain.Host, declared: Declared) -> None:
+    source = host.add_station(declared()).pcm_source(tier=None)
+    waits = threading.Thread(target=lambda: pytest.raises(airchain.StoppedError, source.write, sine(440, 60)))
+    waits.start()
+    source.set_metadata(title="x")
+    assert source.buffered >= 0 and waits.is_alive()
+    handler = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            source.write(sine(440, 60))
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    with pytest.raises(airchain.WriteTimeout):
+        source.close(timeout_s=0.1)
+    waits.join(20)
+    assert not waits.is_alive()
+
+
+def test_a_read_takes_no_more_than_there_can_be(host: airchain.Host, declared: Declared) -> None:
+    station = host.add_station(declared())
+    with station.pcm_tap(buffer_s=0.5) as tap:
+        assert 0 < tap.read(10**15, timeout_s=5).shape[1] <= RATE // 2
+        with pytest.raises(ValueError, match="frames: 0"):
+            tap.read(0)
+    for block_s in (0, -1, 0.6, float("nan")):
+        with pytest.raises(ValueError, match="block_s"):
+            station.pcm_tap(buffer_s=0.5, block_s=block_s)
 
 
 def test_a_station_that_stops_lets_go_of_its_writers(host: airchain.Host, declared: Declared) -> None:

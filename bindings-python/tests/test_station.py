@@ -62,12 +62,13 @@ def test_every_command_is_taken(host: airchain.Host, tone: Tone, declared: Decla
     station.set_param(0, "gain_db", 0)
     station.set_metadata(title="Another", presenter="Somebody")
     station.set_chain([{"type": "limiter", "config": {"threshold_db": -3}}])
+    station.set_chain(preset="loud")
     station.skip(tier="automation", wait=False)
     station.request("skip", at_s=1e6)
-    names = [until(station, airchain.CommandDone).command for _ in range(11)]
+    names = [until(station, airchain.CommandDone).command for _ in range(12)]
     assert sorted(names) == sorted(
         ["play", "play", "queue", "insert_emergency", "fade", "fade", "set_param", "set_param", "set_metadata"]
-        + ["set_chain", "skip"]
+        + ["set_chain", "set_chain", "skip"]
     )
     station.stop("live_override")
     assert until(station, airchain.CommandFailed).error == "nothing is playing there"
@@ -188,6 +189,25 @@ def test_events_for_asyncio(host: airchain.Host, tone: Tone, declared: Declared)
     assert names.count("now_playing") == 2 and names.count("item_ended") == 2
 
 
+def test_a_subscription_that_is_closed_wakes_who_waits(host: airchain.Host, declared: Declared) -> None:
+    async def listen() -> list[str]:
+        events = host.add_station(declared()).events_async()
+        await anext(aiter(events))
+        names: list[str] = []
+
+        async def collect() -> None:
+            names.extend([event.event async for event in events])
+
+        waits = asyncio.create_task(collect())
+        await asyncio.sleep(0.1)
+        await events.aclose()
+        await asyncio.wait_for(waits, 20)
+        # And again at once.
+        return names + [event.event async for event in events]
+
+    assert "item_ended" not in asyncio.run(listen())
+
+
 def test_events_end_with_the_station(host: airchain.Host, declared: Declared) -> None:
     station = host.add_station(declared())
     thread = threading.Thread(target=lambda: list(station.events()))
@@ -245,20 +265,23 @@ def test_nothing_keeps_a_handle_alive(declared: Declared) -> None:
 
 def test_a_fork_is_told_that_the_threads_stayed(host: airchain.Host, declared: Declared) -> None:
     station = host.add_station(declared())
+    source, tap, events = station.pcm_source(), station.pcm_tap(), station.events()
+    calls = [station.skip, station.telemetry, tap.read, events.get, lambda: source.write(bytes(9600))]
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        said = "nothing"
-        try:
-            station.skip()
-        except airchain.ForkError as error:
-            said = str(error)
-        os.write(write, said.encode())
+        for call in calls:
+            try:
+                call()
+            except airchain.ForkError as error:
+                os.write(write, str(error)[:24].encode())
         host.close()
+        with airchain.Host() as own:
+            own.add_station(declared()).close()
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as pipe:
-        assert "forked after" in pipe.read()
+        assert pipe.read() == "this process was forked " * len(calls)
     assert os.waitpid(pid, 0)[1] == 0
     assert not station.is_off
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import _airchain
-from ._errors import AnalysisError
+from ._errors import AnalysisError, CacheError
 from ._items import PathLike
 from ._telemetry import _fill
+
+_log = logging.getLogger("airchain.analysis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,15 @@ def analyze_many(
 
     Raises AnalysisError for a folder or playlist that cannot be read.
     """
-    path = _airchain.default_cache() if cache == "default" else cache
-    analyser = _airchain.Analyser(False, cue_lu, start_next_lu, path)
+    try:
+        path = _airchain.default_cache() if cache == "default" else cache
+        analyser = _airchain.Analyser(False, cue_lu, start_next_lu, path)
+    except CacheError as error:
+        if cache != "default":
+            raise
+        # Nobody asked for that one.
+        _log.warning("%s; going on without a cache", error)
+        analyser = _airchain.Analyser(False, cue_lu, start_next_lu, None)
     files, problems = _airchain.files([os.fspath(path) for path in paths])
     if problems:
         raise AnalysisError("; ".join(problems))

@@ -213,6 +213,8 @@ _KINDS: dict[str, type[Event]] = {kind.name: kind for kind in _ALL}
 
 #: How long a wait goes on before it looks whether it is still wanted.
 _STRETCH_S = 0.5
+#: Events that may wait to be taken.
+_WAITING = 65_536
 
 
 class Events:
@@ -259,14 +261,17 @@ class AsyncEvents(AsyncIterator[Event]):
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._over = False
 
     def __aiter__(self) -> AsyncEvents:
         return self
 
     async def __anext__(self) -> Event:
+        if self._over:
+            raise StopAsyncIteration
         if self._thread is None:
             loop = asyncio.get_running_loop()
-            pump = _pump(self._events, loop, self._queue.put_nowait, self._closed)
+            pump = _pump(self._events, loop, self._queue, self._closed)
             self._thread = threading.Thread(target=pump, name="airchain-events", daemon=True)
             self._thread.start()
         try:
@@ -274,13 +279,15 @@ class AsyncEvents(AsyncIterator[Event]):
         except asyncio.TimeoutError:
             event = None
         if event is None:
-            self._closed.set()
+            await self.aclose()
             raise StopAsyncIteration
         return event
 
     async def aclose(self) -> None:
-        """Ends the subscription."""
+        """Ends the subscription; a task that waits for an event goes on."""
+        self._over = True
         self._closed.set()
+        self._queue.put_nowait(None)
 
     def __del__(self) -> None:
         self._closed.set()
@@ -289,10 +296,14 @@ class AsyncEvents(AsyncIterator[Event]):
 def _pump(
     events: _airchain.Events,
     loop: asyncio.AbstractEventLoop,
-    put: Callable[[Event | None], None],
+    queue: asyncio.Queue[Event | None],
     closed: threading.Event,
 ) -> Callable[[], None]:
     # Made here, so that the thread holds nothing that would keep the subscription alive.
+    def put(event: Event | None) -> None:
+        if event is None or queue.qsize() < _WAITING:
+            queue.put_nowait(event)
+
     def run() -> None:
         while not closed.is_set():
             text = events.get(_STRETCH_S)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 
 from . import _airchain
 
-_started = threading.Lock()
+_lock = threading.Lock()
+_log: _airchain.Log | None = None
+_process = 0
 
 
 def start() -> None:
-    """Starts the thread, once per process."""
-    if not _started.acquire(blocking=False):
-        return
-    log = _airchain.capture_log()
-    threading.Thread(target=_run, args=(log,), name="airchain-log", daemon=True).start()
+    """Starts the thread, once per process: no thread comes along with a fork."""
+    global _log, _process
+    with _lock:
+        if _process == os.getpid():
+            return
+        _process = os.getpid()
+        _log = _log or _airchain.capture_log()
+        threading.Thread(target=_run, args=(_log,), name="airchain-log", daemon=True).start()
 
 
 def _run(log: _airchain.Log) -> None:

@@ -127,7 +127,10 @@ class PcmTap:
 
     def read(self, frames: int | None = None, *, timeout_s: float = 1.0) -> Pcm:
         """Waits, at most ``timeout_s``, for so many frames (a block when None), and returns as many as there are of them:
-        float32 of shape (2, frames). An empty array means that none came in time."""
+        float32 of shape (2, frames). An empty array means that none came in time; no more than the tap's buffer comes at
+        once."""
+        if frames is not None and frames < 1:
+            raise ValueError(f"frames: {frames} is not accepted, give 1 or more")
         got = self._read(frames or self._block, timeout_s)
         return np.zeros((2, 0), np.float32) if got is None else got
 

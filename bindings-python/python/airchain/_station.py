@@ -227,9 +227,12 @@ class Station:
         """Lets a live source be heard on a tier as soon as its pre-roll is there."""
         self.request("route_live", source=source, tier=tier, fade_in_s=fade_in_s)
 
-    def set_chain(self, nodes: Sequence[Mapping[str, Any]], **when: Any) -> None:
-        """Crossfades to another chain: its nodes as in a station file, ``{"type": ..., "config": {...}}``."""
-        self.request("set_chain", nodes=list(nodes), **when)
+    def set_chain(
+        self, nodes: Sequence[Mapping[str, Any]] | None = None, *, preset: str | None = None, **when: Any
+    ) -> None:
+        """Crossfades to another chain: its nodes as in a station file, ``{"type": ..., "config": {...}}``, or a preset
+        (broadcast, gentle, speech, loud)."""
+        self.request("set_chain", nodes=None if nodes is None else list(nodes), preset=preset, **when)
 
     def set_param(self, node: str | int, param: str, value: float | bool | str, **when: Any) -> None:
         """Changes a parameter of a node on air, along a ramp: ``node`` is its type or its place in the chain."""
@@ -279,6 +282,8 @@ class Station:
 
     def pcm_tap(self, *, buffer_s: float = 2.0, block_s: float = 0.1) -> PcmTap:
         """Taps the programme: blocks of ``block_s`` seconds, of which up to ``buffer_s`` seconds wait to be read."""
+        if not 0 < block_s <= buffer_s:
+            raise ValueError(f"block_s: {block_s} is not accepted, give seconds above 0 and up to buffer_s, {buffer_s}")
         return PcmTap(self._station.pcm_tap(buffer_s), self.sample_rate_hz, max(1, int(block_s * self.sample_rate_hz)))
 
     def live_status(self) -> list[LiveStatus]:
