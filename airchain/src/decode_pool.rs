@@ -7,11 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use airchain_core::item::Item;
+use airchain_core::level::Loudness;
 use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::desk::Waker;
+use crate::levels::{Analyst, Asked, Question};
 use crate::loader::{Ends, LoadConfig, open};
 
 /// How often feeds are looked at when none is low.
@@ -44,17 +46,21 @@ struct Opening {
     reply: Replies,
 }
 
+/// An item that was opened, and what is not known of it.
+type Opened = Result<(Loaded, Option<Question>), String>;
+
 /// Where a loader's answers go, and what its items left for those that follow.
 #[derive(Clone)]
 struct Replies {
-    opened: Sender<(Ticket, Result<Loaded, String>)>,
+    opened: Sender<(Ticket, Opened)>,
     damage: Sender<(Ticket, String)>,
+    loudness: Sender<(Ticket, Loudness)>,
     ends: Arc<Mutex<Ends>>,
     waker: Waker,
 }
 
 impl Replies {
-    fn opened(&self, ticket: Ticket, result: Result<Loaded, String>) {
+    fn opened(&self, ticket: Ticket, result: Opened) {
         let _ = self.opened.send((ticket, result));
         self.waker.wake();
     }
@@ -128,12 +134,14 @@ impl DecodePool {
         Ok(Self { shared, workers })
     }
 
-    /// A loader for one station.
-    pub(crate) fn loader(&self, config: LoadConfig, waker: Waker) -> PooledLoader {
+    /// A loader for one station, which has an `analyst` measure what it does not know.
+    pub(crate) fn loader(&self, config: LoadConfig, waker: Waker, analyst: Option<Analyst>) -> PooledLoader {
         let (opened_in, opened) = crossbeam_channel::unbounded();
         let (damage_in, damage) = crossbeam_channel::unbounded();
-        let reply = Replies { opened: opened_in, damage: damage_in, ends: Arc::default(), waker };
-        PooledLoader { shared: Arc::clone(&self.shared), config, reply, opened, damage }
+        let (loudness_in, loudness) = crossbeam_channel::unbounded();
+        let ends = Arc::default();
+        let reply = Replies { opened: opened_in, damage: damage_in, loudness: loudness_in, ends, waker };
+        PooledLoader { shared: Arc::clone(&self.shared), config, reply, analyst, opened, damage, loudness }
     }
 }
 
@@ -152,13 +160,15 @@ pub(crate) struct PooledLoader {
     shared: Arc<Shared>,
     config: LoadConfig,
     reply: Replies,
-    opened: Receiver<(Ticket, Result<Loaded, String>)>,
+    analyst: Option<Analyst>,
+    opened: Receiver<(Ticket, Opened)>,
     damage: Receiver<(Ticket, String)>,
+    loudness: Receiver<(Ticket, Loudness)>,
 }
 
 impl Loader for PooledLoader {
     fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool) {
-        let (config, reply) = (self.config, self.reply.clone());
+        let (config, reply) = (self.config.clone(), self.reply.clone());
         let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply });
         let mut work = self.shared.lock();
         if urgent {
@@ -171,7 +181,20 @@ impl Loader for PooledLoader {
     }
 
     fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)> {
-        self.opened.try_recv().ok()
+        let (ticket, opened) = self.opened.try_recv().ok()?;
+        let loaded = opened.map(|(loaded, question)| {
+            // Only now, so that no answer comes before the item that it is of.
+            if let Some((analyst, question)) = self.analyst.as_ref().zip(question) {
+                let Replies { loudness: reply, waker, .. } = self.reply.clone();
+                analyst.ask(Asked { ticket, question, reply, waker });
+            }
+            loaded
+        });
+        Some((ticket, loaded))
+    }
+
+    fn poll_loudness(&mut self) -> Option<(Ticket, Loudness)> {
+        self.loudness.try_recv().ok()
     }
 
     fn poll_damage(&mut self) -> Option<(Ticket, String)> {
@@ -226,10 +249,10 @@ fn next_task(shared: &Shared) -> Option<Task> {
 fn open_one(opening: Box<Opening>) -> Option<Box<Feeding>> {
     let Opening { ticket, item, after, config, reply } = *opening;
     let grid = reply.ends().of(after);
-    let opened = catch_unwind(AssertUnwindSafe(|| open(&item, config, grid)))
+    let opened = catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid)))
         .unwrap_or_else(|_| Err(format!("{}: the decoder failed on it", item.path)));
     match opened {
-        Ok((feed, loaded)) => {
+        Ok((feed, loaded, question)) => {
             reply.ends().note(ticket, &feed);
             let low = low_mark(feed.buffered() + feed.vacant(), config.rate_hz);
             let urgent = low.min(head_start(config.rate_hz));
@@ -238,7 +261,7 @@ fn open_one(opening: Box<Opening>) -> Option<Box<Feeding>> {
             while let Some(running) = feeding.take_if(|feeding| feeding.is_low()) {
                 feeding = feed_one(running);
             }
-            reply.opened(ticket, Ok(loaded));
+            reply.opened(ticket, Ok((loaded, question)));
             if let Some(feeding) = &mut feeding {
                 feeding.low = low;
             }
@@ -286,6 +309,7 @@ mod tests {
 
     use super::*;
     use crate::file::FileWriter;
+    use crate::levels::Levels;
     use crate::loader::InlineLoader;
 
     #[test]
@@ -300,7 +324,9 @@ mod tests {
         }
     }
 
-    const CONFIG: LoadConfig = LoadConfig { rate_hz: 48_000, lookahead: 4_800 };
+    fn config() -> LoadConfig {
+        LoadConfig { rate_hz: 48_000, lookahead: 4_800, levels: Levels::default() }
+    }
 
     /// Opens `items`, each after the one before, all before any of them is read, and reads them.
     fn audio(mut loader: impl Loader, items: &[Item]) -> Vec<Stereo> {
@@ -351,8 +377,8 @@ mod tests {
         };
         let items: Vec<Item> = cuts.windows(2).map(piece).collect();
         let pool = DecodePool::new(2).unwrap();
-        let pooled = audio(pool.loader(CONFIG, Waker::new().0), &items);
-        assert!(pooled == audio(InlineLoader::new(CONFIG), &items));
+        let pooled = audio(pool.loader(config(), Waker::new().0, None), &items);
+        assert!(pooled == audio(InlineLoader::new(config()), &items));
         let mono = testkit::measure::channel(&pooled, 0);
         let tone = testkit::measure::tone(&mono[1_000..mono.len() - 1_000], 48_000, 1_000.0);
         assert!(tone.residual_db() <= -110.0, "{:.1} dB", tone.residual_db());

@@ -19,6 +19,7 @@ use airchain_outputs::recording::RecordingConfig;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::analysis::Cache;
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::error::Error;
 use crate::output::{OutputSpec, Target, mount_path};
@@ -86,6 +87,8 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
         curve: automation.curve,
         after_interruption: automation.after_interruption,
         chain: chain(&config.dsp_graph.chain()),
+        item_loudness: automation.item_loudness,
+        analysis_cache: automation.analysis_cache.clone().or_else(Cache::default_path),
         fallback,
         fallback_loop: config.failover.fallback_audio_loop,
         journal: config.station.journal.clone(),

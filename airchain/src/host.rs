@@ -28,8 +28,9 @@ use crate::encode_pool::EncodePool;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::lengths::Surveyor;
+use crate::levels::Analyst;
 use crate::listeners::Listeners;
-use crate::loader::{LoadConfig, fallback};
+use crate::loader::fallback;
 use crate::meter::{BusMeter, LevelBoard, Meter};
 use crate::output::OutputSpec;
 use crate::spec::StationSpec;
@@ -80,6 +81,8 @@ pub struct Host {
     waker: Waker,
     /// Started with the first station that has a schedule.
     surveyor: Mutex<Option<Surveyor>>,
+    /// Started with the first station that measures its items.
+    analyst: Mutex<Option<Analyst>>,
     threads: Vec<JoinHandle<()>>,
     stations: Mutex<Vec<Station>>,
     /// Stations dealt to the air threads.
@@ -129,6 +132,7 @@ impl Host {
             desk,
             waker,
             surveyor: Mutex::default(),
+            analyst: Mutex::default(),
             threads,
             stations: Mutex::default(),
             dealt: AtomicUsize::new(0),
@@ -146,10 +150,11 @@ impl Host {
         let (control, engine, config) = spec.engine()?;
         let rate = spec.sample_rate_hz;
         let block = spec.block();
-        let load = LoadConfig { rate_hz: rate, lookahead: spec.lookahead(None) };
+        let load = spec.load_config();
         let latency = config.latency as u64;
         let as_run = spec.as_run.clone().map(|log| as_run::start(&spec, log, latency, self.runtime.handle()));
-        let loader = self.decode.loader(load, self.waker.clone());
+        let analyst = if load.levels.is_measuring() { Some(self.analyst()?) } else { None };
+        let loader = self.decode.loader(load, self.waker.clone(), analyst);
         let joining = spec.joining();
         let mut director = Director::new(config, control, Box::new(loader), spec.programme);
         if spec.command_log {
@@ -209,6 +214,14 @@ impl Host {
         thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
         stations.push(station.clone());
         Ok(station)
+    }
+
+    fn analyst(&self) -> Result<Analyst, Error> {
+        let mut analyst = lock(&self.analyst);
+        Ok(match &*analyst {
+            Some(analyst) => analyst.clone(),
+            None => analyst.insert(Analyst::start()?).clone(),
+        })
     }
 
     fn lengths(&self, rate_hz: u32) -> Result<Box<dyn Lengths>, Error> {

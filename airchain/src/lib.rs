@@ -17,6 +17,7 @@ pub mod from_config;
 pub mod host;
 mod journal;
 mod lengths;
+mod levels;
 mod listeners;
 mod loader;
 pub mod meter;
@@ -39,6 +40,7 @@ pub use airchain_outputs as outputs;
 
 pub use error::Error;
 pub use host::{Host, HostConfig};
+pub use levels::ItemLoudness;
 pub use output::{OutputSpec, Target};
 pub use pcm_tap::PcmTap;
 pub use spec::StationSpec;

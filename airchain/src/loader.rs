@@ -10,15 +10,18 @@ use airchain_core::source::MemorySource;
 use airchain_core::{Frames, Stereo};
 use airchain_inputs::file::{FeedConfig, FileFeed, Opened, Pump};
 
+use crate::levels::{Levels, Question};
 use crate::spec::Fallback;
 
 /// How a station's items are to be opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) struct LoadConfig {
     /// The station's rate in Hz.
     pub rate_hz: u32,
     /// Frames decoded ahead of an item without a fade of its own.
     pub lookahead: Frames,
+    /// How loud they are.
+    pub levels: Levels,
 }
 
 /// Where the latest items ended on their resamplers' grids, for those that follow them.
@@ -48,18 +51,21 @@ impl Ends {
     }
 }
 
-/// Opens `item`, which goes on where `after` is; its feed must be pumped from then on.
+/// Opens `item`, which goes on where `after` is; its feed must be pumped from then on. Where it is not known how loud it
+/// is, that is a question.
 pub(crate) fn open(
     item: &Item,
-    config: LoadConfig,
+    config: &LoadConfig,
     after: Option<Grid>,
-) -> Result<(FileFeed, Loaded), String> {
+) -> Result<(FileFeed, Loaded, Option<Question>), String> {
     let own_fade = item.fade_out_s.unwrap_or(0.0) * f64::from(config.rate_hz);
     let lookahead = config.lookahead + own_fade as Frames;
     let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead, after };
     let Opened { feed, reader, info, length } =
         FileFeed::open(item, &feed_config).map_err(|error| error.to_string())?;
-    Ok((feed, Loaded { source: Box::new(reader), metadata: titled(info.metadata, item), length }))
+    let (loudness, question) = config.levels.known(item, &info);
+    let metadata = titled(info.metadata, item);
+    Ok((feed, Loaded { source: Box::new(reader), metadata, length, loudness }, question))
 }
 
 /// What a file's tags say, with its name for a title where they have none: listeners read something, and that is better
@@ -114,7 +120,8 @@ const LONGEST_FALLBACK_S: usize = 600;
 /// Decodes a whole file into memory.
 fn open_whole(item: &Item, rate_hz: u32) -> Result<Vec<Stereo>, String> {
     use airchain_core::source::Fill;
-    let (mut feed, mut loaded) = open(item, LoadConfig { rate_hz, lookahead: Frames::from(rate_hz) }, None)?;
+    let config = LoadConfig { rate_hz, lookahead: Frames::from(rate_hz), levels: Levels::default() };
+    let (mut feed, mut loaded, _) = open(item, &config, None)?;
     let mut audio: Vec<Stereo> = Vec::new();
     let mut block = vec![[0.0; 2]; rate_hz as usize / 10];
     loop {
@@ -182,9 +189,11 @@ impl InlineLoader {
 
 impl Loader for InlineLoader {
     fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, _urgent: bool) {
-        let result = open(item, self.config, self.ends.of(after)).map(|(feed, loaded)| {
+        let result = open(item, &self.config, self.ends.of(after)).map(|(feed, mut loaded, question)| {
             self.ends.note(ticket, &feed);
             self.feeds.push((ticket, feed));
+            let measured = question.and_then(|question| question.answer(&mut || true));
+            loaded.loudness = measured.or(loaded.loudness);
             loaded
         });
         self.opened.push_back((ticket, result));

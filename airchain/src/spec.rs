@@ -16,6 +16,7 @@ use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, units};
 
 use crate::as_run::AsRunLog;
+use crate::levels::{ItemLoudness, Levels};
 use crate::loader::LoadConfig;
 
 /// A station's programme and processing. Times in seconds.
@@ -38,6 +39,11 @@ pub struct StationSpec {
     pub after_interruption: Return,
     /// The DSP chain.
     pub chain: Vec<NodeSpec>,
+    /// How it finds out how loud its items are, so that a chain with a `loudness_normalize` has them at its target from
+    /// their first frame.
+    pub item_loudness: ItemLoudness,
+    /// Database of analyses, which stations and programs may share; they are not kept when `None`.
+    pub analysis_cache: Option<PathBuf>,
     /// Look-ahead reserved for chains in milliseconds, where more than the first chain's is wanted.
     pub latency_ms: f64,
     /// Audio for when every other tier is dry; held in memory.
@@ -84,6 +90,8 @@ impl Default for StationSpec {
             live_fade_s: 1.0,
             after_interruption: Return::Next,
             chain: Vec::new(),
+            item_loudness: ItemLoudness::default(),
+            analysis_cache: None,
             latency_ms: 10.0,
             fallback: Fallback::None,
             fallback_loop: true,
@@ -120,7 +128,11 @@ impl StationSpec {
 
     /// How its items are opened.
     pub(crate) fn load_config(&self) -> LoadConfig {
-        LoadConfig { rate_hz: self.sample_rate_hz, lookahead: self.lookahead(None) }
+        LoadConfig {
+            rate_hz: self.sample_rate_hz,
+            lookahead: self.lookahead(None),
+            levels: Levels::new(self),
+        }
     }
 
     /// How its items are joined, for who works out when they start.

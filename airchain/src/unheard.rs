@@ -62,7 +62,7 @@ impl UnheardLoader {
         let length = grid.length(frames);
         let own_fade = item.fade_out_s.unwrap_or(0.0) * f64::from(self.config.rate_hz);
         let source = Box::new(Unheard { left: length, sight: self.config.lookahead + own_fade as Frames });
-        Ok(Loaded { source, metadata, length: Some(length) })
+        Ok(Loaded { source, metadata, length: Some(length), loudness: None })
     }
 }
 

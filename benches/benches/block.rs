@@ -37,6 +37,7 @@ fn item(id: u64, source: Box<dyn Source>) -> Box<Prepared> {
         id: ItemId(id),
         source,
         gain: 0.9,
+        levelled_lufs: None,
         fade_in: None,
         fade_out: None,
         curve: None,

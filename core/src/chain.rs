@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::control::Failure;
 use crate::curve::{Curve, Fade};
 use crate::delay::Delay;
+use crate::dsp::make_up::MakeUp;
 use crate::dsp::{Format, Node, NodeStatus, ParamInfo, ParamKind, SilenceAction};
+use crate::level::{Levelling, Programme};
 use crate::refusal::{self, Refusal};
 use crate::slot::Slot;
 use crate::stems::{Stems, Wanted};
@@ -85,6 +87,36 @@ pub struct Chain {
     slots: Vec<Slot>,
     /// Makes up the difference between the nodes' latency and the station's.
     pad: Delay,
+    held: Option<Held>,
+    /// What is on the bus.
+    programme: Option<Programme>,
+}
+
+/// What holds the loudness of a chain that normalises it, where other nodes may change it.
+struct Held {
+    make_up: MakeUp,
+    /// The node that normalises it.
+    normalizer: usize,
+    /// The node before which it is made up: the last that holds true peaks.
+    at: usize,
+}
+
+impl Held {
+    fn new(specs: &[NodeSpec], slots: &[Slot], sample_rate_hz: u32) -> Option<Self> {
+        let name = |slot: &Slot| slot.node.info().name;
+        let normalizes = |slot: &Slot| name(slot) == "loudness_normalize";
+        let keeps = |slot: &Slot| matches!(name(slot), "limiter" | "gain" | "silence_detector");
+        let normalizer = slots.iter().position(normalizes)?;
+        let at = slots.iter().rposition(|slot| normalizes(slot) || name(slot) == "limiter")?;
+        let shaped = slots.iter().take(at).any(|slot| !normalizes(slot) && !keeps(slot));
+        let target_lufs = Levelling::of(specs)?.target_lufs;
+        shaped.then(|| Self { make_up: MakeUp::new(sample_rate_hz, target_lufs), normalizer, at })
+    }
+
+    /// The node before which the programme is as loud as it should be.
+    fn from(&self) -> usize {
+        if self.make_up.is_levelled() { 0 } else { self.normalizer + 1 }
+    }
 }
 
 impl Chain {
@@ -103,7 +135,8 @@ impl Chain {
             needed += latency;
         }
         let pad = latency.checked_sub(needed).ok_or(ChainError::TooLate { needed, reserved: latency })?;
-        Ok(Self { slots, pad: Delay::new(pad) })
+        let held = Held::new(specs, &slots, format.sample_rate_hz);
+        Ok(Self { slots, pad: Delay::new(pad), held, programme: None })
     }
 
     /// Frames by which its output is late.
@@ -125,7 +158,19 @@ impl Chain {
             // As while this chain gives way to one that adds them.
             stems.add(&mut due, None, block);
         }
+        let meant_db = self.meant_gain_db();
+        // Silence is exact where nobody speaks.
+        let voice = Tier::ALL.iter().filter(|tier| due[tier.index()]).filter_map(|tier| stems.of(*tier));
+        let voice = self.held.is_some() && voice.flatten().any(|frame| *frame != SILENCE);
         for (n, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(held) = &mut self.held {
+                if n == held.from() && n <= held.at {
+                    held.make_up.hear(block, meant_db, voice);
+                }
+                if n == held.at {
+                    held.make_up.process(block);
+                }
+            }
             slot.process(block, stems, &mut due, last == Some(n));
         }
         self.pad.process(block);
@@ -137,7 +182,30 @@ impl Chain {
         for slot in &mut self.slots {
             slot.node.reset();
         }
+        if let Some(held) = &mut self.held {
+            held.make_up.reset();
+        }
+        if let Some(programme) = self.programme {
+            self.programme(programme);
+        }
         false
+    }
+
+    /// The gain that nodes have on purpose between where the programme is as loud as it should be and where that is made
+    /// up for.
+    fn meant_gain_db(&self) -> f32 {
+        let Some(held) = &self.held else { return 0.0 };
+        let slots = self.slots.get(held.from()..held.at).unwrap_or_default();
+        slots.iter().map(|slot| slot.node.meant_gain_db()).sum()
+    }
+
+    /// Says what the next frames are of.
+    pub(crate) fn programme(&mut self, programme: Programme) {
+        self.programme = Some(Programme { rise: 0, ..programme });
+        self.slots.iter_mut().for_each(|slot| slot.node.programme(programme));
+        if let Some(held) = &mut self.held {
+            held.make_up.programme(programme);
+        }
     }
 
     /// What the chain's silence detector hears: whether it has been silent for long enough, for how
@@ -210,11 +278,22 @@ impl Processor {
         Ok(None)
     }
 
-    fn begin(&mut self, chain: Box<Chain>, at: Frames) {
+    fn begin(&mut self, mut chain: Box<Chain>, at: Frames) {
+        if let Some(programme) = self.on_air.programme {
+            chain.programme(programme);
+        }
         // The new chain runs unheard until its look-ahead is full of real audio.
         let start = at + chain.latency() as Frames;
         let length = SWAP_MS * Frames::from(self.rate) / 1000;
         self.incoming = Some((chain, Fade::new(start, length, 0.0, 1.0, Curve::SCurve, self.rate)));
+    }
+
+    /// Says what the next frames are of.
+    pub(crate) fn programme(&mut self, programme: Programme) {
+        self.on_air.programme(programme);
+        if let Some((incoming, _)) = &mut self.incoming {
+            incoming.programme(programme);
+        }
     }
 
     pub(crate) fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {

@@ -64,6 +64,17 @@ pub enum Command {
         /// The item.
         item: ItemId,
     },
+    /// Gives a waiting item another gain.
+    Level {
+        /// The tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+        /// Linear gain.
+        gain: f32,
+        /// The loudness in LUFS to which that brings it as a whole, where it does.
+        levelled_lufs: Option<f32>,
+    },
     /// Gives a waiting item another place.
     Move {
         /// The tier.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::control::{Ending, EventKind, Outbox, Retired};
 use crate::curve::{Curve, Fade};
 use crate::item::Metadata;
+use crate::level::Programme;
 use crate::source::{Fill, Source};
 use crate::tier::Tier;
 use crate::units::add_scaled;
@@ -23,6 +24,8 @@ pub struct Prepared {
     pub source: Box<dyn Source>,
     /// Linear gain.
     pub gain: f32,
+    /// The loudness in LUFS to which the gain brings it as a whole, where it does.
+    pub levelled_lufs: Option<f32>,
     /// Fade at its start; the crossfade's when `None`.
     pub fade_in: Option<Frames>,
     /// Fade before its end; the crossfade's when `None`.
@@ -181,6 +184,12 @@ impl Deck {
         self.started += frames;
         self.fade_in = self.fade_in.shifted(frames);
         self.fade_out = self.fade_out.map(|fade| fade.shifted(frames));
+    }
+
+    /// What it brings onto the bus at frame `now`, when nothing else stands in its way.
+    pub(crate) fn programme(&self, now: Frames) -> Programme {
+        let (item, levelled_lufs) = (Some(self.item.id), self.item.levelled_lufs);
+        Programme { item, levelled_lufs, rise: self.risen().saturating_sub(now) }
     }
 
     /// The frame from which it plays at its full gain.

@@ -91,13 +91,14 @@ impl Engine {
     fn render_segment(&mut self, segment: &mut [Stereo]) {
         let at = self.position;
         self.ladder.render(at, segment, self.processor.wanted(), &mut self.outbox);
-        let (old_chain, finite) = self.processor.process(at, segment, self.ladder.stems());
-        if let Some(chain) = old_chain {
-            self.outbox.retire(Retired::Chain(chain));
+        let mut done = 0;
+        while let Some((frame, programme)) = self.ladder.take_change() {
+            let upto = frame.saturating_sub(at) as usize;
+            self.process(at, done, segment.get_mut(done..upto));
+            self.processor.programme(programme);
+            done = upto.max(done);
         }
-        if !finite {
-            self.outbox.event(at, EventKind::ChainReset);
-        }
+        self.process(at, done, segment.get_mut(done..));
         while let Some(mark) = self.outbox.take_mark() {
             if let Some(old) = self.bus.mark(mark) {
                 self.outbox.retire(Retired::Metadata(old.metadata));
@@ -105,6 +106,19 @@ impl Engine {
         }
         self.position += segment.len() as Frames;
         self.heed_silence();
+    }
+
+    /// The chain, for the part of a segment of one item that begins with frame `at + done`.
+    fn process(&mut self, at: Frames, done: usize, part: Option<&mut [Stereo]>) {
+        let at = at + done as Frames;
+        let Some(part) = part.filter(|part| !part.is_empty()) else { return };
+        let (old_chain, finite) = self.processor.process(at, part, self.ladder.stems(done));
+        if let Some(chain) = old_chain {
+            self.outbox.retire(Retired::Chain(chain));
+        }
+        if !finite {
+            self.outbox.event(at, EventKind::ChainReset);
+        }
     }
 
     /// Reports a silence and its end, and puts the fallback on air if the detector is set to.
@@ -181,6 +195,9 @@ impl Engine {
                 })
             }
             Command::Unload { tier, item } => self.ladder.unload(tier, item, at, outbox),
+            Command::Level { tier, item, gain, levelled_lufs } => {
+                self.ladder.level(tier, item, gain, levelled_lufs)
+            }
             Command::Move { tier, item, place } => self.ladder.shift(tier, item, place),
             Command::Skip { tier, ramp, wait } => self.ladder.skip(tier, ramp, wait, at, outbox),
             Command::Stop { tier, ramp } => self.ladder.stop(tier, ramp, at, outbox),
@@ -236,6 +253,7 @@ fn retire(command: Command, outbox: &mut Outbox) {
             outbox.retire(Retired::Metadata(metadata));
         }
         Command::Unload { .. }
+        | Command::Level { .. }
         | Command::Move { .. }
         | Command::Skip { .. }
         | Command::Stop { .. }

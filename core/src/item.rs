@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::curve::Curve;
+use crate::level::Loudness;
 
 /// What listeners are told about the audio they hear.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,9 +72,16 @@ pub struct Item {
     /// Shape of both fades; the station's when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curve: Option<Curve>,
-    /// Gain in dB; 0 when absent.
+    /// Gain in dB, beside the one that levels it; 0 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain_db: Option<f64>,
+    /// Integrated loudness of its file in LUFS, as `analyze` gives it, for a chain that levels items; found out by the
+    /// station when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loudness_lufs: Option<f64>,
+    /// Greatest true peak of its file in dBTP, beside `loudness_lufs`; taken for 0 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub true_peak_dbtp: Option<f64>,
     /// Where the next item starts; worked out from the crossfade when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_next_s: Option<f64>,
@@ -120,7 +128,24 @@ impl Item {
         if let Some(value) = self.gain_db.filter(|v| !(-120.0..=40.0).contains(v)) {
             return invalid("gain_db", value, "dB from -120 to 40");
         }
+        if let Some(value) = self.loudness_lufs.filter(|v| !(-70.0..=10.0).contains(v)) {
+            return invalid("loudness_lufs", value, "LUFS from -70 to 10");
+        }
+        if let Some(value) = self.true_peak_dbtp.filter(|v| !(-120.0..=40.0).contains(v)) {
+            return invalid("true_peak_dbtp", value, "dBTP from -120 to 40");
+        }
         Ok(())
+    }
+
+    /// What it says of its loudness, its file being `mono` or not.
+    pub fn loudness(&self, mono: bool) -> Option<Loudness> {
+        let true_peak_dbtp = self.true_peak_dbtp;
+        self.loudness_lufs.map(|integrated_lufs| Loudness { integrated_lufs, true_peak_dbtp, mono })
+    }
+
+    /// Takes down how loud it was found to be.
+    pub fn set_loudness(&mut self, loudness: Loudness) {
+        (self.loudness_lufs, self.true_peak_dbtp) = (Some(loudness.integrated_lufs), loudness.true_peak_dbtp);
     }
 }
 
@@ -158,5 +183,9 @@ mod tests {
         assert_eq!(item.validate().map_err(|e| e.field), Err("gain_db"));
         let item = Item { fade_in_s: Some(-1.0), ..Item::file("a.mp3") };
         assert_eq!(item.validate().map_err(|e| e.field), Err("fade_in_s"));
+        let item = Item { loudness_lufs: Some(-90.0), ..Item::file("a.mp3") };
+        assert_eq!(item.validate().map_err(|e| e.field), Err("loudness_lufs"));
+        let item = Item { true_peak_dbtp: Some(f64::INFINITY), ..Item::file("a.mp3") };
+        assert_eq!(item.validate().map_err(|e| e.field), Err("true_peak_dbtp"));
     }
 }

@@ -7,12 +7,14 @@
 //! below rises, and gets the air back once that is a tenth of a second again, or all there is. After a second it is
 //! given up. Where nothing else is to be heard, it plays whatever it has as soon as it has it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::control::{EventKind, Failure, Outbox, Place, Ramp};
 use crate::curve::{Curve, Fade};
 use crate::deck::{ItemId, Prepared, declicked};
 use crate::item::Metadata;
+use crate::level::Programme;
 use crate::program::{Joins, Program, Run};
 use crate::rung::Rung;
 use crate::stems::{Stems, Wanted};
@@ -57,7 +59,13 @@ pub(crate) struct Ladder {
     /// What the chain asks of each tier.
     wanted: Wanted,
     stems: Stems,
+    /// The item that is heard, and the changes of that since they were last asked for.
+    heard: Option<ItemId>,
+    changes: VecDeque<(Frames, Programme)>,
 }
+
+/// Changes that one rendered segment can hold; items shorter than a frame or two need no more.
+const CHANGES: usize = 32;
 
 impl Ladder {
     pub(crate) fn new(config: LadderConfig, max_block: usize) -> Self {
@@ -72,6 +80,8 @@ impl Ladder {
             scratch,
             wanted: Wanted::default(),
             stems: Stems::new(max_block),
+            heard: None,
+            changes: VecDeque::with_capacity(CHANGES),
         }
     }
 
@@ -86,6 +96,16 @@ impl Ladder {
 
     pub(crate) fn shift(&mut self, tier: Tier, item: ItemId, place: Place) -> Result<(), Failure> {
         self.rung(tier).program.shift(item, place)
+    }
+
+    pub(crate) fn level(
+        &mut self,
+        tier: Tier,
+        item: ItemId,
+        gain: f32,
+        levelled_lufs: Option<f32>,
+    ) -> Result<(), Failure> {
+        self.rung(tier).program.level(item, gain, levelled_lufs)
     }
 
     pub(crate) fn unload(
@@ -174,8 +194,9 @@ impl Ladder {
         }
     }
 
-    /// The stems of what was rendered last.
-    pub(crate) fn stems(&self) -> &Stems {
+    /// The stems of what was rendered last, from frame `from` of it on.
+    pub(crate) fn stems(&mut self, from: usize) -> &Stems {
+        self.stems.pass(from);
         &self.stems
     }
 
@@ -188,6 +209,7 @@ impl Ladder {
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let now = at + done as Frames;
             self.step(now, outbox);
+            self.note_heard(now);
             let run = self.until_change(now).min(rest.len() as Frames) as usize;
             for tier in Tier::ALL {
                 self.mix(tier, now, &mut rest[..run], done, outbox);
@@ -252,6 +274,26 @@ impl Ladder {
     /// that is silent or short of audio stands above the tier on air, or has none to hear below it.
     fn goes_on(&mut self, tier: Tier) -> bool {
         (self.alone || self.on_air > Some(tier)) && self.rung(tier).program.has_audio()
+    }
+
+    /// Notes when another item comes to be heard.
+    fn note_heard(&mut self, now: Frames) {
+        let Some(tier) = self.on_air else { return };
+        let rung = self.rung(tier);
+        let Some(programme) = rung.program.programme(now) else { return };
+        let rise = programme.rise.max(rung.level.end().saturating_sub(now));
+        if self.heard != programme.item {
+            self.heard = programme.item;
+            if self.changes.len() == CHANGES {
+                self.changes.pop_back();
+            }
+            self.changes.push_back((now, Programme { rise, ..programme }));
+        }
+    }
+
+    /// The next change of what is heard in the frames rendered last, and the frame from which it is true.
+    pub(crate) fn take_change(&mut self) -> Option<(Frames, Programme)> {
+        self.changes.pop_front()
     }
 
     /// Lets a tier do what is due, and says whether it plays on.

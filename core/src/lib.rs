@@ -16,6 +16,7 @@ pub mod engine;
 pub mod feed;
 pub mod item;
 pub mod ladder;
+pub mod level;
 pub mod measure;
 pub mod playout;
 pub mod presets;

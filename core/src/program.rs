@@ -7,6 +7,7 @@ use crate::control::{Ending, EventKind, Failure, Outbox, Place, Ramp, Retired};
 use crate::curve::Curve;
 use crate::deck::{Deck, ItemId, Prepared, Starvation, declicked, end};
 use crate::item::Metadata;
+use crate::level::Programme;
 use crate::tails::Tails;
 use crate::tier::Tier;
 use crate::waiting::Waiting;
@@ -150,6 +151,11 @@ impl Program {
         }
     }
 
+    /// What it brings onto the bus at frame `now`.
+    pub(crate) fn programme(&self, now: Frames) -> Option<Programme> {
+        self.current.as_ref().filter(|deck| !deck.is_dry()).map(|deck| deck.programme(now))
+    }
+
     pub(crate) fn load(&mut self, item: Box<Prepared>, place: Place) -> Result<(), (Failure, Box<Prepared>)> {
         self.waiting.load(item, place)?;
         self.skip_to(place);
@@ -170,6 +176,11 @@ impl Program {
         {
             self.waiting.ask_skip(ramp.unwrap_or(self.joins.crossfade), false);
         }
+    }
+
+    /// Gives a waiting item another gain.
+    pub(crate) fn level(&mut self, id: ItemId, gain: f32, levelled_lufs: Option<f32>) -> Result<(), Failure> {
+        self.waiting.level(id, gain, levelled_lufs)
     }
 
     pub(crate) fn unload(&mut self, id: ItemId, at: Frames, outbox: &mut Outbox) -> Result<(), Failure> {

@@ -55,17 +55,19 @@ pub(crate) struct Stems {
     wanted: Wanted,
     frames: [Box<[Stereo]>; Tier::COUNT],
     length: usize,
+    /// The frame of the stretch from which on they are heard.
+    from: usize,
 }
 
 impl Stems {
     pub(crate) fn new(max_block: usize) -> Self {
         let frames = std::array::from_fn(|_| vec![SILENCE; max_block].into_boxed_slice());
-        Self { wanted: Wanted::default(), frames, length: 0 }
+        Self { wanted: Wanted::default(), frames, length: 0, from: 0 }
     }
 
     /// Begins a stretch of `length` frames: silence in those that are wanted.
     pub(crate) fn begin(&mut self, wanted: Wanted, length: usize) {
-        (self.wanted, self.length) = (wanted, length);
+        (self.wanted, self.length, self.from) = (wanted, length, 0);
         for tier in Tier::ALL {
             self.of_mut(tier, 0).unwrap_or_default().fill(SILENCE);
         }
@@ -77,10 +79,15 @@ impl Stems {
         self.frames[tier.index()].get_mut(from..self.length).filter(|_| wanted)
     }
 
+    /// Passes over the first frames of the stretch.
+    pub(crate) fn pass(&mut self, frames: usize) {
+        self.from = frames;
+    }
+
     /// A tier's stem, if it is wanted.
     pub(crate) fn of(&self, tier: Tier) -> Option<&[Stereo]> {
         let wanted = self.wanted.is_wanted(tier);
-        self.frames[tier.index()].get(..self.length).filter(|_| wanted)
+        self.frames[tier.index()].get(self.from..self.length).filter(|_| wanted)
     }
 
     /// Whether a tier is not part of the programme until a chain adds it.

@@ -62,6 +62,14 @@ impl Waiting {
         Ok(())
     }
 
+    /// Gives an item another gain.
+    pub(crate) fn level(&mut self, id: ItemId, gain: f32, levelled_lufs: Option<f32>) -> Result<(), Failure> {
+        let index = self.index_of(id).ok_or(Failure::NotWaiting)?;
+        let item = self.items.get_mut(index).ok_or(Failure::NotWaiting)?;
+        (item.gain, item.levelled_lufs) = (gain, levelled_lufs);
+        Ok(())
+    }
+
     /// Gives an item another place.
     pub(crate) fn shift(&mut self, id: ItemId, place: Place) -> Result<(), Failure> {
         let item = self.index_of(id).and_then(|index| self.items.remove(index));

@@ -62,6 +62,7 @@ fn item(id: u64, frames: usize) -> Box<Prepared> {
         id: ItemId(id),
         source: Box::new(reader),
         gain: 1.0,
+        levelled_lufs: None,
         fade_in: fade,
         fade_out: fade,
         curve: None,
@@ -98,6 +99,10 @@ fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
         0..5 => {
             let frames = random.below(30_000) as usize;
             Command::Load { tier, item: item(id, frames), place: place(random, id, ramp) }
+        }
+        5 if id.is_multiple_of(2) => {
+            let item = ItemId(id.saturating_sub(random.below(9)));
+            Command::Level { tier, item, gain: 0.5, levelled_lufs: Some(-16.0) }
         }
         5 => Command::Unload { tier, item: ItemId(id.saturating_sub(3)) },
         6 => Command::Skip { tier: None, ramp: Some(ramp), wait: id.is_multiple_of(2) },

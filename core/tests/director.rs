@@ -46,7 +46,7 @@ impl Loader for SlowLoader {
                 let source = Box::new(MemorySource::new(audio.into(), false));
                 (
                     rest.first().copied().unwrap_or(0.0) as u64,
-                    Ok(Loaded { source, metadata: Metadata::default(), length }),
+                    Ok(Loaded { source, metadata: Metadata::default(), length, loudness: None }),
                 )
             }
             _ => (0, Err(format!("{}: no such file", item.path))),

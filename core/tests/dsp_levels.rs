@@ -24,7 +24,8 @@ fn a_tone_comes_to_the_target_loudness() {
             let output = run(&mut *node, &signal::sine(rate, 1_000.0, from, 20 * rate as usize));
             let level = last_level_db(&output, rate);
             assert!(
-                (level - f64::from(target)).abs() < 0.1,
+                // The trim still makes up for how it began.
+                (level - f64::from(target)).abs() < 0.15,
                 "{rate} Hz, {from} LUFS: {level:.2}, not {target}"
             );
         }
@@ -54,15 +55,30 @@ fn it_does_not_pump() {
         gains.push(gain_db(&*node));
     }
     let (least, most) = gains.iter().fold((f32::MAX, f32::MIN), |(a, b), &g| (a.min(g), b.max(g)));
-    assert!(most - least < 2.5, "the gain wanders from {least:.1} to {most:.1} dB in even speech");
-    assert!(gains.windows(10).all(|w| (w[9] - w[0]).abs() < 0.3), "it moves faster than 3 dB per second");
+    assert!(most - least < 1.0, "the gain wanders from {least:.1} to {most:.1} dB in even speech");
+    assert!(gains.windows(10).all(|w| (w[9] - w[0]).abs() < 0.05), "it moves faster than 0.5 dB per second");
+}
+
+#[test]
+fn a_quiet_passage_stays_quiet_and_what_remains_quiet_is_raised() {
+    let mut node = node("loudness_normalize", RATE, &[]);
+    run(&mut *node, &signal::noise(1, -12.0, 30 * SECOND));
+    let before = gain_db(&*node);
+    // A bridge of 12 s, 14 LU below the rest, and the rest again.
+    run(&mut *node, &signal::noise(2, -26.0, 12 * SECOND));
+    assert!((gain_db(&*node) - before).abs() < 0.5, "{before} dB became {}", gain_db(&*node));
+    run(&mut *node, &signal::noise(3, -12.0, 10 * SECOND));
+    assert!((gain_db(&*node) - before).abs() < 0.5);
+    // Somebody else, who stays as quiet.
+    run(&mut *node, &signal::noise(4, -26.0, 40 * SECOND));
+    assert!((gain_db(&*node) - before - 14.0).abs() < 1.5, "{before} dB became {}", gain_db(&*node));
 }
 
 #[test]
 fn its_true_peaks_stay_below_the_limit() {
     let mut node = node("loudness_normalize", RATE, &[("target_lufs", -8.0), ("max_gain_db", 20.0)]);
-    let mut output = run(&mut *node, &signal::speech(RATE, -12.0, 3, 8 * SECOND));
-    let last = output.split_off(7 * SECOND);
+    let mut output = run(&mut *node, &signal::speech(RATE, -12.0, 3, 20 * SECOND));
+    let last = output.split_off(19 * SECOND);
     assert!(measure::peak(&last) > signal::amplitude(-3.0), "the limiter has nothing to do");
     assert!(measure::true_peak_db(&last) < -1.0 + 0.1);
 }

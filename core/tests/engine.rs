@@ -54,6 +54,7 @@ fn item(id: u64, level: f32, length: usize) -> Box<Prepared> {
         id: ItemId(id),
         source: Box::new(reader),
         gain: 1.0,
+        levelled_lufs: None,
         fade_in: None,
         fade_out: None,
         curve: None,

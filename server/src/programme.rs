@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use airchain::StationSpec;
+use airchain::analysis::Cache;
 use airchain::codecs::decode;
 use airchain::config;
 use airchain::core::chain::NodeSpec;
@@ -61,6 +62,9 @@ impl Programme {
             Some(chain) => spec.chain = read_chain(chain)?,
             None if fresh => spec.chain = read_chain(DEFAULT_CHAIN)?,
             None => {}
+        }
+        if fresh {
+            spec.analysis_cache = Cache::default_path();
         }
         if !self.paths.is_empty() {
             let order = if self.shuffle { Order::Shuffle } else { Order::Sequential };

@@ -43,6 +43,13 @@ impl Rig {
         Self::with_chain_late(ladder, nodes, 0)
     }
 
+    /// A bench at frame 0 with a chain that is as late as it has to be.
+    pub fn late(ladder: LadderConfig, nodes: &[NodeSpec]) -> Self {
+        let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
+        let latency = Chain::latency_of(nodes, format).expect("the chain builds");
+        Self::with_chain_late(ladder, nodes, latency)
+    }
+
     /// A bench at frame 0 with a chain that is `latency` frames late.
     pub fn with_chain_late(ladder: LadderConfig, nodes: &[NodeSpec], latency: usize) -> Self {
         let (control, engine) = engine(&EngineConfig { max_block: BLOCK, ladder }, chain(nodes, latency));
@@ -153,6 +160,7 @@ pub fn item(id: u64, source: Box<dyn Source>) -> Box<Prepared> {
         id: ItemId(id),
         source,
         gain: 1.0,
+        levelled_lufs: None,
         fade_in: None,
         fade_out: None,
         curve: None,

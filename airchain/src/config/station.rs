@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encoding::Encoding;
 use super::nodes::NodeConfig;
+use crate::ItemLoudness;
 use crate::as_run::{AsRunLog, InvalidLog, LogFormat};
 
 /// One station: who it is, what it plays and where it goes.
@@ -355,6 +356,10 @@ pub struct Automation {
     pub crossfade_sec: f64,
     /// Shape of the fades.
     pub curve: Curve,
+    /// How it is found out how loud items are, for a chain that levels them.
+    pub item_loudness: ItemLoudness,
+    /// Database of analyses; the user's own where absent.
+    pub analysis_cache: Option<PathBuf>,
     /// How it goes on after a higher tier had the air.
     pub after_interruption: Return,
 }

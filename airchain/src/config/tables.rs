@@ -393,6 +393,19 @@ const AUTOMATION: Section = Section {
             "shape of the fades",
         ),
         field(
+            "item_loudness",
+            Choice(&["analysis", "tags", "off"]),
+            is("analysis"),
+            "with a `loudness_normalize` in the chain, how it is known before an item starts how loud it is: by analysis \
+             (by its tags until that is done), by ReplayGain or R128 tags, or only from what the manager says of it",
+        ),
+        field(
+            "analysis_cache",
+            Path,
+            unset("airchain/analysis.sqlite among the user's caches"),
+            "database in which analyses are kept; stations, and `airchain analyze`, may share it",
+        ),
+        field(
             "after_interruption",
             Choice(&["next", "resume", "restart"]),
             is("next"),

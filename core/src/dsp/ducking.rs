@@ -195,6 +195,10 @@ impl Node for Ducking {
         self.reduction.snap(0.0);
     }
 
+    fn meant_gain_db(&self) -> f32 {
+        -self.reduction.value()
+    }
+
     fn status(&self) -> Option<NodeStatus> {
         Some(NodeStatus::Gain { db: -self.reduction.value() })
     }

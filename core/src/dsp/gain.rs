@@ -3,7 +3,7 @@
 use super::smooth::Smoothed;
 use super::{Format, Node, NodeEntry, NodeInfo, ParamId, ParamInfo, clean_frame};
 use crate::Stereo;
-use crate::units::db_to_gain;
+use crate::units::{db_to_gain, gain_to_db};
 
 /// Least gain that can be set; it silences.
 const SILENT_DB: f32 = -100.0;
@@ -67,5 +67,9 @@ impl Node for Gain {
 
     fn reset(&mut self) {
         self.gain.snap();
+    }
+
+    fn meant_gain_db(&self) -> f32 {
+        gain_to_db(self.gain.value() as f32).max(SILENT_DB)
     }
 }

@@ -8,6 +8,8 @@ use crate::Stereo;
 #[derive(Clone, Debug)]
 pub(super) struct Glide {
     period: usize,
+    /// Frames that the way under way takes: the period, unless it was sent.
+    length: usize,
     at: usize,
     from: f64,
     to: f64,
@@ -15,7 +17,7 @@ pub(super) struct Glide {
 
 impl Glide {
     pub(super) fn new(period: usize) -> Self {
-        Self { period: period.max(1), at: 0, from: 1.0, to: 1.0 }
+        Self { period: period.max(1), length: period.max(1), at: 0, from: 1.0, to: 1.0 }
     }
 
     pub(super) fn reset(&mut self) {
@@ -29,7 +31,7 @@ impl Glide {
 
     /// Frames up to the next decision.
     pub(super) fn remaining(&self) -> usize {
-        self.period - self.at
+        self.length - self.at
     }
 
     /// Applies the gain to each frame of `block`, at most [`remaining`](Self::remaining) of them. `true` when a
@@ -45,7 +47,7 @@ impl Glide {
 
     /// [`apply`](Self::apply) with what `shape` makes of the gain of each frame.
     pub(super) fn apply_shaped(&mut self, block: &mut [Stereo], mut shape: impl FnMut(f64) -> f64) -> bool {
-        let step = (self.to - self.from) / self.period as f64;
+        let step = (self.to - self.from) / self.length as f64;
         // Counted in 32 bits, which the processor converts four at a time.
         let first = self.at as i32 + 1;
         for (n, frame) in block.iter_mut().enumerate() {
@@ -58,11 +60,19 @@ impl Glide {
     /// Counts frames; `true` when a decision is due.
     fn pass(&mut self, frames: usize) -> bool {
         self.at += frames;
-        self.at >= self.period
+        self.at >= self.length
     }
 
     /// The decision: the gain at which the next period ends.
     pub(super) fn decide(&mut self, gain: f64) {
-        (self.at, self.from, self.to) = (0, self.to, gain);
+        (self.length, self.at, self.from, self.to) = (self.period, 0, self.to, gain);
+    }
+
+    /// Goes to `gain` in `length` frames from where it is; the next decision is due then.
+    pub(super) fn send(&mut self, gain: f64, length: usize) {
+        let here = self.from + (self.to - self.from) * self.at as f64 / self.length as f64;
+        // No more than can be counted in 32 bits: half a day at 48 kHz.
+        let length = length.clamp(1, i32::MAX as usize - 1);
+        (self.length, self.at, self.from, self.to) = (length, 0, here, gain);
     }
 }

@@ -17,14 +17,48 @@ pub fn power_to_lufs(power: f64) -> f64 {
     10.0 * power.max(1e-30).log10() - 0.691
 }
 
-/// Gated loudness of blocks of 400 ms, given as powers; `None` when none passes the gates.
-pub(super) fn gated_lufs(blocks: impl Iterator<Item = f64> + Clone) -> Option<f64> {
-    let above = |gate: f64| {
-        let passing = blocks.clone().filter(|&power| power_to_lufs(power) > gate);
-        let (count, sum) = passing.fold((0_u32, 0.0), |(count, sum), power| (count + 1, sum + power));
-        (count > 0).then(|| power_to_lufs(sum / f64::from(count)))
-    };
-    above(above(ABSOLUTE_GATE_LUFS)? + RELATIVE_GATE_LU)
+/// Bins of a [`Memory`] per LU, and its loudest and its quietest.
+const BINS_PER_LU: f64 = 2.0;
+const LOUDEST_LUFS: f64 = 10.0;
+const BINS: usize = ((LOUDEST_LUFS - ABSOLUTE_GATE_LUFS) * BINS_PER_LU) as usize;
+
+/// The gated loudness of blocks, of which the newest count most: what each counts falls by a time constant.
+#[derive(Clone)]
+pub(super) struct Memory {
+    /// By loudness: the blocks that count, and the sum of their powers.
+    bins: [(f64, f64); BINS],
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self { bins: [(0.0, 0.0); BINS] }
+    }
+
+    /// Takes in a block; what was there counts `fade` times as much as before.
+    pub(super) fn add(&mut self, power: f64, fade: f64) {
+        for (count, sum) in &mut self.bins {
+            // Nothing that has all but faded is left to become denormal.
+            let kept = if *count > 1e-9 { fade } else { 0.0 };
+            (*count, *sum) = (*count * kept, *sum * kept);
+        }
+        let bin = ((power_to_lufs(power) - ABSOLUTE_GATE_LUFS) * BINS_PER_LU).floor();
+        if bin >= 0.0
+            && let Some((count, sum)) = self.bins.get_mut((bin as usize).min(BINS - 1))
+        {
+            *count += 1.0;
+            *sum += power;
+        }
+    }
+
+    /// Their loudness; `None` when there is nothing to go by.
+    pub(super) fn lufs(&self) -> Option<f64> {
+        let above = |gate: f64| {
+            let passing = self.bins.iter().filter(|(count, sum)| *sum > gate * count);
+            let (count, sum) = passing.fold((0.0, 0.0), |(n, sum), (count, power)| (n + count, sum + power));
+            (count > 0.0).then(|| sum / count)
+        };
+        above(above(0.0)? * 10.0_f64.powf(RELATIVE_GATE_LU / 10.0)).map(power_to_lufs)
+    }
 }
 
 /// The K-weighting filter of `N` channels.
@@ -146,7 +180,14 @@ mod tests {
         let power = |lufs: f64| 10.0_f64.powf((lufs + 0.691) / 10.0);
         // EBU Tech 3341, case 3: -36 LUFS around -23 LUFS reads -23.
         let blocks = [power(-36.0), power(-23.0), power(-23.0), power(-36.0), power(-80.0)];
-        assert!((gated_lufs(blocks.into_iter()).unwrap() + 23.0).abs() < 1e-9);
-        assert_eq!(gated_lufs([power(-71.0)].into_iter()), None);
+
+        let mut memory = Memory::new();
+        blocks.iter().for_each(|block| memory.add(*block, 1.0));
+        assert!((memory.lufs().unwrap() + 23.0).abs() < 1e-9);
+        // As long as one time constant later, what is new counts for 63 %.
+        (0..100).for_each(|_| memory.add(power(-20.0), (-0.01_f64).exp()));
+        let expected = power_to_lufs((2.0 * power(-23.0) + 172.0 * power(-20.0)) / 174.0);
+        assert!((memory.lufs().unwrap() - expected).abs() < 0.01, "{:?}, not {expected}", memory.lufs());
+        assert_eq!(Memory::new().lufs(), None);
     }
 }

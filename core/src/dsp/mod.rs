@@ -19,6 +19,7 @@ mod glide;
 pub mod limiter;
 pub mod loudness;
 pub mod loudness_normalize;
+pub(crate) mod make_up;
 pub mod multiband_compressor;
 pub mod pass_filter;
 mod reducer;
@@ -30,6 +31,8 @@ pub mod stereo;
 mod svf;
 mod trigger;
 mod true_peak;
+
+use crate::level::Programme;
 
 /// The rate and block size that a node is prepared for; fixed for a station's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,6 +228,14 @@ pub trait Node: Send {
     /// Processes `block` in place. `sidechain` is what the tier of [`sidechain`](Self::sidechain) adds to the
     /// programme at the same frames; it has the same length.
     fn process(&mut self, block: &mut [crate::Stereo], sidechain: Option<&[crate::Stereo]>);
+
+    /// Says what the next frames are of, whenever another item comes to be heard.
+    fn programme(&mut self, _programme: Programme) {}
+
+    /// The gain in dB that it has on purpose, so that nothing is to make up for it.
+    fn meant_gain_db(&self) -> f32 {
+        0.0
+    }
 
     /// Returns to the state after `prepare`, with the parameters kept.
     fn reset(&mut self);

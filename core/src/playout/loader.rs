@@ -2,6 +2,7 @@
 
 use crate::Frames;
 use crate::item::{Item, Metadata};
+use crate::level::Loudness;
 use crate::source::Source;
 
 /// Names one opening under way.
@@ -16,6 +17,8 @@ pub struct Loaded {
     pub metadata: Metadata,
     /// Its length as declared; can be wrong.
     pub length: Option<Frames>,
+    /// How loud it is, as the item itself says, or else as far as it is known by now.
+    pub loudness: Option<Loudness>,
 }
 
 /// Opens items. On air the work is done by decode workers and takes its time; offline it is done at once.
@@ -26,6 +29,11 @@ pub trait Loader: Send {
 
     /// The next opening that is done, one way or the other.
     fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)>;
+
+    /// How loud an opened item turned out to be, where that was not known when it was opened.
+    fn poll_loudness(&mut self) -> Option<(Ticket, Loudness)> {
+        None
+    }
 
     /// What was wrong with an opened item and was got over, as it is found out.
     fn poll_damage(&mut self) -> Option<(Ticket, String)> {

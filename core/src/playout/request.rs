@@ -163,6 +163,18 @@ pub enum Request {
         /// The item's id.
         id: String,
     },
+    /// Gives a waiting item another gain: what a command log says of an item whose loudness was found out while it waited.
+    Level {
+        /// The tier.
+        tier: Tier,
+        /// The item's id.
+        id: String,
+        /// Its gain, all in all.
+        gain_db: f64,
+        /// The loudness to which that brings it as a whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        levelled_lufs: Option<f32>,
+    },
     /// Gives a waiting item another place.
     Move {
         /// The tier.
@@ -226,6 +238,7 @@ impl Request {
             Self::Replay => "replay",
             Self::Load { .. } => "load",
             Self::Unload { .. } => "unload",
+            Self::Level { .. } => "level",
             Self::Move { .. } => "move",
         }
     }
@@ -264,6 +277,12 @@ impl Request {
                     return Err(Invalid::new("gain_db", gain_db, "dB up to 40"));
                 }
                 fade("duration_s", *duration_s)
+            }
+            Self::Level { gain_db, .. } if !(-200.0..=100.0).contains(gain_db) => {
+                Err(Invalid::new("gain_db", gain_db, "dB from -200 to 100"))
+            }
+            Self::Level { levelled_lufs: Some(lufs), .. } if !(-70.0..=10.0).contains(lufs) => {
+                Err(Invalid::new("levelled_lufs", lufs, "LUFS from -70 to 10"))
             }
             _ => Ok(()),
         }

@@ -93,6 +93,7 @@ impl Rig {
             id: self.fresh_id(),
             source: Box::new(MemorySource::new(audio.into(), looped)),
             gain: 1.0,
+            levelled_lufs: None,
             // The tone is at full level from its first frame to its last.
             fade_in: Some(480),
             fade_out: Some(480),

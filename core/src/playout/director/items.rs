@@ -17,7 +17,6 @@ use crate::playout::request::{Position, Request};
 use crate::playout::schedule::EntryId;
 use crate::source::Source;
 use crate::tier::Tier;
-use crate::units::db_to_gain;
 
 /// Automation items are opened ahead until they last this long: items of a few frames need company.
 const AHEAD_S: f64 = 2.0;
@@ -188,7 +187,7 @@ impl Director {
         }
         self.make_room();
         let place = self.line.place_of(id);
-        let ((prepared, length), item) = self.prepare(id, opening.item, loaded);
+        let ((prepared, length), item) = self.prepare(id, opening.when, opening.item, loaded);
         if let Some(entry) = self.line.get_mut(id) {
             entry.state = State::Loaded(length);
             entry.item = item.clone();
@@ -230,7 +229,7 @@ impl Director {
     /// Hands an opened item that is not in the line-up to the engine.
     pub(super) fn load(&mut self, id: ItemId, opening: Opening, loaded: Loaded) {
         let Opening { item, tier, purpose, when, place, after, .. } = opening;
-        let ((prepared, length), item) = self.prepare(id, item, loaded);
+        let ((prepared, length), item) = self.prepare(id, when, item, loaded);
         let place = match purpose {
             Purpose::Scheduled(entry) => self.scheduled_place(entry, &place),
             _ => self.place(tier, &place),
@@ -247,13 +246,24 @@ impl Director {
     }
 
     /// An opened item as the engine takes it, with its length where known, and as it is known from now on.
-    fn prepare(&self, id: ItemId, mut item: Item, loaded: Loaded) -> ((Prepared, Option<Frames>), Item) {
+    fn prepare(
+        &self,
+        id: ItemId,
+        when: When,
+        mut item: Item,
+        loaded: Loaded,
+    ) -> ((Prepared, Option<Frames>), Item) {
         item.metadata = std::mem::take(&mut item.metadata).or(&loaded.metadata);
+        // A command log says what was known when the item aired.
+        let loudness = loaded.loudness.filter(|_| !self.replaying || item.loudness_lufs.is_some());
+        loudness.into_iter().for_each(|loudness| item.set_loudness(loudness));
+        let level = self.level(when, &item, loudness);
         let frames = |seconds: Option<f64>| seconds.map(|seconds| self.frames(seconds));
         let cue_in = item.cue_in_s.unwrap_or(0.0);
         let prepared = Prepared {
             id,
-            gain: item.gain_db.map_or(1.0, |db| db_to_gain(db as f32)),
+            gain: level.gain(),
+            levelled_lufs: level.levelled_lufs,
             fade_in: frames(item.fade_in_s),
             fade_out: frames(item.fade_out_s),
             curve: item.curve,
@@ -330,7 +340,7 @@ impl Director {
     pub fn load_source(&mut self, tier: Tier, item: Item, source: Box<dyn Source>) {
         let (purpose, when, place, since) = (Purpose::Host, When::Now, Position::Back, self.position);
         let opening = Opening { item, tier, purpose, when, place, after: None, since };
-        let loaded = Loaded { source, metadata: Default::default(), length: None };
+        let loaded = Loaded { source, metadata: Default::default(), length: None, loudness: None };
         let id = self.fresh_id();
         self.load(ItemId(id), opening, loaded);
     }

@@ -4,6 +4,7 @@ mod answers;
 mod engine;
 mod hold;
 mod items;
+mod levels;
 mod line;
 mod live;
 mod programme;
@@ -197,6 +198,9 @@ impl Director {
             self.tick_schedule();
             while let Some((ticket, result)) = self.loader.poll() {
                 self.on_opened(ticket, result);
+            }
+            while let Some((ticket, loudness)) = self.loader.poll_loudness() {
+                self.on_loudness(ticket, loudness);
             }
             while let Some((ticket, error)) = self.loader.poll_damage() {
                 self.on_damage(ticket, error);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::hold::Hold;
 use super::items::{Opening, Purpose};
+use super::levels::Level;
 use super::{Answer, Director, HostOrder, Issued};
 use crate::chain::{Chain, NodeSpec, ParamValue};
 use crate::control::{Command, Failure, When};
@@ -97,6 +98,12 @@ impl Director {
                 Some(item) => self.issue_unload(when, tier, item, id, Some(answer)),
                 None => self.answer(answer, Err(Failure::NotWaiting.to_string())),
             },
+            Request::Level { tier, id, gain_db, levelled_lufs } => match self.find(tier, &id) {
+                Some(item) => {
+                    self.set_level(when, tier, item, id, Level { gain_db, levelled_lufs }, Some(answer));
+                }
+                None => self.answer(answer, Err(Failure::NotWaiting.to_string())),
+            },
             Request::Move { tier, id, place } => match self.find(tier, &id) {
                 Some(item) => {
                     let place = self.place(tier, &place);
@@ -133,9 +140,7 @@ impl Director {
         param: &str,
         value: &ParamValue,
     ) -> Result<(usize, usize, f32), String> {
-        let at = self.frame_of(when);
-        let coming = self.chains.iter().rev().find(|(from, _, _)| *from <= at);
-        let chain = coming.map_or(&self.config.chain, |(_, _, nodes)| nodes);
+        let chain = self.chain_at(when);
         let index = match node.parse::<usize>() {
             Ok(index) => Some(index).filter(|index| *index < chain.len()),
             Err(_) => {

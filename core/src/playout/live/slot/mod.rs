@@ -293,6 +293,7 @@ impl LiveSlot {
             id,
             source: Box::new(reader),
             gain: 1.0,
+            levelled_lufs: None,
             fade_in,
             fade_out: None,
             curve: None,
