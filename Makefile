@@ -30,11 +30,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python wheel check bench figures figures-dsp deps docs plots demo clean
+.PHONY: help build play test test-rust test-python wheel check bench figures figures-dsp figures-loudness deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | bench | figures | figures-dsp | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | bench | figures | figures-dsp | figures-loudness | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -88,6 +88,11 @@ figures: build
 figures-dsp:
 	@$(call packages,$(BUILD_PACKAGES))
 	$(CARGO) run --quiet --release --locked -p airchain-benches --bin figures_dsp
+
+# How loud a real playlist of music and speech leaves a station: the table of docs/loudness.md.
+figures-loudness:
+	@$(call packages,$(BUILD_PACKAGES) espeak-ng wesnoth-1.16-music)
+	$(CARGO) run --quiet --release --locked -p airchain-benches --bin loudness -- /usr/share/games/wesnoth/1.16/data/core/music
 
 deps:
 	@$(call packages,$(TEST_PACKAGES))
