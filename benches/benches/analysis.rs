@@ -67,7 +67,7 @@ fn make_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let programme: Vec<Stereo> =
         speech.iter().zip(&noise).map(|(s, n)| [s[0] + n[0], 0.8 * s[1] + n[1]]).collect();
     let kinds =
-        [("mp3", "mp3:192k"), ("flac", "flac"), ("m4a", "aac:160k"), ("opus", "opus:128k"), ("wav", "wav")];
+        [("mp3", "mp3:192k"), ("flac", "flac"), ("aac", "aac:160k"), ("opus", "opus:128k"), ("wav", "wav")];
     kinds
         .iter()
         .map(|(extension, format)| {
