@@ -62,7 +62,11 @@ class Item:
     curve: str | None = None
     """Shape of both fades; the station's when None."""
     gain_db: float | None = None
-    """Gain in dB from -120 to 40; 0 when None."""
+    """Gain in dB from -120 to 40, beside the one that levels it; 0 when None."""
+    loudness_lufs: float | None = None
+    """Integrated loudness of its file, for a chain that levels items; found out by the station when None."""
+    true_peak_dbtp: float | None = None
+    """Greatest true peak of its file, beside ``loudness_lufs``."""
     start_next_s: float | None = None
     """Where the next item starts, in seconds; worked out from the crossfade when None."""
     metadata: Metadata = Metadata()
