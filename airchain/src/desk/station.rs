@@ -204,7 +204,7 @@ impl DeskStation {
                 let _ = reply.send(self.director.live_source(&name, config).map_err(Into::into));
             }
             Order::AddTap(writer, reply) => drop(reply.send(Ok(self.add_tap(When::Now, *writer)))),
-            Order::RemoveTap(id) => drop(self.director.send(When::Now, Command::RemoveTap(id))),
+            Order::RemoveTap(id) => self.director.send(When::Now, Command::RemoveTap(id)),
             Order::LiveStatus(reply) => drop(reply.send(Ok(self.director.live_status().collect()))),
             Order::Stop => {
                 self.leaving = true;
