@@ -42,8 +42,8 @@ fn main() -> Outcome<()> {
         let jobs: [&dyn Fn() -> Outcome<()>; 4] = [
             &|| run(file, &mut |_| Ok(())),
             &|| beside_ebur128(file),
-            &|| Ok(drop(analyze(file, &Options::default()))),
-            &|| Ok(drop(analyze(file, &with_waveform))),
+            &|| analyse(file, &Options::default()),
+            &|| analyse(file, &with_waveform),
         ];
         let mut runs = [const { Vec::new() }; 4];
         for _ in 0..RUNS {
@@ -93,6 +93,10 @@ fn run(file: &Path, hear: &mut dyn FnMut(&[Stereo]) -> Result<(), ebur128::Error
             return Ok(());
         }
     }
+}
+
+fn analyse(file: &Path, options: &Options) -> Outcome<()> {
+    analyze(file, options).error.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn beside_ebur128(file: &Path) -> Outcome<()> {
