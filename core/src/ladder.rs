@@ -130,7 +130,7 @@ impl Ladder {
         let on_air = self.on_air.filter(|tier| *tier != Tier::Fallback);
         let tier = tier.or(on_air).ok_or(Failure::Idle)?;
         let wait = wait && tier == Tier::Automation;
-        let on_air = self.on_air == Some(tier) && self.candidate() == Some(tier);
+        let on_air = self.on_air == Some(tier) && self.candidate() == Some(tier) || self.speaks_over(tier);
         let heard = self.is_heard(tier, at);
         self.rung(tier).program.skip(ramp, wait, on_air, heard, at, outbox)
     }

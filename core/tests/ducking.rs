@@ -326,6 +326,20 @@ fn a_side_chain_that_names_no_tier_is_refused() {
     }
 }
 
+/// Of several skips at one frame each finds another item, as on the tier that has the air.
+#[test]
+fn two_skips_of_a_speaker_pass_over_an_item() {
+    let mut rig = speaking(&[ducking(-6.0, 10.0, 0.0, 50.0)]);
+    for id in [3, 4] {
+        rig.load(48_000, Tier::LiveOverride, item(id, constant(RIGHT, 48_000)));
+    }
+    for _ in 0..2 {
+        rig.send(72_000, Command::Skip { tier: Some(Tier::LiveOverride), ramp: None, wait: false });
+    }
+    rig.run(96_000, &[BLOCK]);
+    assert_eq!(rig.told().last(), Some(&(72_000, 4)));
+}
+
 /// A stop of the speaker fades it out over the programme, and a skip of what is on air skips the programme.
 #[test]
 fn skip_and_stop_keep_them_apart() {

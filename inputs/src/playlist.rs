@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use airchain_codecs::decode::is_audio_extension;
@@ -111,7 +112,13 @@ impl List {
         }
         let mut names: Vec<String> = std::fs::read_dir(path)
             .map_err(|source| io(path, source))?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(|entry| {
+                // Items, logs and playlists are UTF-8 throughout.
+                let left_out = |name: OsString| {
+                    tracing::warn!("{}: left out, its name is no UTF-8; rename it", path.join(name).display())
+                };
+                entry.ok()?.file_name().into_string().map_err(left_out).ok()
+            })
             .filter(|name| !name.starts_with('.'))
             .take(MAX_ITEMS)
             .collect();

@@ -126,6 +126,9 @@ impl Cache {
 
     /// Keeps the answer to a question about a content.
     pub(super) fn put(&self, content: &Content, question: &str, answer: &str) {
+        if answer.chars().count() as i64 > MAX_ANSWER {
+            return;
+        }
         self.ask(|database| {
             let insert = "INSERT OR REPLACE INTO results VALUES (?1, ?2, ?3)";
             database.execute(insert, params![content, question, answer])

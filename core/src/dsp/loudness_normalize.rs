@@ -6,7 +6,7 @@
 //! Of all else, ten times a second the gated loudness of what has been heard of it decides the gain wanted. At
 //! first that is what such programme was like so far (to begin with, the target), and within a few seconds it is
 //! what is heard; in the end it is that of the last minute. The gain there is follows in a second, and never
-//! rises faster than [`RISE_DB_PER_S`]. So something loud is caught within a second, something quiet is raised
+//! rises faster than 2 dB per second. So something loud is caught within a second, something quiet is raised
 //! within several, and after that the gain hardly moves: the measure is long, and passages 10 LU below the rest
 //! do not count in it, unless they last for five windows; then it is another programme. A pause is none: it
 //! neither enters the measure nor moves the gain. What such programme comes out at in the long run is put right
