@@ -11,6 +11,7 @@ use airchain::core::control::When;
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Playlist, Request, StationEvent};
+use airchain::core::presets;
 use airchain::core::{Frames, Stereo};
 use airchain::file::FileWriter;
 use airchain::offline::Render;
@@ -131,6 +132,30 @@ fn each_item_of_a_mixed_programme_is_at_the_target_and_begins_as_it_should() {
     }
     assert!((lufs(&whole) - TARGET_LUFS).abs() < 0.5, "{:.2}", lufs(&whole));
     assert!(measure::true_peak_db(&whole) < -1.0 + 0.1, "{:.2} dBTP", measure::true_peak_db(&whole));
+}
+
+#[test]
+fn a_chain_with_dynamics_leaves_the_programme_at_the_target_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = mixed(folder.path());
+    let example = vec![
+        node("loudness_normalize", &[]),
+        node("agc", &[("attack_ms", 10.0), ("release_ms", 100.0)]),
+        node("compressor", &[("makeup_gain_db", 2.0)]),
+        node("limiter", &[("release_ms", 10.0)]),
+    ];
+    for chain in [example, presets::find("broadcast").unwrap().nodes()] {
+        let (whole, aired) = render(spec([&items[..]; 2].concat(), chain, ItemLoudness::Analysis));
+        // The first round shows the chain what it does to such items; what is short is off by what it is unlike them.
+        for Aired { item, audio } in &aired[items.len()..] {
+            let within = if audio.len() < seconds(10.0) { 3.0 } else { 1.0 };
+            assert!((lufs(audio) - TARGET_LUFS).abs() < within, "{}: {:.2} LUFS", item.id, lufs(audio));
+        }
+        let second: Vec<Stereo> = aired[items.len()..].iter().flat_map(|aired| aired.audio.clone()).collect();
+        assert!((lufs(&second) - TARGET_LUFS).abs() < 0.5, "{:.2} LUFS", lufs(&second));
+        assert!((lufs(&whole) - TARGET_LUFS).abs() < 0.8, "{:.2} LUFS", lufs(&whole));
+        assert!(measure::true_peak_db(&whole) < -1.0 + 0.1);
+    }
 }
 
 #[test]

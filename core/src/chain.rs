@@ -99,6 +99,8 @@ struct Held {
     normalizer: usize,
     /// The node before which it is made up: the last that holds true peaks.
     at: usize,
+    /// Only nodes before the normaliser may change it, which hears what they do.
+    is_heard: bool,
 }
 
 impl Held {
@@ -108,14 +110,19 @@ impl Held {
         let keeps = |slot: &Slot| matches!(name(slot), "limiter" | "gain" | "silence_detector");
         let normalizer = slots.iter().position(normalizes)?;
         let at = slots.iter().rposition(|slot| normalizes(slot) || name(slot) == "limiter")?;
-        let shaped = slots.iter().take(at).any(|slot| !normalizes(slot) && !keeps(slot));
+        let shapes = |slot: &Slot| !normalizes(slot) && !keeps(slot);
+        let is_heard = !slots.iter().take(at).skip(normalizer).any(shapes);
         let target_lufs = Levelling::of(specs)?.target_lufs;
-        shaped.then(|| Self { make_up: MakeUp::new(sample_rate_hz, target_lufs), normalizer, at })
+        let make_up = MakeUp::new(sample_rate_hz, target_lufs);
+        slots.iter().take(at).any(shapes).then_some(Self { make_up, normalizer, at, is_heard })
     }
 
-    /// The node before which the programme is as loud as it should be.
-    fn from(&self) -> usize {
-        if self.make_up.is_levelled() { 0 } else { self.normalizer + 1 }
+    /// The node before which the programme is as loud as it should be, where that says anything.
+    fn from(&self) -> Option<usize> {
+        match self.make_up.is_levelled() {
+            true => Some(0),
+            false => Some(self.normalizer + 1).filter(|_| !self.is_heard),
+        }
     }
 }
 
@@ -164,11 +171,11 @@ impl Chain {
         let voice = self.held.is_some() && voice.flatten().any(|frame| *frame != SILENCE);
         for (n, slot) in self.slots.iter_mut().enumerate() {
             if let Some(held) = &mut self.held {
-                if n == held.from() && n <= held.at {
+                if held.from() == Some(n) {
                     held.make_up.hear(block, meant_db, voice);
                 }
                 if n == held.at {
-                    held.make_up.process(block);
+                    held.make_up.process(block, held.from().is_some());
                 }
             }
             slot.process(block, stems, &mut due, last == Some(n));
@@ -195,8 +202,8 @@ impl Chain {
     /// up for.
     fn meant_gain_db(&self) -> f32 {
         let Some(held) = &self.held else { return 0.0 };
-        let slots = self.slots.get(held.from()..held.at).unwrap_or_default();
-        slots.iter().map(|slot| slot.node.meant_gain_db()).sum()
+        let Some(from) = held.from() else { return 0.0 };
+        self.slots.get(from..held.at).unwrap_or_default().iter().map(|slot| slot.node.meant_gain_db()).sum()
     }
 
     /// Says what the next frames are of.

@@ -59,14 +59,23 @@ fn levelled(id: u64, audio: Vec<Stereo>, gain: f32, lufs: Option<f32>) -> Box<Pr
 
 /// Renders items that follow one another on the automation, in blocks as given.
 fn render(items: &[(Vec<Stereo>, f32, Option<f32>)], crossfade: Frames, blocks: &[usize]) -> Vec<Stereo> {
+    render_through(&[normalizer(&[])], items, crossfade, blocks)
+}
+
+fn render_through(
+    chain: &[NodeSpec],
+    items: &[(Vec<Stereo>, f32, Option<f32>)],
+    crossfade: Frames,
+    blocks: &[usize],
+) -> Vec<Stereo> {
     let joins = Joins { crossfade: Ramp { length: crossfade, curve: Curve::EqualPower }, rate: RATE };
-    let mut rig = Rig::late(LadderConfig { joins, ..ladder() }, &[normalizer(&[])]);
+    let mut rig = Rig::late(LadderConfig { joins, ..ladder() }, chain);
     for (id, (audio, gain, lufs)) in (1..).zip(items) {
         rig.load(0, Tier::Automation, levelled(id, audio.clone(), *gain, *lufs));
     }
     let frames: usize = items.iter().map(|(audio, ..)| audio.len()).sum();
     rig.run((frames + SECOND) as Frames, blocks);
-    rig.out.split_off(latency(&[normalizer(&[])]))
+    rig.out.split_off(latency(chain))
 }
 
 #[test]
@@ -116,9 +125,13 @@ fn any_blocks_give_the_same_bits() {
         (signal::speech(RATE, -20.0, 2, 2 * SECOND + 211), 2.0, Some(-16.0)),
         (signal::noise(3, -6.0, SECOND + 5), 0.5, None),
     ];
-    let whole = render(&items, 4_801, &[BLOCK]);
-    for blocks in [&[1, 479, 37][..], &[113][..], &[BLOCK, 3][..]] {
-        assert!(render(&items, 4_801, blocks) == whole, "blocks of {blocks:?}");
+    let squash = NodeSpec { node: "compressor".into(), ..normalizer(&[("threshold_db", -30.0)]) };
+    for chain in [vec![normalizer(&[])], vec![normalizer(&[]), squash.clone()], vec![squash, normalizer(&[])]]
+    {
+        let whole = render_through(&chain, &items, 4_801, &[BLOCK]);
+        for blocks in [&[1, 479, 37][..], &[113][..], &[BLOCK, 3][..]] {
+            assert!(render_through(&chain, &items, 4_801, blocks) == whole, "blocks of {blocks:?}");
+        }
     }
 }
 

@@ -207,9 +207,9 @@ impl Node for LoudnessNormalize {
         let mut rest = &mut *block;
         while !rest.is_empty() {
             let (piece, after) = rest.split_at_mut(rest.len().min(self.left).min(self.glide.remaining()));
-            for frame in piece.iter_mut() {
-                *frame = clean_frame(*frame);
-                self.energy += self.weighting.power(*frame);
+            piece.iter_mut().for_each(|frame| *frame = clean_frame(*frame));
+            if self.levelled_lufs.is_none() {
+                piece.iter().for_each(|frame| self.energy += self.weighting.power(*frame));
             }
             self.left -= piece.len();
             let arrived = self.glide.apply(piece);
@@ -238,7 +238,6 @@ impl Node for LoudnessNormalize {
     }
 
     fn reset(&mut self) {
-        self.weighting.reset();
         self.levelled_lufs = None;
         self.listen_anew();
         (self.usual_lufs, self.trim_db, self.gain_db) = (None, 0.0, 0.0);
@@ -273,6 +272,7 @@ impl LoudnessNormalize {
 
     /// Forgets what was heard: the next frames are of something else.
     fn listen_anew(&mut self) {
+        self.weighting.reset();
         (self.left, self.energy, self.tenths) = (self.period().max(1), 0.0, [0.0; 4]);
         (self.heard, self.heard_s, self.passed_over_s) = (Memory::new(), 0.0, 0.0);
     }

@@ -73,7 +73,8 @@ impl Tenths {
 
     /// Takes in `block`, all of it within a tenth; the power of that tenth when it is over.
     fn hear(&mut self, block: &[Stereo]) -> Option<f64> {
-        self.energy += block.iter().map(|frame| self.weighting.power(*frame)).sum::<f64>();
+        // One by one, so that it is the same sum however the frames come.
+        block.iter().for_each(|frame| self.energy += self.weighting.power(*frame));
         self.left -= block.len();
         (self.left == 0).then(|| {
             self.left = self.period;
@@ -203,12 +204,14 @@ impl MakeUp {
         }
     }
 
-    /// Makes up in `block` for what the nodes have done.
-    pub(crate) fn process(&mut self, mut block: &mut [Stereo]) {
+    /// Makes up in `block` for what the nodes have done; it learns what that is while it is `listening`, and so while
+    /// [`hear`](Self::hear) is given the same frames.
+    pub(crate) fn process(&mut self, mut block: &mut [Stereo], listening: bool) {
         while !block.is_empty() {
             let most = self.after.left.min(self.glide.remaining());
             let (piece, rest) = block.split_at_mut(block.len().min(most));
-            if let Some(power) = self.after.hear(piece)
+            if listening
+                && let Some(power) = self.after.hear(piece)
                 && let Some(before) = self.ahead.pop_front()
             {
                 self.decide(before, power);
