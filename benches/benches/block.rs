@@ -4,56 +4,24 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use airchain_benches::{BLOCK, RATE, item, load};
 use airchain_core::Stereo;
-use airchain_core::chain::{Chain, NodeSpec};
+use airchain_core::chain::NodeSpec;
 use airchain_core::control::{Command, Control, Place, Ramp, When};
 use airchain_core::curve::Curve;
-use airchain_core::deck::{ItemId, Prepared};
-use airchain_core::dsp::Format;
-use airchain_core::engine::{Engine, EngineConfig, engine};
-use airchain_core::ladder::{LadderConfig, Return};
-use airchain_core::program::Joins;
-use airchain_core::source::{MemorySource, Source};
+use airchain_core::engine::Engine;
+use airchain_core::source::MemorySource;
 use airchain_core::tier::Tier;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-const RATE: u32 = 48_000;
-const BLOCK: usize = 480;
-
+/// A station with a chain of nodes at their defaults.
 fn station(nodes: &[&str], crossfade: u64) -> (Control, Engine) {
     let node = |name: &&str| NodeSpec { node: (*name).into(), ..NodeSpec::default() };
-    let specs: Vec<NodeSpec> = nodes.iter().map(node).collect();
-    let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
-    let chain = Chain::build(&specs, format, 480).expect("the chain builds");
-    let ramp = |length| Ramp { length, curve: Curve::EqualPower };
-    let joins = Joins { crossfade: ramp(crossfade), rate: RATE };
-    let ladder =
-        LadderConfig { joins, takeover: [ramp(240); Tier::COUNT], returns: [Return::Next; Tier::COUNT] };
-    engine(&EngineConfig { max_block: BLOCK, ladder }, chain)
-}
-
-fn item(id: u64, source: Box<dyn Source>) -> Box<Prepared> {
-    Box::new(Prepared {
-        id: ItemId(id),
-        source,
-        gain: 0.9,
-        levelled_lufs: None,
-        fade_in: None,
-        fade_out: None,
-        curve: None,
-        start_next: None,
-        metadata: Arc::default(),
-    })
+    airchain_benches::station(&nodes.iter().map(node).collect::<Vec<_>>(), crossfade)
 }
 
 fn programme() -> Arc<[Stereo]> {
     testkit::signal::noise(1, -12.0, RATE as usize * 5).into()
-}
-
-fn load(control: &mut Control, tier: Tier, id: u64, audio: &Arc<[Stereo]>) {
-    let source = Box::new(MemorySource::new(Arc::clone(audio), true));
-    let loaded = control.send(When::Now, Command::Load { tier, item: item(id, source), place: Place::Back });
-    assert!(loaded.is_ok());
 }
 
 fn blocks(c: &mut Criterion) {

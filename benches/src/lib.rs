@@ -1,10 +1,19 @@
 //! Benchmarks: what they have in common.
 
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 use airchain_core::Stereo;
-use airchain_core::chain::{NodeSpec, ParamValue};
+use airchain_core::chain::{Chain, NodeSpec, ParamValue};
+use airchain_core::control::{Command, Control, Place, Ramp, When};
+use airchain_core::curve::Curve;
+use airchain_core::deck::{ItemId, Prepared};
 use airchain_core::dsp::{Format, Node, find};
+use airchain_core::engine::{Engine, EngineConfig, engine};
+use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::program::Joins;
+use airchain_core::source::{MemorySource, Source};
+use airchain_core::tier::Tier;
 use testkit::signal::{self, Random};
 
 /// Sample rate of all programmes, in Hz.
@@ -42,6 +51,47 @@ fn music(frames: usize) -> Vec<Stereo> {
         sides.map(|side| (1.3 * (side + cymbals * random.next())).clamp(-1.0, 1.0) as f32)
     };
     (0..frames).map(frame).collect()
+}
+
+/// A station with a chain, and crossfades of so many frames.
+///
+/// # Panics
+///
+/// When the chain cannot be built.
+pub fn station(chain: &[NodeSpec], crossfade: u64) -> (Control, Engine) {
+    let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
+    let chain = Chain::build(chain, format, BLOCK).expect("the chain builds");
+    let ramp = |length| Ramp { length, curve: Curve::EqualPower };
+    let joins = Joins { crossfade: ramp(crossfade), rate: RATE };
+    let ladder =
+        LadderConfig { joins, takeover: [ramp(240); Tier::COUNT], returns: [Return::Next; Tier::COUNT] };
+    engine(&EngineConfig { max_block: BLOCK, ladder }, chain)
+}
+
+/// An item of a source.
+pub fn item(id: u64, source: Box<dyn Source>) -> Box<Prepared> {
+    Box::new(Prepared {
+        id: ItemId(id),
+        source,
+        gain: 0.9,
+        levelled_lufs: None,
+        fade_in: None,
+        fade_out: None,
+        curve: None,
+        start_next: None,
+        metadata: Arc::default(),
+    })
+}
+
+/// Puts audio, over and over, behind what waits on a tier.
+///
+/// # Panics
+///
+/// When the station takes no more commands.
+pub fn load(control: &mut Control, tier: Tier, id: u64, audio: &Arc<[Stereo]>) {
+    let source = Box::new(MemorySource::new(Arc::clone(audio), true));
+    let loaded = control.send(When::Now, Command::Load { tier, item: item(id, source), place: Place::Back });
+    assert!(loaded.is_ok());
 }
 
 /// The nodes of a chain, each prepared for blocks of [`BLOCK`] at [`RATE`].

@@ -184,7 +184,10 @@ impl Compressor {
         let mut wanted = [0.0; CHUNK];
         if self.threshold.is_settled() && self.slope.is_settled() && self.knee.is_settled() {
             if powers[..count].iter().any(|&power| power > self.curve.onset) {
-                wanted = powers.map(|power| self.curve.reduction_db(power));
+                // Loops over slices here and below: they are done several at a time, which `map` of an array is not.
+                for (wanted, power) in wanted.iter_mut().zip(powers) {
+                    *wanted = self.curve.reduction_db(*power);
+                }
             }
         } else {
             for n in 0..count {
@@ -208,7 +211,7 @@ impl Compressor {
             }
         }
         self.reduction_db = reduction;
-        gains = gains.map(db_to_gain);
+        gains.iter_mut().for_each(|gain| *gain = db_to_gain(*gain));
         if self.makeup.is_settled() {
             let makeup = self.makeup.value() as f32;
             gains.iter_mut().for_each(|gain| *gain *= makeup);

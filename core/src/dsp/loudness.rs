@@ -65,7 +65,12 @@ impl Memory {
 pub struct KWeighting<const N: usize = 2> {
     shelf: Biquad<N>,
     high_pass: Biquad<N>,
+    /// Frames since it was last rid of what is too faint.
+    age: u8,
 }
+
+/// Frames from one time to the next that a filter forgets what is too faint to matter, before it becomes denormal.
+const REST: u8 = 64;
 
 impl<const N: usize> KWeighting<N> {
     /// The filter at a sample rate, at rest.
@@ -87,48 +92,61 @@ impl<const N: usize> KWeighting<N> {
             let norm = 1.0 + k / q + k * k;
             Biquad::new([1.0, -2.0, 1.0], [2.0 * (k * k - 1.0) / norm, (1.0 - k / q + k * k) / norm])
         };
-        Self { shelf, high_pass }
+        Self { shelf, high_pass, age: 0 }
     }
 
     /// Puts it to rest.
     pub fn reset(&mut self) {
         self.shelf.state = [[0.0; N]; 2];
         self.high_pass.state = [[0.0; N]; 2];
+        self.age = 0;
     }
 
     /// The power of the weighted frame, all channels summed.
     #[inline]
     pub fn power(&mut self, frame: [f32; N]) -> f64 {
         let weighted = self.high_pass.next(self.shelf.next(frame.map(f64::from)));
+        self.age += 1;
+        if self.age == REST {
+            self.age = 0;
+            self.shelf.flush();
+            self.high_pass.flush();
+        }
         weighted.iter().map(|sample| sample * sample).sum()
     }
 }
 
-/// A second-order filter of all channels (transposed direct form II).
+/// A second-order filter of all channels: transposed direct form II, with the output put into the equations of the state,
+/// which are then half as long for the processor to wait for.
 struct Biquad<const N: usize> {
     b: [f64; 3],
     a: [f64; 2],
+    /// What the state takes of the input.
+    taken: [f64; 2],
     state: [[f64; N]; 2],
 }
 
 impl<const N: usize> Biquad<N> {
     fn new(b: [f64; 3], a: [f64; 2]) -> Self {
-        Self { b, a, state: [[0.0; N]; 2] }
+        let taken = [b[1] - a[0] * b[0], b[2] - a[1] * b[0]];
+        Self { b, a, taken, state: [[0.0; N]; 2] }
     }
 
     #[inline]
     fn next(&mut self, input: [f64; N]) -> [f64; N] {
         let mut output = [0.0; N];
         for c in 0..N {
-            let x = input[c];
-            let y = self.b[0] * x + self.state[0][c];
-            let first = self.b[1] * x - self.a[0] * y + self.state[1][c];
-            let second = self.b[2] * x - self.a[1] * y;
-            self.state[0][c] = if first.abs() < f64::from(FAINTEST) { 0.0 } else { first };
-            self.state[1][c] = if second.abs() < f64::from(FAINTEST) { 0.0 } else { second };
-            output[c] = y;
+            let (x, first, second) = (input[c], self.state[0][c], self.state[1][c]);
+            output[c] = self.b[0] * x + first;
+            self.state[0][c] = (self.taken[0] * x + second) - self.a[0] * first;
+            self.state[1][c] = self.taken[1] * x - self.a[1] * first;
         }
         output
+    }
+
+    fn flush(&mut self) {
+        let states = self.state.as_flattened_mut().iter_mut();
+        states.filter(|state| state.abs() < f64::from(FAINTEST)).for_each(|state| *state = 0.0);
     }
 }
 
