@@ -232,6 +232,7 @@ def test_many_threads_at_once(host: airchain.Host, tone: Tone, declared: Declare
     path = tone(440, 60)
     station = host.add_station(declared(path))
     failures: list[BaseException] = []
+    station.events()
 
     def work() -> None:
         try:

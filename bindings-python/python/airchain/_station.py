@@ -91,8 +91,9 @@ class Station:
     # What happens.
 
     def events(self, timeout_s: float | None = None) -> Events:
-        """What happens, from the start of the station on. The iteration ends when nothing has happened for ``timeout_s``
-        seconds, or with the station; called again it goes on where it stopped."""
+        """What happens, from the start of the station on: of what has happened before this is first called, the first 256
+        events. The iteration ends when nothing has happened for ``timeout_s`` seconds, or with the station; called again
+        it goes on where it stopped."""
         if self._events is None:
             self._events = self._station.events()
         return Events(self._events, timeout_s)
