@@ -4,10 +4,11 @@ use airchain::core::playout::live::LiveConfig;
 use airchain::core::playout::{Moment, Request};
 use airchain::core::tier::Tier;
 use airchain::core::units::seconds_to_frames;
+use airchain::station::OnAir;
 use airchain::{from_config, script};
 use pyo3::prelude::*;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{failed, raise, same_process};
 use crate::events::Events;
@@ -23,6 +24,12 @@ pub(crate) struct Station {
 
 pub(crate) fn to_json(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| raise("Error", error))
+}
+
+/// What is said of an item that is on air, or was.
+fn said(on_air: OnAir) -> Value {
+    let OnAir { tier, item, duration_s, started, frame } = on_air;
+    json!({"tier": tier, "item": item, "duration_s": duration_s, "started": started, "frame": frame})
 }
 
 impl Station {
@@ -103,10 +110,7 @@ impl Station {
         same_process(self.process)?;
         py.detach(|| {
             let station = &self.station;
-            let on_air = station.on_air().map(|now| {
-                json!({"tier": now.tier, "item": now.item, "duration_s": now.duration_s, "started": now.started,
-                    "frame": now.frame})
-            });
+            let on_air = station.on_air().map(said);
             to_json(&json!({
                 "levels": station.levels(), "outputs": station.outputs(), "position": station.position(),
                 "missed": station.missed(), "on_air": on_air, "elapsed_s": station.elapsed_s(),
@@ -116,13 +120,7 @@ impl Station {
 
     /// What was on air before, the latest first, as JSON.
     fn recent(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| {
-            let item = |before: airchain::station::OnAir| {
-                json!({"tier": before.tier, "item": before.item,
-                "duration_s": before.duration_s, "started": before.started, "frame": before.frame})
-            };
-            to_json(&self.station.recent().into_iter().map(item).collect::<Vec<_>>())
-        })
+        py.detach(|| to_json(&self.station.recent().into_iter().map(said).collect::<Vec<_>>()))
     }
 
     fn reset_loudness(&self) {

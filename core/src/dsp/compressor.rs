@@ -150,16 +150,11 @@ impl Node for Compressor {
             for frame in chunk.iter_mut() {
                 *frame = clean_frame(*frame);
             }
+            let count = chunk.len();
+            let key = sidechain::heard(sidechain, n, count);
             let mut powers = [0.0; CHUNK];
-            let key = sidechain.and_then(|key| key.get(n * CHUNK..n * CHUNK + chunk.len()));
-            if let Some(key) = key {
-                let mut cleaned = [[0.0; 2]; CHUNK];
-                cleaned.iter_mut().zip(key).for_each(|(to, from)| *to = clean_frame(*from));
-                self.envelope.measure(&cleaned[..chunk.len()], &mut powers);
-            } else {
-                self.envelope.measure(chunk, &mut powers);
-            }
-            let gains = self.gains(&powers, chunk.len());
+            self.envelope.measure(key.as_ref().map_or(&*chunk, |key| &key[..count]), &mut powers);
+            let gains = self.gains(&powers, count);
             for (frame, gain) in chunk.iter_mut().zip(gains) {
                 *frame = frame.map(|sample| sample * gain);
             }

@@ -11,7 +11,7 @@
 
 use super::decibel::db_to_gain;
 use super::envelope::{CHUNK, Envelope};
-use super::sidechain::SideChain;
+use super::sidechain::{self, SideChain};
 use super::smooth::Smoothed;
 use super::trigger::{Swing, Trigger};
 use super::{Format, Node, NodeEntry, NodeInfo, NodeStatus, ParamId, ParamInfo, ParamKind, clean_frame};
@@ -175,9 +175,7 @@ impl Node for Ducking {
     fn process(&mut self, block: &mut [Stereo], sidechain: Option<&[Stereo]>) {
         for (n, chunk) in block.chunks_mut(CHUNK).enumerate() {
             let count = chunk.len();
-            let key = sidechain.and_then(|key| key.get(n * CHUNK..n * CHUNK + count)).unwrap_or_default();
-            let mut heard = [[0.0; 2]; CHUNK];
-            heard.iter_mut().zip(key).for_each(|(to, from)| *to = clean_frame(*from));
+            let heard = sidechain::heard(sidechain, n, count).unwrap_or([[0.0; 2]; CHUNK]);
             let mut powers = [0.0; CHUNK];
             self.envelope.measure(&heard[..count], &mut powers);
             for (frame, power) in chunk.iter_mut().zip(powers) {

@@ -172,11 +172,9 @@ impl Node for Gate {
         for (n, chunk) in block.chunks_mut(CHUNK).enumerate() {
             let count = chunk.len();
             chunk.iter_mut().for_each(|frame| *frame = clean_frame(*frame));
-            let key = sidechain.and_then(|key| key.get(n * CHUNK..n * CHUNK + count));
-            let mut heard = [[0.0; 2]; CHUNK];
-            heard.iter_mut().zip(key.unwrap_or(chunk)).for_each(|(to, from)| *to = clean_frame(*from));
+            let key = sidechain::heard(sidechain, n, count);
             let mut powers = [0.0; CHUNK];
-            self.envelope.measure(&heard[..count], &mut powers);
+            self.envelope.measure(key.as_ref().map_or(&*chunk, |key| &key[..count]), &mut powers);
             for (frame, power) in chunk.iter_mut().zip(powers) {
                 let reduction = self.next(power);
                 if reduction > 0.0 {

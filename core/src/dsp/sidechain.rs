@@ -1,6 +1,8 @@
 //! What a node listens to beside the programme.
 
-use super::{ParamInfo, ParamKind};
+use super::envelope::CHUNK;
+use super::{ParamInfo, ParamKind, clean_frame};
+use crate::Stereo;
 use crate::tier::Tier;
 
 /// A node's side chain.
@@ -24,6 +26,15 @@ pub(super) const SIDECHAIN: ParamInfo = ParamInfo {
     default: 0.0,
     help: "Tier that it listens to instead of the programme.",
 };
+
+/// What a side chain plays during chunk `n` of a block, of `count` frames (at most [`CHUNK`]) and cleaned; `None` where
+/// there is no side chain.
+pub(super) fn heard(sidechain: Option<&[Stereo]>, n: usize, count: usize) -> Option<[Stereo; CHUNK]> {
+    let key = sidechain?.get(n * CHUNK..n * CHUNK + count)?;
+    let mut heard = [[0.0; 2]; CHUNK];
+    heard.iter_mut().zip(key).for_each(|(to, from)| *to = clean_frame(*from));
+    Some(heard)
+}
 
 /// The side chain that a value of [`SIDECHAIN`] stands for.
 pub(super) fn of_value(value: f32) -> Option<SideChain> {
