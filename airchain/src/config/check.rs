@@ -5,12 +5,12 @@ use std::path::Path;
 
 use airchain_core::dsp::{self, ParamInfo, ParamKind};
 use airchain_core::presets;
+use airchain_net::{MASK, mask_url};
 use serde_json::{Map, Number, Value as Json};
 
 use super::nodes;
 use super::problem::{Problem, Severity};
 use super::schema::{self, Default, Field, Kind, Section};
-use super::secret::{MASK, mask_url};
 use super::tree::{At, Entry, Node, Scalar, Value};
 
 /// Problems after which no more are listed.

@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use airchain_core::dsp;
 use airchain_core::presets::{self, PRESETS};
+use airchain_net::{MASK, mask_url};
 use serde_json::Value;
 
 use super::check::default_of;
 use super::nodes::{self, NodeConfig};
 use super::schema::{Default, Field, Kind, Section};
-use super::secret::{MASK, mask_url};
 use super::station::StationConfig;
 use super::tables::STATION_FILE;
 

@@ -12,7 +12,6 @@ mod problem;
 mod rules;
 mod schedule;
 mod schema;
-mod secret;
 mod station;
 mod tables;
 mod tree;
@@ -20,6 +19,7 @@ mod tree;
 use std::io::Read;
 use std::path::Path;
 
+pub use airchain_net::mask_url;
 use serde_json::Value;
 
 use check::Checker;
@@ -27,7 +27,6 @@ pub use encoding::{AudioFormat, Encoding, InvalidEncoding, RateMode};
 pub use explain::{explain, reference};
 pub use nodes::NodeConfig;
 pub use problem::{ConfigErrors, Problem, Severity};
-pub use secret::mask_url;
 pub use station::*;
 use tree::Node;
 

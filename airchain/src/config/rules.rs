@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use airchain_net::mask_url;
+
 use super::encoding::{AudioFormat, Encoding};
 use super::nodes;
 use super::problem::Severity;
 use super::schedule;
-use super::secret::mask_url;
 use super::station::{DspGraph, HlsConfig, HlsContainer, OutputConfig, StationConfig, Store};
 
 /// A problem with the field it belongs to; the caller knows the line.

@@ -1,111 +1,45 @@
-//! Connections to the server: TCP, TLS if wanted, and its answer to a request.
+//! The way to a server, and its answer to a request.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use airchain_net::{Connection, DialError, Dialler, Network, Place};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::config::Target;
 use super::request::{Answer, readable};
-use super::tls;
 use crate::sink::{Retry, SinkError};
 
-/// Longest time to reach one address, and for TLS to be agreed.
-const CONNECT: Duration = Duration::from_secs(5);
 /// Longest time until the head of an answer is there.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long the rest of a refusal is waited for.
 const REFUSAL: Duration = Duration::from_secs(1);
 /// Longest answer that is read.
 const LONGEST_ANSWER: usize = 8192;
-/// Data on its way that the other side does not acknowledge for this long: the way is dead.
-const DEAD: Duration = Duration::from_secs(10);
-/// What the kernel may hold for us. More would hide for minutes that a peer has stopped reading.
-const SEND_BUFFER: u32 = 128 * 1024;
-
-/// A connection, with or without TLS.
-pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// Makes connections to one server.
 pub(crate) struct Link {
     pub(crate) target: Target,
-    tls: Option<TlsConnector>,
+    network: Network,
     /// The output, for people.
     what: String,
 }
 
 impl Link {
-    /// Prepares; reads the trusted certificates if TLS is wanted.
-    pub(crate) async fn new(
-        target: Target,
-        ca_file: Option<PathBuf>,
-        what: String,
-    ) -> Result<Self, SinkError> {
-        let tls = if target.tls {
-            let connector = tokio::task::spawn_blocking(move || tls::connector(ca_file)).await;
-            let connector =
-                connector.unwrap_or_else(|_| Err("reading the trusted certificates failed".into()));
-            Some(connector.map_err(|why| failed(&what, &why, Retry::Seldom))?)
-        } else {
-            None
-        };
-        Ok(Self { target, tls, what })
+    /// Nothing is connected yet.
+    pub(crate) fn new(target: Target, ca_file: Option<PathBuf>, what: String) -> Self {
+        Self { target, network: Network::new(ca_file), what }
     }
 
-    /// Connects: tries each address of the host in turn.
+    /// Connects.
     pub(crate) async fn connect(&self) -> Result<Box<dyn Connection>, SinkError> {
-        let host = self.target.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> = match lookup_host((host, self.target.port)).await {
-            Ok(addresses) => addresses.collect(),
-            Err(_) => Vec::new(),
-        };
-        let mut last = "the host name is not known; check it and the name server".to_owned();
-        for address in addresses {
-            match timeout(CONNECT, tcp(address)).await {
-                Ok(Ok(stream)) => return self.secure(stream, host).await,
-                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-                    last =
-                        format!("{address} refuses the connection; check that the server runs and the port");
-                }
-                Ok(Err(error)) => last = format!("{address} cannot be reached ({error}); check the network"),
-                Err(_) => {
-                    last =
-                        format!("{address} does not answer within {CONNECT:?}; check host, port and firewall")
-                }
-            }
-        }
-        Err(self.failed(&last, Retry::Soon))
-    }
-
-    async fn secure(&self, stream: TcpStream, host: &str) -> Result<Box<dyn Connection>, SinkError> {
-        let Some(tls) = &self.tls else {
-            return Ok(Box::new(stream));
-        };
-        let Ok(name) = ServerName::try_from(host.to_owned()) else {
-            return Err(self.failed("not a host name that TLS knows; correct the url", Retry::Seldom));
-        };
-        match timeout(CONNECT, tls.connect(name, stream)).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) if error.to_string().contains("certificate") => {
-                let hint = "if it is your own, give it as ca_file";
-                Err(self.failed(&format!("its certificate is not trusted ({error}); {hint}"), Retry::Seldom))
-            }
-            Ok(Err(error)) => {
-                let hint = "check that the port speaks TLS, else use icecast://";
-                Err(self.failed(&format!("TLS fails ({error}); {hint}"), Retry::Soon))
-            }
-            Err(_) => {
-                Err(self.failed("TLS is not agreed in time; check that the port speaks TLS", Retry::Soon))
-            }
-        }
+        let Target { host, port, tls, .. } = &self.target;
+        self.network.connect(Place { host, port: *port, tls: *tls }).await.map_err(|error| {
+            let retry = if error.is_lasting() { Retry::Seldom } else { Retry::Soon };
+            let hint = if matches!(error, DialError::Tls(_)) { ", else use icecast://" } else { "" };
+            self.failed(&format!("{error}{hint}"), retry)
+        })
     }
 
     /// Sends the head of a request and reads the answer: its head, and of a refusal also what follows.
@@ -143,34 +77,18 @@ impl Link {
     }
 
     fn no_answer(&self) -> SinkError {
-        let hint =
-            if self.tls.is_some() { "see its log" } else { "if the port wants TLS, use icecast+tls://" };
+        let hint = if self.target.tls { "see its log" } else { "if the port wants TLS, use icecast+tls://" };
         self.failed(&format!("the server closed the connection without an answer; {hint}"), Retry::Soon)
     }
 
     pub(crate) fn failed(&self, why: &str, retry: Retry) -> SinkError {
-        failed(&self.what, why, retry)
+        SinkError { message: format!("{}: {why}", self.what), retry }
     }
 
     /// The output, for people.
     pub(crate) fn what(&self) -> &str {
         &self.what
     }
-}
-
-fn failed(what: &str, why: &str, retry: Retry) -> SinkError {
-    SinkError { message: format!("{what}: {why}"), retry }
-}
-
-async fn tcp(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_nodelay(true)?;
-    socket.set_keepalive(true)?;
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    let stream = socket.connect(address).await?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    SockRef::from(&stream).set_tcp_user_timeout(Some(DEAD))?;
-    Ok(stream)
 }
 
 async fn read_until(
@@ -204,9 +122,9 @@ mod tests {
 
     use super::*;
 
-    async fn link() -> Link {
+    fn link() -> Link {
         let target = Target::parse("icecast://source:s3cret@h:8000/live").unwrap();
-        Link::new(target, None, "icecast at h:8000/live".into()).await.ok().unwrap()
+        Link::new(target, None, "icecast at h:8000/live".into())
     }
 
     #[tokio::test(start_paused = true)]
@@ -220,7 +138,7 @@ mod tests {
                 std::future::pending::<()>().await;
             });
             let start = Instant::now();
-            let error = link().await.ask(&mut peer, "PUT /live HTTP/1.1\r\n\r\n").await.unwrap_err();
+            let error = link().ask(&mut peer, "PUT /live HTTP/1.1\r\n\r\n").await.unwrap_err();
             assert_eq!(start.elapsed(), ANSWER);
             assert_eq!(error.retry, Retry::Soon);
             assert!(error.message.starts_with("icecast at h:8000/live: no answer"), "{error}");
@@ -232,7 +150,7 @@ mod tests {
     async fn a_refusal_that_never_ends_is_still_read() {
         let (mut peer, mut server) = duplex(1024);
         server.write_all(b"HTTP/1.0 403 Forbidden\r\nServer: x\r\n\r\nMountpoint in use").await.unwrap();
-        let answer = link().await.ask(&mut peer, "x").await.unwrap();
+        let answer = link().ask(&mut peer, "x").await.unwrap();
         assert!(answer.says("mountpoint in use"), "{answer:?}");
     }
 
@@ -246,6 +164,6 @@ mod tests {
             }
             std::future::pending::<()>().await;
         });
-        assert_eq!(link().await.ask(&mut peer, "x").await.map(|answer| answer.code).ok(), Some(100));
+        assert_eq!(link().ask(&mut peer, "x").await.map(|answer| answer.code).ok(), Some(100));
     }
 }

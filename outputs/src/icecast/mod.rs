@@ -13,7 +13,6 @@ mod link;
 mod request;
 mod sink;
 mod titles;
-mod tls;
 
 use std::sync::Arc;
 
@@ -77,7 +76,7 @@ impl Output for IcecastOutput {
             _ => true,
         };
         let muxer = container::for_stream(&opening.info);
-        let link = Link::new(self.target.clone(), self.config.ca_file.clone(), self.describe()).await?;
+        let link = Link::new(self.target.clone(), self.config.ca_file.clone(), self.describe());
         let mut peer = link.connect().await?;
         let head = request::source(&self.config, &self.target, muxer.mime(), format);
         link.ask(peer.as_mut(), &head).await?.accept(link.what(), self.config.protocol)?;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use airchain_codecs::container::Muxer;
 use airchain_codecs::packet::Packet;
 use airchain_core::item::Metadata;
+use airchain_net::Connection;
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use super::link::{Connection, Link};
+use super::link::Link;
 use super::request::readable;
 use super::titles::Titles;
 use crate::sink::{Retry, Sink, SinkError};

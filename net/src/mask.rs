@@ -1,7 +1,7 @@
 //! Keeping passwords out of everything that people read.
 
 /// What stands where a secret was.
-pub(crate) const MASK: &str = "***";
+pub const MASK: &str = "***";
 
 /// A URL with its password and the values of its query masked. Works on text that is no valid URL as well: what
 /// stands before an `@` is taken for credentials.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,9 +12,26 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Trusts what the system trusts, and what is in `ca_file`. Reads files: not for the I/O runtime's own threads.
-/// The error is for people.
-pub(crate) fn connector(ca_file: Option<PathBuf>) -> Result<TlsConnector, String> {
+use crate::dial::DialError;
+
+/// What the system trusts, once read: it is the same for all connections, and large.
+static SYSTEM: OnceCell<TlsConnector> = OnceCell::const_new();
+
+/// Trusts what the system trusts, and what is in `ca_file`.
+pub(crate) async fn connector(ca_file: Option<PathBuf>) -> Result<TlsConnector, DialError> {
+    match ca_file {
+        None => SYSTEM.get_or_try_init(|| read(None)).await.cloned(),
+        Some(_) => read(ca_file).await,
+    }
+}
+
+/// Reads files, so not on the I/O runtime's own threads.
+async fn read(ca_file: Option<PathBuf>) -> Result<TlsConnector, DialError> {
+    let made = tokio::task::spawn_blocking(move || build(ca_file)).await;
+    made.unwrap_or_else(|_| Err("reading the trusted certificates failed".into())).map_err(DialError::Trust)
+}
+
+fn build(ca_file: Option<PathBuf>) -> Result<TlsConnector, String> {
     let own = ca_file.as_deref().map(read_pem).transpose()?.unwrap_or_default();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
