@@ -1,7 +1,9 @@
-//! Turns the world into sources: files through decoder and resampler into a deck's ring, and lists of files.
+//! Turns the world into sources: files through decoder and resampler into a deck's ring, lists of files, and radio
+//! stations elsewhere.
 
 pub mod file;
 pub mod playlist;
+pub mod webstream;
 
 pub use file::{FeedConfig, FileFeed, InputError, Opened, Pump};
 pub use playlist::{PlaylistError, expand};
