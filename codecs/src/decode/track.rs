@@ -246,7 +246,10 @@ impl Track {
         };
         self.codec = codec;
         self.chained = true;
-        self.offset = self.next.unwrap_or(0) - self.codec.pre_skip;
+        // What its decoder gives before its beginning is left out, as with the first.
+        let begin = self.next.take().unwrap_or(0);
+        self.offset = begin - self.codec.pre_skip;
+        self.start = self.start.max(begin);
         Ok(())
     }
 
