@@ -16,6 +16,8 @@ mod text;
 pub mod ts;
 mod wav;
 
+pub(crate) use ogg_page::crc as ogg_crc;
+
 /// Puts packets into a byte stream: a file, an Icecast mount or an HTTP response.
 pub trait Muxer: Send {
     /// MIME type of the result.

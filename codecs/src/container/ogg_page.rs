@@ -61,7 +61,7 @@ impl Pages {
         out.push(self.lacing.len() as u8);
         out.append(&mut self.lacing);
         out.append(&mut self.body);
-        let crc = crc(out.get(start..).unwrap_or_default());
+        let crc = crc(0, out.get(start..).unwrap_or_default());
         if let Some(place) = out.get_mut(start + 22..start + 26) {
             place.copy_from_slice(&crc.to_le_bytes());
         }
@@ -71,8 +71,8 @@ impl Pages {
     }
 }
 
-/// CRC-32 of a page: polynomial 0x04C11DB7, from 0, neither reflected nor inverted.
-fn crc(bytes: &[u8]) -> u32 {
+/// CRC-32 of a page: polynomial 0x04C11DB7, neither reflected nor inverted. It goes on from `crc`, which is 0 at first.
+pub(crate) fn crc(crc: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
         let mut index = 0;
@@ -88,7 +88,7 @@ fn crc(bytes: &[u8]) -> u32 {
         }
         table
     };
-    bytes.iter().fold(0, |crc, byte| crc << 8 ^ TABLE[((crc >> 24) as u8 ^ byte) as usize])
+    bytes.iter().fold(crc, |crc, byte| crc << 8 ^ TABLE[((crc >> 24) as u8 ^ byte) as usize])
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use airchain_core::{Stereo, units};
 use symphonia::core::codecs::audio::well_known as id;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::RegisterableAudioDecoder;
-use symphonia::core::packet::{Packet, PacketRef};
+use symphonia::core::packet::PacketRef;
 use symphonia_adapter_libopus::OpusDecoder;
 
 use super::downmix::Downmix;
@@ -79,12 +79,12 @@ impl Codec {
     }
 
     /// Decodes a packet, untrimmed, to the end of `out`; says its rate in Hz, or nothing when it is lost.
-    pub(super) fn decode(&mut self, packet: &Packet, out: &mut Vec<Stereo>) -> Option<u32> {
+    pub(super) fn decode(&mut self, packet: &PacketRef<'_>, out: &mut Vec<Stereo>) -> Option<u32> {
         let first = out.len();
         let rate = match &mut self.engine {
             Engine::Symphonia(decoder) => {
                 // Trimming is by position (in `track`), so that a seek trims like a start: no trims from here on.
-                let packet = PacketRef::new(packet.track_id, packet.pts, packet.block_dur(), &packet.data);
+                let packet = PacketRef::new(packet.track_id, packet.pts, packet.block_dur(), packet.data);
                 let samples = &mut self.samples;
                 let downmix = &mut self.downmix;
                 guarded(|| {
@@ -99,7 +99,7 @@ impl Codec {
             }
             #[cfg(feature = "aac")]
             Engine::Fdk(fdk) => {
-                let spec = fdk.decode(&packet.data, &mut self.samples)?;
+                let spec = fdk.decode(packet.data, &mut self.samples)?;
                 if spec.rate_hz != spec.core_rate_hz {
                     self.heard_sbr(&spec);
                 }
@@ -115,6 +115,11 @@ impl Codec {
             out[first..].iter_mut().flatten().for_each(|sample| *sample *= self.gain);
         }
         Some(rate)
+    }
+
+    /// Channels of the last packet, before they were made two.
+    pub(super) fn channels(&self) -> u16 {
+        self.downmix.as_ref().map_or(0, Downmix::channels)
     }
 
     /// Forgets what came before: the next packet follows a jump.
@@ -152,7 +157,7 @@ fn opus_head(head: &[u8]) -> (i64, f32) {
 }
 
 /// Sample rates by their index (ISO/IEC 14496-3, table 1.18).
-const RATES: [u32; 13] =
+pub(super) const AAC_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
 /// AAC: symphonia for Low Complexity; FDK for everything that symphonia leaves out.
@@ -164,7 +169,8 @@ fn aac(
     let config = params.extra_data.as_deref().filter(|config| config.len() >= 2);
     let object_type = config.map_or(2, |config| config[0] >> 3);
     // The container may give the rate with SBR; the configuration gives that of the core.
-    let configured = config.and_then(|config| RATES.get(usize::from((config[0] & 7) << 1 | config[1] >> 7)));
+    let configured =
+        config.and_then(|config| AAC_RATES.get(usize::from((config[0] & 7) << 1 | config[1] >> 7)));
     let core_rate = configured.copied().or(params.sample_rate).unwrap_or(0);
     let sbr_signalled = matches!(object_type, 5 | 29);
     let sbr_possible = sbr_signalled || core_rate <= MAX_IMPLICIT_SBR_HZ;
@@ -197,7 +203,7 @@ fn aac(
 /// The `AudioSpecificConfig` that an ADTS header stands for.
 #[cfg(feature = "aac")]
 fn low_complexity_config(params: &AudioCodecParameters) -> Option<[u8; 2]> {
-    let index = u8::try_from(RATES.iter().position(|rate| Some(*rate) == params.sample_rate)?).ok()?;
+    let index = u8::try_from(AAC_RATES.iter().position(|rate| Some(*rate) == params.sample_rate)?).ok()?;
     let layout = match params.channels.as_ref().map_or(0, |channels| channels.count()) {
         count @ 0..=6 => count as u8,
         8 => 7,

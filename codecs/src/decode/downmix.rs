@@ -30,6 +30,11 @@ impl Downmix {
         self.channels == *channels
     }
 
+    /// How many channels that layout has.
+    pub(super) fn channels(&self) -> u16 {
+        u16::try_from(self.shares.len()).unwrap_or(u16::MAX)
+    }
+
     /// Appends `samples` as stereo frames. Samples that are not finite become silence.
     pub(super) fn append(&self, samples: &[f32], out: &mut Vec<Stereo>) {
         match self.shares.len() {
@@ -95,7 +100,6 @@ fn positions_by_count(count: usize) -> Vec<Position> {
 }
 
 /// The layout that `count` channels in the order of WAVE files have.
-#[cfg(feature = "aac")]
 pub(super) fn wave_layout(count: usize) -> Channels {
     match count {
         1 => Channels::Positioned(Position::FRONT_CENTER),

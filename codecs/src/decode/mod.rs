@@ -11,6 +11,7 @@ mod fdk;
 mod mp4;
 mod reader;
 mod replaygain;
+pub mod stream;
 mod tags;
 mod track;
 mod wave;
@@ -101,6 +102,20 @@ pub enum DecodeError {
         path: String,
         /// What is wrong.
         message: String,
+    },
+    /// A stream is no audio that can be decoded, or none any more; the caller takes another.
+    #[error("the stream cannot be decoded: expected {}, found {found}", stream::EXPECTED)]
+    Stream {
+        /// What came instead.
+        found: String,
+    },
+    /// More was pushed into a [`StreamDecoder`](stream::StreamDecoder) than it holds; the caller decodes in between.
+    #[error(
+        "the stream decoder was given more than the {capacity_bytes} bytes it holds: decode before pushing more"
+    )]
+    Flooded {
+        /// What it holds, in bytes.
+        capacity_bytes: usize,
     },
 }
 

@@ -24,7 +24,7 @@ const MAX_FAILURES: u32 = 512;
 /// Frames of MP3 padding beyond which the declared length was wrong: no encoder pads more than four packets.
 const MAX_PADDING: usize = 4 * 1152;
 /// Rates that are played, in Hz.
-const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
+pub(super) const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
 /// A file being decoded.
 pub(super) struct Track {
@@ -199,7 +199,7 @@ impl Track {
     fn read(&mut self) -> Result<Option<(Packet, u32)>, End> {
         self.block.clear();
         let failed = match self.reader.next() {
-            Ok(packet) => match self.codec.decode(&packet, &mut self.block) {
+            Ok(packet) => match self.codec.decode(&packet.as_packet_ref(), &mut self.block) {
                 Some(rate) if !self.block.is_empty() && rate == *self.rate.get_or_insert(rate) => {
                     self.failures = 0;
                     return Ok(Some((packet, rate)));
