@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use airchain_codecs::{Codec, Format};
-use airchain_outputs::hls::{HlsConfig, HlsOutput};
+use airchain_outputs::hls::{self, HlsConfig};
 use airchain_outputs::http::MountMeta;
 use airchain_outputs::icecast::{IcecastConfig, IcecastOutput};
 use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
@@ -17,7 +17,7 @@ use crate::listeners::Listeners;
 pub struct OutputSpec {
     /// Its id, unique in the station.
     pub id: String,
-    /// How the audio is encoded. Outputs of an equal format share one encoder.
+    /// How the audio is encoded, but for further renditions of its target. Outputs of an equal format share one encoder.
     pub format: Format,
     /// Where it goes.
     pub target: Target,
@@ -51,6 +51,9 @@ pub enum Target {
     },
 }
 
+/// The parts of an output, each to be given audio in a format of its own.
+pub(crate) type Parts = Vec<(Format, Box<dyn Output>)>;
+
 /// The path of a listener's mount that is given none: `/live.mp3` and the like. FLAC has its own name there, as
 /// listeners know it, though it is streamed in Ogg.
 pub fn mount_path(codec: Codec) -> String {
@@ -70,17 +73,19 @@ impl Target {
         }
     }
 
-    /// Makes the output and says how its worker is to treat it.
-    pub(crate) fn open(self, listeners: &Listeners) -> Result<(Box<dyn Output>, WorkerOptions), Error> {
+    /// Makes the output, of audio in `format`, in its parts with the format of each, and says how workers are to treat it.
+    pub(crate) fn open(self, format: Format, listeners: &Listeners) -> Result<(Parts, WorkerOptions), Error> {
         let invalid = |error: String| Error::Output(error);
-        Ok(match self {
+        let (output, options): (Box<dyn Output>, _) = match self {
             Self::Icecast(config) => {
                 let output = IcecastOutput::new(config).map_err(|error| invalid(error.to_string()))?;
                 (Box::new(output), WorkerOptions::live())
             }
             Self::Hls(config) => {
-                let output = HlsOutput::new(config).map_err(|error| invalid(error.to_string()))?;
-                (Box::new(output), WorkerOptions::archive())
+                let further = config.renditions.iter().map(|rendition| rendition.format);
+                let formats: Vec<_> = std::iter::once(format).chain(further).collect();
+                let outputs = hls::outputs(config).map_err(|error| invalid(error.to_string()))?;
+                return Ok((formats.into_iter().zip(outputs).collect(), WorkerOptions::archive()));
             }
             Self::Recording(config) => {
                 let output = RecordingOutput::new(config).map_err(|error| invalid(error.to_string()))?;
@@ -92,6 +97,7 @@ impl Target {
                 (Box::new(output), WorkerOptions::live())
             }
             Self::Custom { output, options, .. } => (output, options),
-        })
+        };
+        Ok((vec![(format, output)], options))
     }
 }

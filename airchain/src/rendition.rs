@@ -11,7 +11,7 @@ use airchain_core::item::Metadata;
 use airchain_core::tap::TapReader;
 use airchain_core::units::convert_frames;
 use airchain_core::{Frames, Stereo};
-use airchain_outputs::sink::{Output, Parcel};
+use airchain_outputs::sink::{Opening, Output, Parcel};
 use airchain_outputs::worker::{self, OutputHandle, ParcelSender, WorkerOptions};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -67,6 +67,8 @@ pub(crate) struct Rendition {
     encoded: Frames,
     /// Where on the outputs' timeline the present encoder began.
     origin: i64,
+    /// Frames of silence that it is given first.
+    lead: usize,
     station: Arc<Shared>,
     /// Wall-clock time of the tap's frame 0, once it is on the bus.
     epoch: Option<Timestamp>,
@@ -97,6 +99,7 @@ impl Rendition {
             encoder,
             encoded: 0,
             origin: 0,
+            lead: 0,
             station,
             epoch: None,
             runtime,
@@ -113,18 +116,32 @@ impl Rendition {
     /// Starts the outputs that came since last time.
     fn let_in(&mut self) {
         let Some(start) = self.tap.start() else { return };
-        let station = &self.station;
-        let epoch = *self.epoch.get_or_insert_with(|| station.bus_utc_of(start));
+        let epoch = self.epoch.unwrap_or_else(|| {
+            self.begin(start);
+            self.station.bus_utc_of(start)
+        });
+        self.epoch = Some(epoch);
+        let position = self.encoder_position(start);
         let waiting = self.door.lock().as_mut().map(std::mem::take);
         for Waiting { id, output, options, started } in waiting.into_iter().flatten() {
             let info: SharedInfo = Arc::clone(self.encoder.info());
-            let (sender, handle) = worker::spawn(&self.runtime, id, output, info, epoch, options);
+            let opening = Opening { info, epoch, position, metadata: None };
+            let (sender, handle) = worker::spawn(&self.runtime, id, output, opening, options);
             if let Some(metadata) = &self.metadata {
                 sender.send(Parcel::Title { at: i64::MIN, metadata: Arc::clone(metadata) });
             }
             self.senders.push(sender);
             started(handle);
         }
+    }
+
+    /// Has a fresh encoder begin with what comes next of a tap that began at frame `start` of the bus.
+    fn begin(&mut self, start: Frames) {
+        self.origin = self.encoder_position(self.encoded);
+        let lead = self.encoder.info().lead(self.encoder_position(start) + self.origin);
+        self.origin -= i64::from(lead);
+        let lead = convert_frames(lead.into(), self.format.sample_rate_hz, self.station_rate);
+        self.lead = usize::try_from(lead).unwrap_or(0);
     }
 
     /// Encodes what the tap holds, a second of it at most. Whether there may be more.
@@ -148,7 +165,11 @@ impl Rendition {
     fn encode(&mut self, frames: usize) {
         let (encoder, packets) = (&mut self.encoder, &mut self.packets);
         let block = self.block.get(..frames).unwrap_or_default();
-        let result = catch_unwind(AssertUnwindSafe(|| encoder.encode(block, packets)));
+        let lead = vec![[0.0; 2]; std::mem::take(&mut self.lead)];
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            encoder.encode(&lead, packets)?;
+            encoder.encode(block, packets)
+        }));
         self.encoded += frames as Frames;
         self.deliver_packets();
         let error = match result {
@@ -165,7 +186,7 @@ impl Rendition {
         match encode::open(&self.format, self.station_rate) {
             Ok(fresh) => {
                 self.encoder = fresh;
-                self.origin = self.encoder_position(self.encoded);
+                self.begin(self.tap.start().unwrap_or(0));
             }
             Err(error) => {
                 tracing::error!(station = %self.station.id, format = %self.format, "no new encoder: {error}");

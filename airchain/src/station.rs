@@ -16,6 +16,7 @@ use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
 use airchain_outputs::health::Stats;
 use airchain_outputs::http::StateHandle;
+use airchain_outputs::joint;
 use airchain_outputs::sink::Health;
 use airchain_outputs::worker::OutputHandle;
 use crossbeam_channel::{Receiver, Sender};
@@ -97,7 +98,8 @@ pub(crate) struct OutputEntry {
     pub(crate) serial: u64,
     pub(crate) kind: &'static str,
     pub(crate) target: String,
-    pub(crate) handle: Option<OutputHandle>,
+    /// Of its workers, once they run: one for each encoding.
+    pub(crate) handles: Vec<OutputHandle>,
     /// Why it could not begin.
     pub(crate) failed: Option<String>,
 }
@@ -237,10 +239,7 @@ impl Shared {
             id: entry.id.clone(),
             kind: entry.kind,
             target: entry.target.clone(),
-            stats: entry
-                .handle
-                .as_ref()
-                .map(OutputHandle::stats)
+            stats: joint::total(entry.handles.iter().map(OutputHandle::stats))
                 .or_else(|| entry.failed.as_deref().map(down)),
         };
         lock(&self.outputs).iter().map(status).collect()
@@ -426,7 +425,7 @@ impl Station {
             std::thread::sleep(Duration::from_millis(2));
         }
         let handles: Vec<_> =
-            lock(&self.shared.outputs).iter_mut().filter_map(|entry| entry.handle.take()).collect();
+            lock(&self.shared.outputs).iter_mut().flat_map(|entry| entry.handles.drain(..)).collect();
         for handle in handles {
             let bound = closed.saturating_duration_since(Instant::now());
             let ended = async {

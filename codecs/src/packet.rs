@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::format::Format;
+use crate::format::{Codec, Format};
 
 /// One access unit of a codec, without any container around it: an MP3 frame, a raw AAC access unit, an Opus or
 /// Vorbis packet, a FLAC frame, a run of PCM bytes.
@@ -40,6 +40,19 @@ pub struct StreamInfo {
     /// Codec set-up data: `AudioSpecificConfig`; `OpusHead`; Vorbis identification and set-up (the comment header
     /// is the container's to write); FLAC `STREAMINFO` (34 bytes); none for MP3 and PCM.
     pub headers: Vec<Bytes>,
+}
+
+impl StreamInfo {
+    /// Frames of silence that an encoder is to be given first when its first frame is that at `position` of a programme,
+    /// so that its packets begin at whole multiples of their length: encoders that were started at any time can then be
+    /// cut at the same frames. Only AAC is led in. Other codecs say where the programme begins in what they make, and
+    /// must not have it moved.
+    pub fn lead(&self, position: i64) -> u32 {
+        let is_aac = matches!(self.format.codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2);
+        let Some(packet) = self.packet_frames.filter(|packet| is_aac && *packet > 0) else { return 0 };
+        // Less than a packet.
+        (position - i64::from(self.delay)).rem_euclid(packet.into()) as u32
+    }
 }
 
 /// A shared [`StreamInfo`].

@@ -9,6 +9,7 @@ pub mod hls;
 pub mod http;
 pub mod icecast;
 pub mod info;
+pub mod joint;
 mod queue;
 pub mod recording;
 pub mod sink;

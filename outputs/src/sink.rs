@@ -32,6 +32,9 @@ pub struct Opening {
     pub info: SharedInfo,
     /// Wall-clock time of frame 0 of the encoder.
     pub epoch: Timestamp,
+    /// Position of frame 0 of the encoder in what its station has sent since it began, in frames at the format's rate.
+    /// By it packets of several encoders are told to be of the same moment.
+    pub position: i64,
     /// What is on air now, if anything has been.
     pub metadata: Option<Arc<Metadata>>,
 }

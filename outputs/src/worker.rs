@@ -15,9 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use airchain_codecs::packet::SharedInfo;
 use futures_util::FutureExt;
-use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -72,23 +70,23 @@ impl WorkerOptions {
     }
 }
 
-/// Starts the worker of an output on `runtime`. `epoch` is the wall-clock time of the encoder's frame 0.
+/// Starts the worker of an output on `runtime`. `opening` is what its sinks are told, but for the title, which is always
+/// the newest that was sent.
 pub fn spawn(
     runtime: &Handle,
     id: impl Into<String>,
     output: Box<dyn Output>,
-    info: SharedInfo,
-    epoch: Timestamp,
+    opening: Opening,
     options: WorkerOptions,
 ) -> (ParcelSender, OutputHandle) {
-    let rate = info.format.sample_rate_hz;
+    let rate = opening.info.format.sample_rate_hz;
     let limit = frames(options.queue, rate);
     let queue = Arc::new(Queue::new(limit, limit / 4 * 3));
     let board = Arc::new(Board::new(id.into(), options.on_health.clone()));
     let (abandon, abandoned) = watch::channel(false);
     let (running, done) = watch::channel(());
     let worker = Worker {
-        opening: Opening { info, epoch, metadata: None },
+        opening,
         output,
         queue: queue.clone(),
         board: board.clone(),

@@ -8,6 +8,7 @@ use airchain_codecs::{Bitrate, Codec, Format};
 use airchain_core::item::Metadata;
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::*;
 use crate::health::HealthEvent;
@@ -123,7 +124,8 @@ fn rig_with(plays: &[Play], options: WorkerOptions) -> Rig {
     let seen = events.clone();
     let options = options.telling(Arc::new(move |event| seen.lock().unwrap().push(event)));
     let output = Box::new(Simulated(log.clone()));
-    let (sender, handle) = spawn(&Handle::current(), "out", output, info, Timestamp::UNIX_EPOCH, options);
+    let opening = Opening { info, epoch: Timestamp::UNIX_EPOCH, position: 0, metadata: None };
+    let (sender, handle) = spawn(&Handle::current(), "out", output, opening, options);
     Rig { log, sender, handle, events, next: 0 }
 }
 

@@ -8,6 +8,7 @@ use airchain_core::bus::{Tap, TapId};
 use airchain_core::control::{Command, When};
 use airchain_core::tap::{TapWriter, tap};
 use airchain_outputs::health::HealthEvent;
+use airchain_outputs::joint;
 use airchain_outputs::sink::Health;
 use airchain_outputs::worker::OutputHandle;
 use jiff::Timestamp;
@@ -47,7 +48,7 @@ impl DeskStation {
             serial,
             kind,
             target,
-            handle: None,
+            handles: Vec::new(),
             failed,
         });
         tracing::warn!(station = %self.shared.id, output = %id, "{error}");
@@ -119,25 +120,37 @@ impl DeskStation {
             Target::Http { listen, .. } => Some((*listen, self.engines.listeners.get(*listen)?.state())),
             _ => None,
         };
-        let (output, options) = target.open(&self.engines.listeners)?;
-        let target = output.describe();
-        let door = self.rendition(when, format, &id)?;
+        let (parts, options) = target.open(format, &self.engines.listeners)?;
+        let target = parts.first().map(|(_, output)| output.describe()).unwrap_or_default();
+        let doors = parts.iter().map(|(format, _)| self.rendition(when, *format, &id)).collect();
+        let doors: Vec<Arc<Door>> = match doors {
+            Ok(doors) => doors,
+            Err(error) => {
+                self.leave_renditions(&id);
+                return Err(error);
+            }
+        };
         lock(&self.shared.pages).extend(page);
         let serial = self.fresh_serial();
-        let entry = OutputEntry { id: id.clone(), serial, kind, target, handle: None, failed: None };
+        let entry = OutputEntry { id: id.clone(), serial, kind, target, handles: Vec::new(), failed: None };
         lock(&self.shared.outputs).push(entry);
-        let (shared, health) = (Arc::clone(&self.shared), self.health.0.clone());
-        let options = options.telling(Arc::new(move |event| drop(health.send(event))));
-        let started = Box::new(move |handle: OutputHandle| {
-            match lock(&shared.outputs).iter_mut().find(|entry| entry.serial == serial) {
-                Some(entry) => entry.handle = Some(handle),
-                // It was removed before it could start.
-                None => handle.stop(true),
+        let health = self.health.0.clone();
+        let tellers = joint::joined(parts.len(), Arc::new(move |event| drop(health.send(event))));
+        for (((_, output), door), teller) in parts.into_iter().zip(doors).zip(tellers) {
+            let shared = Arc::clone(&self.shared);
+            let started = Box::new(move |handle: OutputHandle| {
+                match lock(&shared.outputs).iter_mut().find(|entry| entry.serial == serial) {
+                    Some(entry) => entry.handles.push(handle),
+                    // It was removed before it could start.
+                    None => handle.stop(true),
+                }
+            });
+            let options = options.clone().telling(teller);
+            if !door.add(Waiting { id: id.clone(), output, options, started }) {
+                // What has started is stopped with the entry; what has not finds none.
+                let _ = self.remove_output(&id);
+                return Err(Error::Output("the encoder has just failed, try again".into()));
             }
-        });
-        if !door.add(Waiting { id, output, options, started }) {
-            lock(&self.shared.outputs).retain(|entry| entry.serial != serial);
-            return Err(Error::Output("the encoder has just failed, try again".into()));
         }
         Ok(())
     }
@@ -175,9 +188,13 @@ impl DeskStation {
             outputs.remove(index.ok_or_else(|| Error::Output(format!("there is no output called {id}")))?);
         drop(outputs);
         self.unbound.retain(|spec| spec.id != id);
-        if let Some(handle) = entry.handle {
-            handle.stop(true);
-        }
+        entry.handles.iter().for_each(|handle| handle.stop(true));
+        self.leave_renditions(id);
+        Ok(())
+    }
+
+    /// Takes an output off the encoders that it uses; those that nobody else does end.
+    fn leave_renditions(&mut self, id: &str) {
         for running in &mut self.renditions {
             running.outputs.retain(|output| output != id);
             if running.outputs.is_empty() {
@@ -185,6 +202,5 @@ impl DeskStation {
             }
         }
         self.renditions.retain(|running| !running.outputs.is_empty());
-        Ok(())
     }
 }

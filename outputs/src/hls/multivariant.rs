@@ -1,7 +1,11 @@
-//! The multivariant playlist (RFC 8216, 4.3.4): which codec and how many bits, as measured.
+//! The multivariant playlist (RFC 8216, 4.3.4): which codecs and how many bits, as measured.
+
+use std::cmp::Reverse;
+use std::fmt::Write as _;
 
 use airchain_codecs::Codec;
 
+use super::PLAYLIST;
 use super::playlist::{Entry, Playlist};
 
 /// RFC 6381 name of a codec, where HLS can carry it in a transport stream.
@@ -31,7 +35,7 @@ impl Bandwidth {
     pub(crate) fn measure(&mut self, playlist: &Playlist) -> bool {
         let target_us = playlist.target_s * 1_000_000;
         let (mut bytes, mut time, mut peak) = (0, 0, 0);
-        for entry in playlist.entries.iter().rev() {
+        for entry in playlist.entries.iter().rev().take_while(|entry| !entry.gap) {
             (bytes, time) = (bytes + entry.bytes, time + entry.duration_us);
             if time * 2 > target_us * 3 {
                 break;
@@ -40,7 +44,8 @@ impl Bandwidth {
                 peak = peak.max(bits_per_second(bytes, time));
             }
         }
-        let total = |of: fn(&Entry) -> u64| playlist.entries.iter().map(of).sum();
+        let there = || playlist.entries.iter().filter(|entry| !entry.gap);
+        let total = |of: fn(&Entry) -> u64| there().map(of).sum();
         let average = bits_per_second(total(|entry| entry.bytes), total(|entry| entry.duration_us));
         // A lone stub says too little of a peak, but something must be declared.
         let peak = if self.peak == 0 { peak.max(average) } else { peak };
@@ -54,15 +59,47 @@ impl Bandwidth {
         rises || moves
     }
 
-    /// The text, for a media playlist called `uri`.
-    pub(crate) fn render(&self, codec: &str, uri: &str) -> String {
-        format!(
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n\
-             #EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{codec}\"\n{uri}\n",
-            self.peak.max(self.average),
-            self.average,
-        )
+    /// What is declared: `BANDWIDTH` and `AVERAGE-BANDWIDTH`; nothing before anything was measured.
+    pub(crate) fn declared(&self) -> Option<(u64, u64)> {
+        (self.average > 0).then_some((self.peak.max(self.average), self.average))
     }
+}
+
+/// An encoding in a multivariant playlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    /// Its media playlist, relative to the multivariant one.
+    pub(crate) uri: String,
+    pub(crate) codec: &'static str,
+    /// `BANDWIDTH` and `AVERAGE-BANDWIDTH`.
+    pub(crate) bandwidth: (u64, u64),
+}
+
+/// The text. The highest bandwidth comes first: players begin with the first.
+pub(crate) fn render(mut variants: Vec<Variant>) -> String {
+    variants.sort_by_key(|variant| Reverse(variant.bandwidth));
+    let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    for Variant { uri, codec, bandwidth: (peak, average) } in variants {
+        let _ = writeln!(
+            out,
+            "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codec}\"\n{uri}"
+        );
+    }
+    out
+}
+
+/// Whether a multivariant playlist is one that airchain wrote.
+pub(crate) fn is_own(text: &str) -> bool {
+    let plain = |name: &str| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        !name.is_empty() && !name.starts_with('.') && name.bytes().all(known)
+    };
+    let own = |uri: &str| match uri.rsplit_once('/') {
+        Some((folder, name)) => name == PLAYLIST && plain(folder),
+        None => uri == PLAYLIST,
+    };
+    let mut uris = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
+    text.starts_with("#EXTM3U\n") && uris.peek().is_some() && uris.all(own)
 }
 
 fn bits_per_second(bytes: u64, time_us: u64) -> u64 {
@@ -77,7 +114,14 @@ mod tests {
 
     fn segment(playlist: &mut Playlist, duration_us: u64, bytes: u64) {
         let date = Timestamp::UNIX_EPOCH;
-        playlist.entries.push_back(Entry { sequence: 0, date, duration_us, discontinuity: false, bytes });
+        playlist.entries.push_back(Entry {
+            sequence: 0,
+            date,
+            duration_us,
+            discontinuity: false,
+            bytes,
+            gap: false,
+        });
     }
 
     #[test]
@@ -93,5 +137,21 @@ mod tests {
         // The same again changes nothing.
         segment(&mut playlist, 4_000_000, 50_000);
         assert!(!bandwidth.measure(&playlist));
+    }
+
+    #[test]
+    fn the_highest_bandwidth_comes_first_and_own_texts_are_known() {
+        let variant = |uri: &str, bandwidth| Variant { uri: uri.into(), codec: "mp4a.40.2", bandwidth };
+        let text = render(vec![variant("live.m3u8", (64, 60)), variant("high/live.m3u8", (128, 120))]);
+        assert_eq!(
+            text,
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n\
+             #EXT-X-STREAM-INF:BANDWIDTH=128,AVERAGE-BANDWIDTH=120,CODECS=\"mp4a.40.2\"\nhigh/live.m3u8\n\
+             #EXT-X-STREAM-INF:BANDWIDTH=64,AVERAGE-BANDWIDTH=60,CODECS=\"mp4a.40.2\"\nlive.m3u8\n"
+        );
+        assert!(is_own(&text));
+        let foreign = ["../live.m3u8", "a/b/live.m3u8", "/live.m3u8", "high/index.m3u8", "other.m3u8", ""];
+        assert!(foreign.iter().all(|uri| !is_own(&text.replace("high/live.m3u8", uri)) || uri.is_empty()));
+        assert!(!is_own("#EXTM3U\n"));
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Entry {
     pub(crate) discontinuity: bool,
     /// Size of its file.
     pub(crate) bytes: u64,
+    /// There is no file: this stretch of the programme is missing here. Players pass over it or take another rendition.
+    pub(crate) gap: bool,
 }
 
 impl Entry {
@@ -62,6 +64,11 @@ impl Playlist {
         Some(entry)
     }
 
+    /// Discontinuities up to the last entry.
+    pub(crate) fn discontinuities_so_far(&self) -> u64 {
+        self.discontinuities + self.entries.iter().filter(|entry| entry.discontinuity).count() as u64
+    }
+
     /// Whether the oldest entry is beyond a window of `size`, and may go: what stays must be three target durations
     /// long (RFC 8216, 6.2.2).
     pub(crate) fn overfull(&self, size: usize) -> bool {
@@ -73,15 +80,19 @@ impl Playlist {
     pub(crate) fn render(&self) -> String {
         let mut out = String::with_capacity(256 + self.entries.len() * 128);
         let first = self.entries.front().map_or(self.next, |entry| entry.sequence);
+        let version = if self.entries.iter().any(|entry| entry.gap) { 8 } else { 3 };
         let _ = write!(
             out,
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+            "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
              #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
             self.target_s, self.discontinuities,
         );
         for entry in &self.entries {
             if entry.discontinuity {
                 out.push_str("#EXT-X-DISCONTINUITY\n");
+            }
+            if entry.gap {
+                out.push_str("#EXT-X-GAP\n");
             }
             let (seconds, micros) = (entry.duration_us / 1_000_000, entry.duration_us % 1_000_000);
             let _ = write!(
@@ -103,7 +114,7 @@ impl Playlist {
         let mut lines = text.lines();
         let mut playlist = Self::new(0, 0);
         (lines.next()? == "#EXTM3U" && text.ends_with('\n')).then_some(())?;
-        let (mut discontinuity, mut date, mut duration_us) = (false, None, None);
+        let (mut discontinuity, mut gap, mut date, mut duration_us) = (false, false, None, None);
         for line in lines {
             if playlist.ended {
                 return None;
@@ -115,6 +126,8 @@ impl Playlist {
                 playlist.discontinuities = value.parse().ok()?;
             } else if line == "#EXT-X-DISCONTINUITY" {
                 discontinuity = true;
+            } else if line == "#EXT-X-GAP" {
+                gap = true;
             } else if let Some(value) = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:") {
                 date = value.parse().ok();
             } else if let Some(value) = line.strip_prefix("#EXTINF:") {
@@ -128,8 +141,9 @@ impl Playlist {
                 let sequence = playlist.next;
                 let (date, duration_us) = (date.take()?, duration_us.take()?);
                 (parse_segment_name(line)? == (date, sequence)).then_some(())?;
-                let discontinuity = std::mem::take(&mut discontinuity);
-                playlist.entries.push_back(Entry { sequence, date, duration_us, discontinuity, bytes: 0 });
+                let (discontinuity, gap) = (std::mem::take(&mut discontinuity), std::mem::take(&mut gap));
+                let entry = Entry { sequence, date, duration_us, discontinuity, bytes: 0, gap };
+                playlist.entries.push_back(entry);
                 playlist.next = sequence.checked_add(1)?;
             }
         }
@@ -143,7 +157,7 @@ mod tests {
 
     fn entry(sequence: u64, discontinuity: bool) -> Entry {
         let date = Timestamp::from_millisecond(1_700_000_000_123 + sequence as i64 * 4_000).unwrap();
-        Entry { sequence, date, duration_us: 4_010_667, discontinuity, bytes: 0 }
+        Entry { sequence, date, duration_us: 4_010_667, discontinuity, bytes: 0, gap: sequence == 10 }
     }
 
     fn playlist() -> Playlist {
@@ -156,6 +170,7 @@ mod tests {
         let mut playlist = playlist();
         let text = playlist.render();
         assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:7\n") && text.contains("#EXTINF:4.010667,\n"), "{text}");
+        assert!(text.contains("#EXT-X-VERSION:8\n") && text.matches("#EXT-X-GAP\n").count() == 1, "{text}");
         assert!(text.contains("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:48.123Z\n"), "{text}");
         assert_eq!(Playlist::parse(&text), Some(playlist.clone()));
         playlist.ended = true;

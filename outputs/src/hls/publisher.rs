@@ -2,22 +2,18 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
-
+use super::PLAYLIST;
 use super::multivariant::Bandwidth;
 use super::playlist::{Entry, Playlist};
-use super::segmenter::Segment;
-use super::store::Directory;
-use super::{INDEX, PLAYLIST};
-use crate::sink::{Opening, SinkError};
+use super::store::{Directory, Found};
+use crate::sink::SinkError;
 
-/// What is published. All its calls do file work and may block.
+/// What is published of one encoding. All its calls do file work and may block.
 pub(crate) struct Publisher {
     directory: Directory,
     playlist: Playlist,
     window: usize,
     retain: usize,
-    codec: &'static str,
     bandwidth: Bandwidth,
     /// Names of segments that have left the playlist but are still there for slow players.
     retired: VecDeque<String>,
@@ -27,23 +23,18 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Takes up what is published in a directory, or starts afresh in an empty one. Nothing visible changes yet.
     ///
-    /// Fresh sequence numbers begin at the Unix time in seconds, so that they go on growing even when somebody has
-    /// emptied the directory.
+    /// Fresh sequence numbers begin at `fresh`, or beyond those of the files that are there.
     pub(crate) fn open(
         directory: Directory,
         (window, retain): (usize, usize),
         target_s: u64,
-        codec: &'static str,
-        epoch: Timestamp,
+        fresh: u64,
     ) -> Result<Self, SinkError> {
         let text = directory.text(PLAYLIST)?;
         let mut found = directory.segments()?;
         let known = text.as_deref().and_then(Playlist::parse);
         if text.is_some() && known.is_none() {
             directory.set_aside(PLAYLIST)?;
-        }
-        if directory.text(INDEX)?.is_some_and(|index| !is_own_index(&index)) {
-            directory.set_aside(INDEX)?;
         }
         let joins = known.is_some();
         let playlist = match known {
@@ -58,8 +49,7 @@ impl Publisher {
                 playlist
             }
             None => {
-                let seconds = u64::try_from(epoch.as_second()).unwrap_or(0);
-                let next = found.last().map_or(seconds, |last| seconds.max(last.sequence.saturating_add(1)));
+                let next = found.last().map_or(fresh, |last| fresh.max(last.sequence.saturating_add(1)));
                 Playlist::new(target_s, next)
             }
         };
@@ -67,7 +57,7 @@ impl Publisher {
         let retired =
             found.into_iter().filter(|found| found.sequence < first).map(|found| found.name).collect();
         let bandwidth = Bandwidth::default();
-        let mut this = Self { directory, playlist, window, retain, codec, bandwidth, retired, joins };
+        let mut this = Self { directory, playlist, window, retain, bandwidth, retired, joins };
         this.remove_retired();
         Ok(this)
     }
@@ -77,31 +67,63 @@ impl Publisher {
         self.joins
     }
 
-    /// Publishes a segment: its file, then the playlist that names it.
-    pub(crate) fn publish(&mut self, segment: &Segment, opening: &Opening) -> Result<(), SinkError> {
-        let rate = i128::from(opening.info.format.sample_rate_hz);
-        // Both ends are rounded on one scale, so that any number of durations adds up.
-        let micros = |frame: i64| (i128::from(frame) * 2_000_000 + rate).div_euclid(rate * 2);
-        let date = opening.time_of(segment.start).as_millisecond();
-        let entry = Entry {
-            sequence: self.playlist.next,
-            date: Timestamp::from_millisecond(date).unwrap_or_default(),
-            duration_us: (micros(segment.end) - micros(segment.start)) as u64,
-            discontinuity: segment.discontinuity,
-            bytes: segment.data.len() as u64,
-        };
-        self.directory.put(&entry.name(), &segment.data)?;
-        self.playlist.next += 1;
+    /// Sequence number of the next segment.
+    pub(crate) fn next(&self) -> u64 {
+        self.playlist.next
+    }
+
+    /// Publishes a segment: its file, then the playlist that names it. Tells whether another bandwidth is declared from
+    /// now on.
+    pub(crate) fn publish(&mut self, entry: Entry, data: &[u8]) -> Result<bool, SinkError> {
+        self.directory.put(&entry.name(), data)?;
+        self.append(entry);
+        self.directory.put(PLAYLIST, self.playlist.render().as_bytes())?;
+        self.remove_retired();
+        Ok(self.bandwidth.measure(&self.playlist))
+    }
+
+    fn append(&mut self, entry: Entry) {
+        self.playlist.next = entry.sequence + 1;
         self.playlist.entries.push_back(entry);
         while self.playlist.overfull(self.window) {
-            self.retired.extend(self.playlist.pop().map(|entry| entry.name()));
+            self.retire_first();
         }
-        self.directory.put(PLAYLIST, self.playlist.render().as_bytes())?;
-        if self.bandwidth.measure(&self.playlist) {
-            self.directory.put(INDEX, self.bandwidth.render(self.codec, PLAYLIST).as_bytes())?;
+    }
+
+    fn retire_first(&mut self) {
+        let left = self.playlist.pop().filter(|entry| !entry.gap);
+        self.retired.extend(left.map(|entry| entry.name()));
+    }
+
+    /// Makes `number` the next, after `discontinuities`: what is missing before it is a gap, as far as `gap` knows what
+    /// would be there. Otherwise, and where numbers and discontinuities are not what they should be, the playlist begins
+    /// anew. It is not written before the next segment.
+    pub(crate) fn catch_up(&mut self, number: u64, discontinuities: u64, gap: impl Fn(u64) -> Option<Entry>) {
+        let behind = number.saturating_sub(self.playlist.next);
+        let bridged = !self.playlist.entries.is_empty() && behind < self.window as u64;
+        while bridged && self.playlist.next < number {
+            let Some(entry) = gap(self.playlist.next) else { break };
+            self.append(Entry { bytes: 0, gap: true, ..entry });
         }
-        self.remove_retired();
-        Ok(())
+        if (self.playlist.next, self.playlist.discontinuities_so_far()) != (number, discontinuities) {
+            while !self.playlist.entries.is_empty() {
+                self.retire_first();
+            }
+            (self.playlist.next, self.playlist.discontinuities) = (number, discontinuities);
+        }
+    }
+
+    /// What is to be declared of it.
+    pub(crate) fn bandwidth(&mut self) -> Option<(u64, u64)> {
+        if self.bandwidth.declared().is_none() && !self.playlist.entries.is_empty() {
+            self.bandwidth.measure(&self.playlist);
+        }
+        self.bandwidth.declared()
+    }
+
+    /// Publishes another file beside the segments.
+    pub(crate) fn put(&self, name: &str, data: &[u8]) -> Result<(), SinkError> {
+        self.directory.put(name, data)
     }
 
     /// Tells players that nothing more will come.
@@ -120,24 +142,19 @@ impl Publisher {
 }
 
 /// Keeps those newest entries whose files are there and that do not break the target duration, with their sizes.
-fn keep_what_fits(playlist: &mut Playlist, found: &[super::store::Found], target_s: u64) {
+fn keep_what_fits(playlist: &mut Playlist, found: &[Found], target_s: u64) {
     let mut keep = 0;
     for entry in playlist.entries.iter_mut().rev() {
         let name = entry.name();
         let file = found.iter().find(|found| found.name == name);
-        let fits = entry.duration_us < target_s * 1_000_000 + 500_000;
-        let Some(file) = file.filter(|_| fits) else { break };
-        entry.bytes = file.bytes;
+        if (file.is_none() && !entry.gap) || entry.duration_us >= target_s * 1_000_000 + 500_000 {
+            break;
+        }
+        entry.bytes = file.map_or(0, |file| file.bytes);
         keep += 1;
     }
     while playlist.entries.len() > keep {
         playlist.pop();
     }
     playlist.target_s = target_s;
-}
-
-/// Whether a multivariant playlist is one that airchain wrote here.
-fn is_own_index(text: &str) -> bool {
-    let uris: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    text.starts_with("#EXTM3U\n") && uris == [PLAYLIST]
 }

@@ -7,6 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::multivariant::is_own;
 use super::playlist::parse_segment_name;
 use super::{INDEX, PLAYLIST};
 use crate::disk;
@@ -50,13 +51,23 @@ impl Directory {
         let directory = Self { path: path.to_owned(), _lock: lock };
         for name in directory.names()? {
             let written = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
-            if written
-                .is_some_and(|name| [INDEX, PLAYLIST].contains(&name) || parse_segment_name(name).is_some())
-            {
+            if written.is_some_and(|name| name == PLAYLIST || parse_segment_name(name).is_some()) {
                 directory.remove(&name);
             }
         }
         Ok(directory)
+    }
+
+    /// A directory that others may hold: for what lies beside the segments, and for looking.
+    pub(crate) fn unlocked(path: &Path) -> Self {
+        Self { path: path.to_owned(), _lock: None }
+    }
+
+    /// Sees to it that the multivariant playlist can be written: no half of one and none of others is there.
+    pub(crate) fn clear_index(&self) -> Result<(), SinkError> {
+        self.remove(&temporary(INDEX));
+        let foreign = self.text(INDEX)?.is_some_and(|index| !is_own(&index));
+        if foreign { self.set_aside(INDEX) } else { Ok(()) }
     }
 
     /// The segment files, oldest first.
@@ -94,7 +105,7 @@ impl Directory {
 
     /// Publishes a file, in place of an older one of that name.
     pub(crate) fn put(&self, name: &str, data: &[u8]) -> Result<(), SinkError> {
-        let (path, hidden) = (self.path.join(name), self.path.join(format!(".{name}.tmp")));
+        let (path, hidden) = (self.path.join(name), self.path.join(temporary(name)));
         fs::write(&hidden, data).and_then(|()| fs::rename(&hidden, &path)).map_err(|error| {
             let _ = fs::remove_file(&hidden);
             disk::fault("write", &path, &error, Retry::Soon)
@@ -132,4 +143,9 @@ impl Directory {
         let names = list().map_err(|e| disk::fault("list", &self.path, &e, Retry::Soon))?;
         Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
+}
+
+/// Name of a file while it is being written.
+fn temporary(name: &str) -> String {
+    format!(".{name}.tmp")
 }

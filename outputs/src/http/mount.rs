@@ -409,8 +409,8 @@ mod tests {
         let format = Format { sample_rate_hz: 48_000, ..Format::of(Codec::Opus) };
         let info = StreamInfo { format, delay: 0, packet_frames: None, headers: Vec::new() };
         let named = |title: &str| Arc::new(Metadata { title: Some(title.into()), ..Metadata::default() });
-        let opening =
-            Opening { info: Arc::new(info), epoch: Timestamp::UNIX_EPOCH, metadata: Some(named("one")) };
+        let (info, epoch) = (Arc::new(info), Timestamp::UNIX_EPOCH);
+        let opening = Opening { info, epoch, position: 0, metadata: Some(named("one")) };
         let mut sink = MountSink::new(Arc::clone(&mount), Box::<Letters>::default(), &opening);
         let join = || mount.join(&mount.on_air().unwrap(), true, Arc::default());
         let mut readers = vec![join()];

@@ -24,6 +24,17 @@ pub struct Segment {
     pub date: Timestamp,
     /// Exactly as written.
     pub duration_us: u64,
+    /// There is no file, and the playlist says so.
+    pub gap: bool,
+}
+
+/// An encoding in a multivariant playlist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    pub bandwidth: u64,
+    pub average: u64,
+    pub codecs: String,
+    pub uri: String,
 }
 
 impl Playlist {
@@ -36,16 +47,18 @@ impl Playlist {
         let mut this = Self::default();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("#EXTM3U"));
-        let (mut date, mut duration_us, mut discontinuity) = (None, None, false);
+        let (mut date, mut duration_us, mut discontinuity, mut gap) = (None, None, false, false);
+        let mut version = "";
         for line in lines {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             match tag {
-                "#EXT-X-VERSION" => assert_eq!(value, "3"),
+                "#EXT-X-VERSION" => version = value,
                 "#EXT-X-INDEPENDENT-SEGMENTS" => {}
                 "#EXT-X-TARGETDURATION" => this.target_s = value.parse().unwrap(),
                 "#EXT-X-MEDIA-SEQUENCE" => this.sequence = value.parse().unwrap(),
                 "#EXT-X-DISCONTINUITY-SEQUENCE" => this.discontinuity_sequence = value.parse().unwrap(),
                 "#EXT-X-DISCONTINUITY" => discontinuity = true,
+                "#EXT-X-GAP" => gap = true,
                 "#EXT-X-PROGRAM-DATE-TIME" => date = Some(value.parse().unwrap()),
                 "#EXTINF" => {
                     let digits = value.strip_suffix(',').unwrap().replace('.', "");
@@ -64,17 +77,33 @@ impl Playlist {
                         discontinuity: std::mem::take(&mut discontinuity),
                         date: date.take().unwrap(),
                         duration_us: duration_us.take().unwrap(),
+                        gap: std::mem::take(&mut gap),
                     };
                     assert!(
                         (segment.duration_us + 500_000) / 1_000_000 <= this.target_s,
                         "too long: {segment:?}"
                     );
-                    assert!(segment.path.is_file(), "announced, but not there: {line}");
+                    assert_eq!(segment.path.is_file(), !segment.gap, "there, or announced: {line}");
                     this.segments.push(segment);
                 }
             }
         }
+        // EXT-X-GAP needs version 8, everything else 3.
+        assert_eq!(version, if this.segments.iter().any(|segment| segment.gap) { "8" } else { "3" });
         this
+    }
+
+    /// What two renditions of a presentation must have in common: a number is the same stretch of the programme. Gives how
+    /// many numbers both have.
+    pub fn assert_aligned(&self, other: &Self) -> usize {
+        assert_eq!(self.target_s, other.target_s);
+        let pairs = self.segments.iter().flat_map(|a| other.segments.iter().map(move |b| (a, b)));
+        let pairs: Vec<_> = pairs.filter(|(a, b)| a.sequence == b.sequence).collect();
+        for (a, b) in &pairs {
+            assert_eq!((a.date, a.duration_us), (b.date, b.duration_us), "number {}", a.sequence);
+            assert_eq!((a.discontinuity, a.discontinuities), (b.discontinuity, b.discontinuities));
+        }
+        pairs.len()
     }
 
     /// What may and may not change from one version of a playlist to a later one.
@@ -101,18 +130,39 @@ impl Playlist {
 
     /// All bytes, one segment after the other.
     pub fn join(&self) -> Vec<u8> {
-        self.segments.iter().flat_map(|segment| std::fs::read(&segment.path).unwrap()).collect()
+        let there = self.segments.iter().filter(|segment| !segment.gap);
+        there.flat_map(|segment| std::fs::read(&segment.path).unwrap()).collect()
     }
 }
 
-/// An attribute of the only variant of a multivariant playlist.
-pub fn attribute(dir: &Path, name: &str) -> String {
+/// The encodings that a multivariant playlist names, in its order.
+pub fn variants(dir: &Path) -> Vec<Variant> {
     let text = std::fs::read_to_string(dir.join("index.m3u8")).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.first(), Some(&"#EXTM3U"));
-    assert_eq!(lines.last(), Some(&"live.m3u8"));
-    let variants: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix("#EXT-X-STREAM-INF:")).collect();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("#EXTM3U"));
+    assert_eq!(lines.next(), Some("#EXT-X-VERSION:3"));
+    assert_eq!(lines.next(), Some("#EXT-X-INDEPENDENT-SEGMENTS"));
+    let mut variants = Vec::new();
+    while let Some(line) = lines.next() {
+        let attributes = line.strip_prefix("#EXT-X-STREAM-INF:").unwrap();
+        let value = |name: &str| {
+            let value = attributes.split(',').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+            value.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('"')
+        };
+        let uri = lines.next().unwrap().to_owned();
+        assert!(dir.join(&uri).is_file(), "named, but not there: {uri}");
+        let (bandwidth, average) = (value("BANDWIDTH"), value("AVERAGE-BANDWIDTH"));
+        let (bandwidth, average) = (bandwidth.parse().unwrap(), average.parse().unwrap());
+        variants.push(Variant { bandwidth, average, codecs: value("CODECS").to_owned(), uri });
+    }
+    variants
+}
+
+/// The only encoding that a multivariant playlist names.
+pub fn variant(dir: &Path) -> Variant {
+    let mut variants = variants(dir);
     assert_eq!(variants.len(), 1);
-    let value = variants[0].split(',').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
-    value.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('"').to_owned()
+    let variant = variants.remove(0);
+    assert_eq!(variant.uri, "live.m3u8");
+    variant
 }

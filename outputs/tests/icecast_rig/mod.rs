@@ -58,7 +58,12 @@ impl Programme {
     }
 
     pub fn opening(&self) -> Opening {
-        Opening { info: self.encoder.info().clone(), epoch: Timestamp::UNIX_EPOCH, metadata: None }
+        Opening {
+            info: self.encoder.info().clone(),
+            epoch: Timestamp::UNIX_EPOCH,
+            position: 0,
+            metadata: None,
+        }
     }
 }
 
@@ -114,9 +119,9 @@ impl Rig {
         let seen = events.clone();
         let options = options.telling(Arc::new(move |event| seen.lock().unwrap().push(event)));
         let output = Box::new(IcecastOutput::new(config).expect("a valid configuration"));
-        let Opening { info, epoch, .. } = programme.opening();
-        let muxer = container::for_stream(&info);
-        let (sender, handle) = spawn(runtime.handle(), "icecast", output, info, epoch, options);
+        let opening = programme.opening();
+        let muxer = container::for_stream(&opening.info);
+        let (sender, handle) = spawn(runtime.handle(), "icecast", output, opening, options);
         Self { programme, handle, sender, events, sent: Vec::new(), muxer, packets: 0, runtime }
     }
 
