@@ -35,6 +35,18 @@ impl Metadata {
         }
     }
 
+    /// What a [one-line form](Self::one_line) says: `Artist - Title`, or a title alone.
+    pub fn from_line(line: &str) -> Self {
+        let (artist, title) = match line.split_once(" - ") {
+            Some((artist, title)) if !artist.trim().is_empty() && !title.trim().is_empty() => {
+                (Some(artist.trim().to_owned()), title.trim())
+            }
+            _ => (None, line.trim()),
+        };
+        let title = (!title.is_empty()).then(|| title.to_owned());
+        Self { title, artist, ..Self::default() }
+    }
+
     /// `self` where it says something, `other` where it is silent.
     pub fn or(mut self, other: &Self) -> Self {
         self.title = self.title.or_else(|| other.title.clone());
@@ -174,6 +186,19 @@ impl Invalid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_says_artist_and_title_or_a_title_alone() {
+        let read = |line| {
+            let Metadata { artist, title, .. } = Metadata::from_line(line);
+            (artist.unwrap_or_default(), title.unwrap_or_default())
+        };
+        let pair = |artist: &str, title: &str| (artist.to_owned(), title.to_owned());
+        assert_eq!(read("AC/DC -  Hells Bells - Live "), pair("AC/DC", "Hells Bells - Live"));
+        assert_eq!(read("News-at-nine"), pair("", "News-at-nine"));
+        assert_eq!(read(" - Title"), pair("", "- Title"));
+        assert_eq!(read("  "), pair("", ""));
+    }
 
     #[test]
     fn nonsense_is_refused_by_name() {

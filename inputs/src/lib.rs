@@ -2,7 +2,9 @@
 //! stations elsewhere.
 
 pub mod file;
+mod lists;
 pub mod playlist;
+mod text;
 pub mod webstream;
 
 pub use file::{FeedConfig, FileFeed, InputError, Opened, Pump};

@@ -1,12 +1,15 @@
 //! Lists of items: M3U and PLS playlists, and folders.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use airchain_codecs::decode::is_audio_extension;
 use airchain_core::item::{Item, Metadata};
+
+use crate::lists::{Entry, m3u, pls};
+use crate::text;
 
 /// Items in a list at most; a year of three-minute tracks.
 const MAX_ITEMS: usize = 200_000;
@@ -16,8 +19,6 @@ const MAX_BYTES: u64 = 64 << 20;
 const MAX_FOLDERS: usize = 32;
 /// Playlists within playlists at most; few, for each may name many.
 const MAX_PLAYLISTS: usize = 8;
-/// Bytes of a line at most; longer ones are no paths.
-const MAX_LINE: usize = 4096;
 
 /// Why a list cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -156,7 +157,7 @@ impl List {
                     Err(_) => {}
                 }
             }
-            let metadata = title.map(|title| titled(&title)).unwrap_or_default();
+            let metadata = title.map(|title| Metadata::from_line(&title)).unwrap_or_default();
             self.push(path, Item { metadata, ..Item::file(target) })?;
         }
         self.open.pop();
@@ -169,13 +170,7 @@ impl List {
     }
 }
 
-/// A line of a playlist.
-struct Entry {
-    target: String,
-    title: Option<String>,
-}
-
-/// Reads a playlist as text: UTF-8, with or without a byte order mark, or else Latin-1.
+/// Reads a playlist as text: UTF-8, with or without a byte order mark, or else windows-1252.
 fn read_text(path: &Path) -> Result<String, PlaylistError> {
     let nonsense = |message| PlaylistError::Nonsense { path: path.display().to_string(), message };
     let length = std::fs::metadata(path).map_err(|source| io(path, source))?.len();
@@ -186,60 +181,7 @@ fn read_text(path: &Path) -> Result<String, PlaylistError> {
     if bytes.contains(&0) {
         return Err(nonsense("it is not text"));
     }
-    let text = String::from_utf8(bytes)
-        .unwrap_or_else(|error| error.as_bytes().iter().map(|&b| b as char).collect());
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
-}
-
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty() && line.len() <= MAX_LINE)
-}
-
-fn m3u(text: &str) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut title = None;
-    for line in lines(text) {
-        if let Some(info) = line.strip_prefix("#EXTINF:") {
-            title = after_duration(info);
-        } else if !line.starts_with('#') {
-            entries.push(Entry { target: line.to_owned(), title: title.take() });
-        }
-    }
-    entries
-}
-
-/// What follows the duration and attributes of an `#EXTINF`. A comma within quotes does not end them.
-fn after_duration(info: &str) -> Option<String> {
-    let mut quoted = false;
-    let comma = info.find(|c| {
-        quoted ^= c == '"';
-        c == ',' && !quoted
-    })?;
-    let title = info[comma + 1..].trim();
-    (!title.is_empty()).then(|| title.to_owned())
-}
-
-fn pls(text: &str) -> Vec<Entry> {
-    let mut targets: BTreeMap<u64, &str> = BTreeMap::new();
-    let mut titles: BTreeMap<u64, &str> = BTreeMap::new();
-    for (key, value) in lines(text).filter_map(|line| line.split_once('=')) {
-        let key = key.trim().to_ascii_lowercase();
-        let (place, number) = match (key.strip_prefix("file"), key.strip_prefix("title")) {
-            (Some(number), _) => (&mut targets, number),
-            (_, Some(number)) => (&mut titles, number),
-            _ => continue,
-        };
-        if let Ok(number) = number.parse()
-            && !value.trim().is_empty()
-        {
-            place.insert(number, value.trim());
-        }
-    }
-    let title = |number| titles.get(number).map(|&title| title.to_owned());
-    targets
-        .iter()
-        .map(|(number, &target)| Entry { target: target.to_owned(), title: title(number) })
-        .collect()
+    Ok(text::decode(&bytes))
 }
 
 /// A playlist's path as seen from here. URLs stay as they are.
@@ -252,17 +194,6 @@ fn resolve(base: &Path, target: &str) -> String {
         return base.join(target.replace('\\', "/")).to_string_lossy().into_owned();
     }
     path.to_string_lossy().into_owned()
-}
-
-/// "Artist - Title", or a title alone.
-fn titled(text: &str) -> Metadata {
-    let (artist, title) = match text.split_once(" - ") {
-        Some((artist, title)) if !artist.trim().is_empty() && !title.trim().is_empty() => {
-            (Some(artist.trim().to_owned()), title.trim())
-        }
-        _ => (None, text),
-    };
-    Metadata { title: Some(title.to_owned()), artist, ..Metadata::default() }
 }
 
 /// Order of names as people sort them: numbers by value, letters whatever their case.
@@ -308,12 +239,5 @@ mod tests {
         let mut names = ["b2", "Track 10", "track 2", "b10", "b02", "Zebra", "änderung", "track 1"];
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(names, ["b02", "b2", "b10", "track 1", "track 2", "Track 10", "Zebra", "änderung"]);
-    }
-
-    #[test]
-    fn titles_follow_the_attributes() {
-        assert_eq!(after_duration("123,A - B").as_deref(), Some("A - B"));
-        assert_eq!(after_duration("-1 logo=\"a,b\",A, B").as_deref(), Some("A, B"));
-        assert_eq!(after_duration("123"), None);
     }
 }
