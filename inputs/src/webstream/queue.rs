@@ -39,7 +39,7 @@ pub enum Arrival {
 }
 
 impl Arrival {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             _ => 0,

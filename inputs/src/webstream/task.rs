@@ -1,0 +1,275 @@
+//! The task of a web stream: connects, passes on what comes, and sees to it that something does.
+
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use airchain_net::mask_url;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::http::Client;
+use super::queue::{Arrival, Intake};
+use super::route::{Candidate, Route, Step};
+use super::status::{Board, LinkState};
+use super::trouble::Trouble;
+use super::upstream::{Found, Upstream, open};
+
+/// So much audio the first URL must bring before a running fallback is left for it.
+const PROOF: usize = 4096;
+
+/// All that the task needs.
+pub(crate) struct Task {
+    /// What the log calls it.
+    pub(crate) id: String,
+    pub(crate) client: Arc<Client>,
+    pub(crate) route: Route,
+    pub(crate) patience: Duration,
+    pub(crate) finite: bool,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) board: Arc<Board>,
+    /// Changes when the present URL is to be left.
+    pub(crate) moves: watch::Receiver<u64>,
+    pub(crate) outage: Option<Outage>,
+}
+
+/// A time without audio, told once when it begins and once when it is over.
+pub(crate) struct Outage {
+    since: Instant,
+    tries: u32,
+}
+
+/// A connection that was lost.
+struct Lost {
+    candidate: Candidate,
+    why: Trouble,
+    /// How long it brought audio; `None` if it never did.
+    streamed: Option<Duration>,
+}
+
+/// The first URL, found well while a fallback was listened to.
+struct Better {
+    upstream: Box<Upstream>,
+    candidate: Candidate,
+    /// What has come of it already.
+    early: Vec<Arrival>,
+}
+
+impl Task {
+    /// Runs until the programme is over or nobody listens any more.
+    pub(crate) async fn run(mut self) {
+        let (intake, board, mut moves) = (self.intake.clone(), self.board.clone(), self.moves.clone());
+        let dropped = async { while moves.changed().await.is_ok() {} };
+        tokio::select! {
+            () = intake.abandoned() => {}
+            () = dropped => {}
+            () = self.listen() => {}
+        }
+        board.enter(LinkState::Ended);
+    }
+
+    async fn listen(&mut self) {
+        let mut step = self.route.first().map(Step::Now);
+        while let Some(next) = step {
+            let candidate = match next {
+                Step::Now(candidate) => candidate,
+                Step::After(pause, candidate) => {
+                    self.board.enter(LinkState::Waiting);
+                    sleep(pause).await;
+                    candidate
+                }
+            };
+            step = match self.connect(&candidate).await {
+                Ok(Found::Upstream(upstream)) => match self.stream(upstream, candidate).await {
+                    Some(lost) => self.after(lost),
+                    None => return,
+                },
+                Ok(Found::List(entries)) => {
+                    if let Err(trouble) = self.route.list(&candidate, entries) {
+                        self.failed(&candidate, &trouble);
+                    }
+                    self.route.next()
+                }
+                Err(trouble) => {
+                    self.failed(&candidate, &trouble);
+                    self.route.next()
+                }
+            };
+        }
+    }
+
+    async fn connect(&mut self, candidate: &Candidate) -> Result<Found, Trouble> {
+        self.moves.borrow_and_update();
+        self.board.enter(LinkState::Connecting);
+        self.board.note(|status| {
+            (status.url, status.url_index) = (mask_url(candidate.url.as_str()), candidate.index);
+        });
+        tokio::select! {
+            found = open(&self.client, &candidate.url, self.patience) => found,
+            Ok(()) = self.moves.changed() => Err(Trouble::GivenUp),
+        }
+    }
+
+    /// Passes on what `upstream` brings, or something better; `None` at the end of the programme.
+    async fn stream(&mut self, mut upstream: Box<Upstream>, mut candidate: Candidate) -> Option<Lost> {
+        let mut better = self.better(&candidate);
+        let (mut out, mut begun) = (Vec::new(), None);
+        loop {
+            let flow = tokio::select! {
+                biased;
+                Ok(()) = self.moves.changed() => Err(Trouble::GivenUp),
+                found = &mut better => {
+                    if begun.take().is_some() {
+                        let why = format!("{} is back", mask_url(found.candidate.url.as_str()));
+                        self.intake.push(Arrival::Breaks { why });
+                    }
+                    (upstream, candidate, out) = (found.upstream, found.candidate, found.early);
+                    better = Box::pin(pending());
+                    self.route.first();
+                    Ok(true)
+                }
+                flow = wait_for(&self.intake, &self.board, &mut upstream, &mut out) => flow,
+            };
+            if !out.is_empty() && begun.is_none() {
+                begun = Some(Instant::now());
+                self.begins(&upstream, &candidate);
+            }
+            self.pass_on(&mut out);
+            let why = match flow {
+                Ok(true) => continue,
+                Ok(false) if self.finite && begun.is_some() => return None,
+                Ok(false) => Trouble::Over,
+                Err(trouble) => trouble,
+            };
+            return Some(Lost { candidate, why, streamed: begun.map(|begun| begun.elapsed()) });
+        }
+    }
+
+    /// On a fallback: the first URL, once it is well.
+    fn better(&self, candidate: &Candidate) -> Pin<Box<dyn Future<Output = Better> + Send>> {
+        if candidate.index == 0 {
+            return Box::pin(pending());
+        }
+        let (client, patience) = (self.client.clone(), self.patience);
+        let (pause, mut route) = (self.route.return_pause(), self.route.only_first());
+        Box::pin(async move {
+            loop {
+                sleep(pause).await;
+                if let Some(found) = try_first(&client, &mut route, patience).await {
+                    return found;
+                }
+            }
+        })
+    }
+
+    fn begins(&mut self, upstream: &Upstream, candidate: &Candidate) {
+        let (content_type, station) = (upstream.content_type.clone(), upstream.station.clone());
+        let (id, url) = (&self.id, mask_url(candidate.url.as_str()));
+        match self.outage.take() {
+            Some(Outage { since, tries }) => {
+                let after = since.elapsed().as_secs_f64();
+                tracing::info!(input = %id, tries, "{url} plays, after {after:.1} s without");
+            }
+            None => tracing::info!(input = %id, "{url} plays"),
+        }
+        self.board.enter(LinkState::Streaming);
+        self.board.note(|status| {
+            status.connects += 1;
+            (status.url, status.url_index, status.title) = (url, candidate.index, None);
+            (status.content_type, status.station) = (content_type.clone(), station.clone());
+        });
+        self.intake.push(Arrival::Begins { content_type, station, url_index: candidate.index });
+    }
+
+    fn pass_on(&self, out: &mut Vec<Arrival>) {
+        for arrival in out.drain(..) {
+            self.board.note(|status| match &arrival {
+                Arrival::Bytes(bytes) => status.bytes += bytes.len() as u64,
+                Arrival::Title(metadata) => {
+                    status.title = Some(metadata.one_line()).filter(|title| !title.is_empty());
+                }
+                _ => {}
+            });
+            self.intake.push(arrival);
+        }
+    }
+
+    fn after(&mut self, lost: Lost) -> Option<Step> {
+        let Lost { candidate, why, streamed } = lost;
+        let words = self.failed(&candidate, &why);
+        let Some(streamed) = streamed else { return self.route.next() };
+        self.intake.push(Arrival::Breaks { why: words });
+        self.route.lost(candidate, streamed, matches!(why, Trouble::GivenUp))
+    }
+
+    /// Writes it down, and says so once an outage. Returns the words.
+    fn failed(&mut self, candidate: &Candidate, trouble: &Trouble) -> String {
+        let words = format!("{}: {trouble}", mask_url(candidate.url.as_str()));
+        let id = &self.id;
+        match &mut self.outage {
+            Some(outage) => {
+                outage.tries += 1;
+                tracing::debug!(input = %id, "{words}");
+            }
+            None => {
+                self.outage = Some(Outage { since: Instant::now(), tries: 1 });
+                tracing::warn!(input = %id, "{words}; it is tried again, and what else there is");
+            }
+        }
+        self.board.note(|status| {
+            status.failures += 1;
+            status.last_error = Some(words.clone());
+        });
+        words
+    }
+}
+
+/// Waits for what comes next; not while there is no room for it.
+async fn wait_for(
+    intake: &Intake,
+    board: &Board,
+    upstream: &mut Upstream,
+    out: &mut Vec<Arrival>,
+) -> Result<bool, Trouble> {
+    intake.room().await;
+    board.wait(true);
+    let flow = upstream.next(out).await;
+    board.wait(false);
+    flow
+}
+
+/// Tries the first URL and what its playlists name, without a pause.
+async fn try_first(client: &Client, route: &mut Route, patience: Duration) -> Option<Better> {
+    let mut next = route.first();
+    while let Some(candidate) = next {
+        match open(client, &candidate.url, patience).await {
+            Ok(Found::Upstream(mut upstream)) => {
+                if let Some(early) = prove(&mut upstream).await {
+                    return Some(Better { upstream, candidate, early });
+                }
+            }
+            // One that is wrong has no entries, so whatever comes next is tried.
+            Ok(Found::List(entries)) => drop(route.list(&candidate, entries)),
+            Err(_) => {}
+        }
+        next = match route.next() {
+            Some(Step::Now(candidate)) => Some(candidate),
+            _ => None,
+        };
+    }
+    None
+}
+
+/// The first audio of a connection, if it comes.
+async fn prove(upstream: &mut Upstream) -> Option<Vec<Arrival>> {
+    let (mut early, mut bytes) = (Vec::new(), 0);
+    while bytes < PROOF {
+        let known = early.len();
+        if !upstream.next(&mut early).await.ok()? {
+            return None;
+        }
+        bytes += early.iter().skip(known).map(Arrival::bytes).sum::<usize>();
+    }
+    Some(early)
+}
