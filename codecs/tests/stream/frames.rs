@@ -9,13 +9,14 @@ use crate::encode_support::mux;
 use crate::kit::{Dice, SEAM, as_file, difference, feed, listen, packets, steepest, stream, titled};
 
 /// Format, extension, codec and rate that come out, and frames at the start that are not heard.
-const FORMATS: [(&str, &str, &str, u32, usize); 8] = [
+const FORMATS: [(&str, &str, &str, u32, usize); 9] = [
     ("mp3:128k@44100", "mp3", "mp3", 44_100, 1152),
     ("mp3:320k", "mp3", "mp3", 48_000, 1152),
     ("mp3:v4", "mp3", "mp3", 48_000, 1152),
     ("mp3:32k@22050/mono", "mp3", "mp3", 22_050, 2 * 576),
     ("aac:96k@44100", "aac", "aac", 44_100, 1024),
     ("aac:64k/mono", "aac", "aac", 48_000, 1024),
+    ("aac:32k@22050", "aac", "aac", 22_050, 1024),
     ("he-aac:64k@44100", "aac", "he-aac", 44_100, 2048),
     ("he-aac-v2:32k", "aac", "he-aac-v2", 48_000, 2048),
 ];

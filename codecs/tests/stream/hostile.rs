@@ -111,6 +111,37 @@ fn mutations_do_no_harm() {
                 }
             }
         }
+        if seed % 2 == 0 {
+            prove(&mut bytes);
+        }
         feed(&bytes, || 1 + dice.below(5000));
     }
+}
+
+/// Gives Ogg pages the checksums of what is in them, so that what is wrong reaches the decoders.
+fn prove(bytes: &mut [u8]) {
+    let mut at = 0;
+    while let Some([b'O', b'g', b'g', b'S', .., segments]) = bytes.get(at..at + 27) {
+        let Some(table) = bytes.get(at + 27..at + 27 + usize::from(*segments)) else { return };
+        let length = 27 + table.len() + table.iter().map(|lacing| usize::from(*lacing)).sum::<usize>();
+        let Some(page) = bytes.get_mut(at..at + length) else { return };
+        page[22..26].fill(0);
+        let crc = page.iter().fold(0_u32, |crc, byte| {
+            let shift = |crc: u32, _| if crc >> 31 == 1 { crc << 1 ^ 0x04C1_1DB7 } else { crc << 1 };
+            (0..8).fold(crc ^ u32::from(*byte) << 24, shift)
+        });
+        page[22..26].copy_from_slice(&crc.to_le_bytes());
+        at += length;
+    }
+}
+
+#[test]
+fn pages_that_claim_too_much_cost_no_more_than_they_are() {
+    // Each of these could be the head of a long page, and none is.
+    let head = [&b"OggS\0\x02"[..], &[0; 20], &[30], &[255; 30]].concat();
+    let said = refusal(&head.repeat(20_000));
+    assert!(said.contains("Ogg without a whole page"), "{said}");
+    // Tags without end.
+    let said = refusal(&[b"TAG".as_slice(), &[0; 125]].concat().repeat(40_000));
+    assert!(said.contains("found tags and no audio"), "{said}");
 }

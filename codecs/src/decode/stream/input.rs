@@ -105,6 +105,7 @@ impl Input {
     /// Takes off a tag, which may be large, but not come without end.
     pub(super) fn skip_tag(&mut self, count: usize) {
         self.in_vain(count / 32);
+        self.trouble.get_or_insert_with(|| "tags and no audio".into());
         self.skip(count);
     }
 

@@ -181,11 +181,9 @@ impl StreamDecoder {
             (damage.lost_pages, "Ogg pages are missing"),
             (damage.lost_packets, "packets could not be decoded"),
         ];
-        let words: Vec<String> = counts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
+        let counts =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let words: Vec<String> = self.voice.take_caveat().into_iter().chain(counts).collect();
         (!words.is_empty()).then(|| words.join("; "))
     }
 

@@ -38,12 +38,16 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    /// Takes up a stream; says whether there is a decoder for it.
-    pub(super) fn open(&mut self, params: &AudioCodecParameters, container: &'static str) -> bool {
+    /// Takes up a stream. When there is no decoder for it, its packets are lost.
+    pub(super) fn open(&mut self, params: &AudioCodecParameters, container: &'static str) {
         self.codec = Codec::new(params);
         self.container = container;
         self.broken = false;
-        self.codec.is_some()
+    }
+
+    /// What is not as it should be with the decoder, once.
+    pub(super) fn take_caveat(&mut self) -> Option<String> {
+        self.codec.as_mut()?.caveat.take()
     }
 
     /// What comes next does not follow what came last.
