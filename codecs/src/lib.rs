@@ -5,6 +5,7 @@
 pub mod analyze;
 pub mod container;
 pub mod decode;
+pub mod drift;
 pub mod encode;
 mod extrapolate;
 pub mod format;
