@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Password of sources, and of the user `admin`.
 pub const PASSWORD: &str = "s3cret";
+/// `admin:s3cret` in base64.
+const ADMIN: &str = "YWRtaW46czNjcmV0";
 
 /// A running `icecast2` on a free port of 127.0.0.1, which ends with this value. Listeners first get up to 2 MiB of what
 /// went before, so that those of a short test hear it from its beginning.
@@ -113,6 +115,35 @@ impl Icecast {
         format!("icecast+tls://source:{PASSWORD}@{host}:{}{mount}", self.tls_port.number)
     }
 
+    /// URL for a listener.
+    pub fn listen_url(&self, mount: &str) -> String {
+        format!("http://{}{mount}", self.address())
+    }
+
+    /// URL for a listener by TLS.
+    pub fn listen_tls_url(&self, host: &str, mount: &str) -> String {
+        format!("https://{host}:{}{mount}", self.tls_port.number)
+    }
+
+    /// Sets the title of a mount as a manager does; `song` is percent-encoded UTF-8.
+    ///
+    /// # Panics
+    /// When it is not taken.
+    pub fn set_title(&self, mount: &str, song: &str) {
+        let path = format!("/admin/metadata?mode=updinfo&mount={mount}&charset=UTF-8&song={song}");
+        let answer = self.ask(&format!("GET {path} HTTP/1.0\r\nAuthorization: Basic {ADMIN}\r\n\r\n"));
+        let answer = answer.expect("icecast answers");
+        assert!(answer.contains("Metadata update successful"), "{answer}");
+    }
+
+    fn ask(&self, request: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.address())?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
     /// PEM file of what a client must trust: the authority, or the server's own certificate.
     pub fn trust(&self) -> PathBuf {
         self.dir.path().join("trust.pem")
@@ -126,14 +157,7 @@ impl Icecast {
     /// `/status-json.xsl`: what it says about its mounts. Empty when it cannot say, as while it starts, or a mount comes
     /// or goes.
     pub fn status(&self) -> String {
-        let ask = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(self.address())?;
-            stream.write_all(b"GET /status-json.xsl HTTP/1.0\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        let answer = ask().unwrap_or_default();
+        let answer = self.ask("GET /status-json.xsl HTTP/1.0\r\n\r\n").unwrap_or_default();
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 

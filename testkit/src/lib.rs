@@ -3,9 +3,11 @@
 pub mod alloc;
 pub mod browser;
 pub mod contract;
+pub mod encoder;
 pub mod http;
 pub mod icecast;
 pub mod measure;
+pub mod network;
 pub mod node;
 pub mod rig;
 pub mod signal;

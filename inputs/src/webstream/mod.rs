@@ -15,8 +15,8 @@
 //! again at once, and pauses start small again; one that broke earlier counts as failed.
 //!
 //! **Back again.** On a fallback, `url` is tried beside it every `return_after_s`, and taken when it has brought 4 KiB of
-//! audio; only then the fallback is left. Each time `url` breaks within a minute, or is given up, that wait is doubled,
-//! up to 10 minutes.
+//! audio; only then the fallback is left. Each time in a row that it does not hold for a minute, or is given up, the wait is
+//! doubled, up to 10 minutes.
 //!
 //! **What has failed.** Not connected within 10 s, or no answer within another 10 s; no byte of audio within
 //! `stall_timeout_s`, or fewer than 64 a second over that time; an answer that is no audio; a body that ends (unless

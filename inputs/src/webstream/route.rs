@@ -52,7 +52,8 @@ pub(crate) struct Route {
     pause: Duration,
     longest_pause: Duration,
     return_after: Duration,
-    return_pause: Duration,
+    /// How often in a row the first URL did not hold.
+    breaks: u32,
 }
 
 impl Route {
@@ -66,7 +67,7 @@ impl Route {
             pause: FIRST_PAUSE,
             longest_pause,
             return_after,
-            return_pause: return_after,
+            breaks: 0,
             urls,
         }
     }
@@ -84,7 +85,8 @@ impl Route {
 
     /// How long to stay on a fallback before the first URL is tried.
     pub(crate) fn return_pause(&self) -> Duration {
-        self.return_pause
+        let doubled = 1 << self.breaks.saturating_sub(1).min(16);
+        (self.return_after * doubled).min(LONGEST_RETURN.max(self.return_after))
     }
 
     /// A playlist was found at `from`: its entries come next, in their order.
@@ -132,9 +134,8 @@ impl Route {
     /// What comes after a connection that gave audio for so long. One that was `given_up` is not what is tried next.
     pub(crate) fn lost(&mut self, candidate: Candidate, streamed: Duration, given_up: bool) -> Option<Step> {
         if candidate.index == 0 {
-            let longest = LONGEST_RETURN.max(self.return_after);
-            let fails = given_up || streamed < WELL;
-            self.return_pause = if fails { (self.return_pause * 2).min(longest) } else { self.return_after };
+            let holds = !given_up && streamed >= WELL;
+            self.breaks = if holds { 0 } else { self.breaks + 1 };
         }
         if streamed >= STEADY {
             (self.pause, self.left) = (FIRST_PAUSE, self.urls.len());
@@ -257,9 +258,10 @@ mod tests {
             route.lost(first.clone(), SHORT, false);
             pauses.push(route.return_pause().as_secs());
         }
-        assert_eq!(pauses, [60, 120, 240, 480, 600, 600]);
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 600]);
         route.lost(first.clone(), LONG, false);
         assert_eq!(route.return_pause().as_secs(), 30);
+        route.lost(first.clone(), LONG, true);
         route.lost(first, LONG, true);
         assert_eq!(route.return_pause().as_secs(), 60, "given up counts as broken");
     }
