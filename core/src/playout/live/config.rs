@@ -39,7 +39,7 @@ pub struct LiveConfig {
     /// Time on air that takes one doubling back, in seconds from 1 to 3600.
     pub forgive_s: f64,
     /// How long a lost source is waited for before its route ends, in seconds from 0 to 3600
-    /// (`failover.live_timeout_sec` of a station file).
+    /// (`failover.live_timeout_sec` of a station file), or for ever where it is infinite.
     pub live_timeout_s: f64,
     /// Level below which the source is quiet, in dB from -100 to 0; a sine of amplitude 1 is 0 dB.
     pub silence_threshold_db: f64,
@@ -76,7 +76,15 @@ impl LiveConfig {
         within("hold_s", self.hold_s, 0.0, 60.0, "seconds from 0 to 60")?;
         within("hold_max_s", self.hold_max_s, self.hold_s, 3600.0, "seconds from hold_s to 3600")?;
         within("forgive_s", self.forgive_s, 1.0, 3600.0, "seconds from 1 to 3600")?;
-        within("live_timeout_s", self.live_timeout_s, 0.0, 3600.0, "seconds from 0 to 3600")?;
+        if self.live_timeout_s != f64::INFINITY {
+            within(
+                "live_timeout_s",
+                self.live_timeout_s,
+                0.0,
+                3600.0,
+                "seconds from 0 to 3600, or infinity",
+            )?;
+        }
         within("silence_threshold_db", self.silence_threshold_db, -100.0, 0.0, "dB from -100 to 0")?;
         within("silence_s", self.silence_s, 0.0, 3600.0, "seconds from 0 (never) to 3600")
     }

@@ -72,6 +72,16 @@ impl LiveWriter {
         buffered as usize
     }
 
+    /// For how many frames it has been quiet, by the threshold of its source; 0 where that does not watch for silence.
+    pub fn quiet(&self) -> Frames {
+        self.tape.quiet()
+    }
+
+    /// Whether it is on air, or was handed to its tier to begin: only then does what is pushed get used up.
+    pub fn is_heard(&self) -> bool {
+        self.tape.heard().is_some()
+    }
+
     /// Frames that should be waiting while on air: the pre-roll.
     pub fn target(&self) -> usize {
         self.depths.preroll as usize
