@@ -1,0 +1,286 @@
+//! Items in the decode pool: opened for a station's director, then fed until they are decoded to their end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use airchain_core::item::Item;
+use airchain_core::level::Loudness;
+use airchain_core::playout::{Loaded, Loader, Ticket};
+use airchain_inputs::file::{FileFeed, Pump};
+use crossbeam_channel::{Receiver, Sender};
+
+use super::{Feed, Workers};
+use crate::desk::Waker;
+use crate::levels::{Analyst, Asked, Question};
+use crate::loader::{Ends, LoadConfig, open};
+
+/// Pieces of work done on one feed before another has its turn.
+const PUMPS: usize = 16;
+/// The share of a second that a ring may run down before it is filled up again: half of the slack it has beyond
+/// its longest fade, so that the end of an item is in sight before its fade begins.
+const SLACK: (usize, usize) = (3, 4);
+
+/// Frames decoded of an item before it counts as open: what lets it start while the worker is elsewhere. A feed that
+/// has less comes before items that are only to be opened.
+fn head_start(rate_hz: u32) -> usize {
+    rate_hz as usize / 2
+}
+
+/// A ring of `capacity` frames is filled up again once it holds fewer than this.
+fn low_mark(capacity: usize, rate_hz: u32) -> usize {
+    let (of, parts) = SLACK;
+    // Rings without that slack are those of tests and tools.
+    capacity.saturating_sub(rate_hz as usize * of / parts).max(capacity / 2)
+}
+
+/// An item to be opened.
+pub(super) struct Opening {
+    ticket: Ticket,
+    item: Item,
+    after: Option<Ticket>,
+    config: LoadConfig,
+    reply: Replies,
+}
+
+/// An item that was opened, and what is not known of it.
+type Opened = Result<(Loaded, Option<Question>), String>;
+
+/// Where a loader's answers go, and what its items left for those that follow.
+#[derive(Clone)]
+struct Replies {
+    opened: Sender<(Ticket, Opened)>,
+    damage: Sender<(Ticket, String)>,
+    loudness: Sender<(Ticket, Loudness)>,
+    ends: Arc<Mutex<Ends>>,
+    waker: Waker,
+}
+
+impl Replies {
+    fn opened(&self, ticket: Ticket, result: Opened) {
+        let _ = self.opened.send((ticket, result));
+        self.waker.wake();
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An item being decoded.
+pub(super) struct Feeding {
+    ticket: Ticket,
+    feed: FileFeed,
+    reply: Replies,
+    /// It is filled up again once it holds fewer frames than this.
+    low: usize,
+    /// It cannot wait once it holds fewer than this.
+    urgent: usize,
+}
+
+impl Opening {
+    /// Opens it, and tells its station; what is left is to feed it.
+    pub(super) fn open(self) -> Option<Box<Feeding>> {
+        let Self { ticket, item, after, config, reply } = self;
+        let grid = reply.ends().of(after);
+        let opened = catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid)))
+            .unwrap_or_else(|_| Err(format!("{}: the decoder failed on it", item.path)));
+        match opened {
+            Ok((feed, loaded, question)) => {
+                reply.ends().note(ticket, &feed);
+                let low = low_mark(feed.buffered() + feed.vacant(), config.rate_hz);
+                let urgent = low.min(head_start(config.rate_hz));
+                let mut feeding =
+                    Box::new(Feeding { ticket, feed, reply: reply.clone(), low: urgent, urgent });
+                let mut goes_on = true;
+                while goes_on && feeding.is_low() {
+                    goes_on = feeding.turn();
+                }
+                reply.opened(ticket, Ok((loaded, question)));
+                feeding.low = low;
+                goes_on.then_some(feeding)
+            }
+            Err(error) => {
+                reply.opened(ticket, Err(error));
+                None
+            }
+        }
+    }
+}
+
+impl Feed for Feeding {
+    fn level(&self) -> usize {
+        if self.feed.is_abandoned() { 0 } else { self.feed.buffered() }
+    }
+
+    fn is_low(&self) -> bool {
+        self.level() < self.low
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.level() < self.urgent
+    }
+
+    /// Fills the ring; over when the item is decoded to its end or no longer wanted.
+    fn turn(&mut self) -> bool {
+        let pumped = catch_unwind(AssertUnwindSafe(|| {
+            (0..PUMPS).map(|_| self.feed.pump()).find(|pump| *pump != Pump::Worked).unwrap_or(Pump::Worked)
+        }));
+        if let Some(words) = self.feed.take_damage() {
+            let _ = self.reply.damage.send((self.ticket, words));
+        }
+        match pumped {
+            Ok(Pump::Worked | Pump::Full) => true,
+            Ok(Pump::Done | Pump::Abandoned) => {
+                self.reply.ends().note(self.ticket, &self.feed);
+                false
+            }
+            // Dropping the feed closes its ring: what was decoded plays, then the next item starts.
+            Err(_) => {
+                let words = "the decoder failed; the rest of the item is left out".to_owned();
+                let _ = self.reply.damage.send((self.ticket, words));
+                false
+            }
+        }
+    }
+}
+
+/// The loader of a station on air.
+pub(crate) struct PooledLoader {
+    workers: Workers,
+    config: LoadConfig,
+    reply: Replies,
+    analyst: Option<Analyst>,
+    opened: Receiver<(Ticket, Opened)>,
+    damage: Receiver<(Ticket, String)>,
+    loudness: Receiver<(Ticket, Loudness)>,
+}
+
+impl PooledLoader {
+    pub(super) fn new(workers: Workers, config: LoadConfig, waker: Waker, analyst: Option<Analyst>) -> Self {
+        let (opened_in, opened) = crossbeam_channel::unbounded();
+        let (damage_in, damage) = crossbeam_channel::unbounded();
+        let (loudness_in, loudness) = crossbeam_channel::unbounded();
+        let ends = Arc::default();
+        let reply = Replies { opened: opened_in, damage: damage_in, loudness: loudness_in, ends, waker };
+        Self { workers, config, reply, analyst, opened, damage, loudness }
+    }
+}
+
+impl Loader for PooledLoader {
+    fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool) {
+        let (config, reply) = (self.config.clone(), self.reply.clone());
+        let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply });
+        self.workers.open(opening, urgent);
+    }
+
+    fn poll(&mut self) -> Option<(Ticket, Result<Loaded, String>)> {
+        let (ticket, opened) = self.opened.try_recv().ok()?;
+        let loaded = opened.map(|(loaded, question)| {
+            // Only now, so that no answer comes before the item that it is of.
+            if let Some((analyst, question)) = self.analyst.as_ref().zip(question) {
+                let Replies { loudness: reply, waker, .. } = self.reply.clone();
+                analyst.ask(Asked { ticket, question, reply, waker });
+            }
+            loaded
+        });
+        Some((ticket, loaded))
+    }
+
+    fn poll_loudness(&mut self) -> Option<(Ticket, Loudness)> {
+        self.loudness.try_recv().ok()
+    }
+
+    fn poll_damage(&mut self) -> Option<(Ticket, String)> {
+        self.damage.try_recv().ok()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use airchain_codecs::{Codec, Format};
+    use airchain_core::Stereo;
+    use airchain_core::item::Metadata;
+    use airchain_core::source::Fill;
+    use testkit::signal;
+
+    use super::*;
+    use crate::decode_pool::DecodePool;
+    use crate::file::FileWriter;
+    use crate::levels::Levels;
+    use crate::loader::InlineLoader;
+
+    #[test]
+    fn a_ring_is_filled_up_before_it_hides_the_end_from_a_fade() {
+        for crossfade_s in [0.0, 0.5, 4.5, 10.0, 30.0] {
+            let spec = crate::StationSpec { crossfade_s, ..crate::StationSpec::default() };
+            let low = low_mark(spec.lookahead(None) as usize, 48_000);
+            let fade = (crossfade_s * 48_000.0) as usize;
+            assert!(low >= fade + 24_000, "{crossfade_s} s: filled up at {low}");
+            // One turn suffices to be above the mark again: pieces are of 100 ms.
+            assert!(spec.lookahead(None) as usize - low <= PUMPS * 4_800);
+        }
+    }
+
+    fn config() -> LoadConfig {
+        LoadConfig { rate_hz: 48_000, lookahead: 4_800, levels: Levels::default() }
+    }
+
+    /// Opens `items`, each after the one before, all before any of them is read, and reads them.
+    fn audio(mut loader: impl Loader, items: &[Item]) -> Vec<Stereo> {
+        let mut open = VecDeque::new();
+        for (number, item) in (0..).zip(items) {
+            loader.open(Ticket(number), item, number.checked_sub(1).map(Ticket), false);
+            open.push_back(loop {
+                match loader.poll() {
+                    Some((ticket, loaded)) => {
+                        assert_eq!(ticket, Ticket(number));
+                        break loaded.unwrap().source;
+                    }
+                    None => std::thread::yield_now(),
+                }
+            });
+        }
+        let (mut audio, mut block) = (Vec::new(), [[0.0; 2]; 480]);
+        while let Some(source) = open.front_mut() {
+            match source.fill(&mut block) {
+                Fill::Full => audio.extend(block),
+                Fill::Short { frames } => {
+                    audio.extend(&block[..frames]);
+                    // Also what keeps the feeds of the inline loader full.
+                    assert!(loader.poll().is_none());
+                    std::thread::yield_now();
+                }
+                Fill::End { frames } => {
+                    audio.extend(&block[..frames]);
+                    open.pop_front();
+                }
+            }
+        }
+        audio
+    }
+
+    #[test]
+    fn items_that_follow_each_other_join_while_the_first_is_still_decoded() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = signal::sine(44_100, 1_000.0, -6.0, 90_001);
+        let cuts = [0, 30_001, 60_074, 90_001];
+        let format = Format { sample_rate_hz: 44_100, ..Format::of(Codec::PcmF32) };
+        let piece = |range: &[usize]| {
+            let path = folder.path().join(format!("{}.wav", range[0]));
+            let mut writer = FileWriter::create(&path, &format, 44_100, &Metadata::default()).unwrap();
+            writer.write(&whole[range[0]..range[1]]).unwrap();
+            writer.finish().unwrap();
+            Item::file(path.display().to_string())
+        };
+        let items: Vec<Item> = cuts.windows(2).map(piece).collect();
+        let pool = DecodePool::new(2).unwrap();
+        let pooled = audio(pool.loader(config(), Waker::new().0, None), &items);
+        assert!(pooled == audio(InlineLoader::new(config()), &items));
+        let mono = testkit::measure::channel(&pooled, 0);
+        let tone = testkit::measure::tone(&mono[1_000..mono.len() - 1_000], 48_000, 1_000.0);
+        assert!(tone.residual_db() <= -110.0, "{:.1} dB", tone.residual_db());
+    }
+}
