@@ -18,6 +18,9 @@
 //! audio; only then the fallback is left. Each time in a row that it does not hold for a minute, or is given up, the wait is
 //! doubled, up to 10 minutes.
 //!
+//! **Other URLs** ([`Link::set_urls`]) are tried at once, beside what is listened to; that is left when the first of them has
+//! brought 4 KiB, or when it breaks.
+//!
 //! **What has failed.** Not connected within 10 s, or no answer within another 10 s; no byte of audio within
 //! `stall_timeout_s`, or fewer than 64 a second over that time; an answer that is no audio; a body that ends (unless
 //! `finite`, when a whole body is the end); titles that are no text, as the stream is then out of step with its
@@ -34,6 +37,7 @@
 
 mod body;
 mod config;
+mod feed;
 mod head;
 mod http;
 mod icy;
@@ -52,6 +56,7 @@ use std::time::Duration;
 
 use airchain_net::{Dialler, Network};
 pub use config::{InvalidWebstream, WebstreamConfig};
+pub use feed::{FeedBoard, FeedConfig, FeedStatus, WebstreamFeed};
 pub use link::Link;
 pub use queue::{Arrival, Arrivals};
 pub use status::{IcyHeaders, LinkState, WebstreamStatus};
@@ -82,20 +87,23 @@ pub fn open_over(
     let seconds = Duration::from_secs_f64;
     let (intake, arrivals) = queue::queue(config.capacity_bytes);
     let (moves, moved) = watch::channel(0);
+    let urls = config.urls()?;
+    let (route, route_told) = watch::channel(urls.clone());
     let user_agent = config.user_agent.clone().unwrap_or_else(|| USER_AGENT.to_owned());
     let patience = seconds(config.stall_timeout_s);
     let board = Arc::new(Board::new(patience));
     let task = Task {
         client: Arc::new(Client { dialler, user_agent }),
-        route: Route::new(config.urls()?, seconds(config.retry_max_s), seconds(config.return_after_s)),
+        route: Route::new(urls, seconds(config.retry_max_s), seconds(config.return_after_s)),
         id: config.id,
         patience,
         finite: config.finite,
         intake: Arc::new(intake),
         board: board.clone(),
         moves: moved,
+        urls: route_told,
         outage: None,
     };
     runtime.spawn(task.run());
-    Ok((Link { board, moves }, arrivals))
+    Ok((Link { board, moves, urls: route }, arrivals))
 }

@@ -118,6 +118,17 @@ impl Arrivals {
         self.shared.lock().bytes
     }
 
+    /// Whether nothing waits to be taken.
+    pub fn is_empty(&self) -> bool {
+        self.shared.lock().arrivals.is_empty()
+    }
+
+    /// Whether the server is held up, or nothing follows any more: more will not wait than does now.
+    pub fn is_full(&self) -> bool {
+        let state = self.shared.lock();
+        state.ended || state.weight >= state.capacity
+    }
+
     /// How many bytes may wait before the server is held up.
     pub fn set_capacity(&self, bytes: usize) {
         self.shared.lock().capacity = bytes;

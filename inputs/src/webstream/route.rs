@@ -72,6 +72,11 @@ impl Route {
         }
     }
 
+    /// Goes by other URLs from now on.
+    pub(crate) fn replace(&mut self, urls: Vec<Url>) {
+        *self = Self::new(urls, self.longest_pause, self.return_after);
+    }
+
     /// Where it begins, and where it returns to from a fallback.
     pub(crate) fn first(&mut self) -> Option<Candidate> {
         (self.at, self.left) = (0, self.urls.len());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use airchain_net::mask_url;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use url::Url;
 
 use super::http::Client;
 use super::queue::{Arrival, Intake};
@@ -31,6 +32,8 @@ pub(crate) struct Task {
     pub(crate) board: Arc<Board>,
     /// Changes when the present URL is to be left.
     pub(crate) moves: watch::Receiver<u64>,
+    /// Changes when there are other URLs to listen to.
+    pub(crate) urls: watch::Receiver<Vec<Url>>,
     pub(crate) outage: Option<Outage>,
 }
 
@@ -43,6 +46,8 @@ pub(crate) struct Outage {
 /// A connection that was lost.
 struct Lost {
     candidate: Candidate,
+    /// It was of URLs that have been replaced since.
+    stale: bool,
     why: Trouble,
     /// How long it brought audio; `None` if it never did.
     streamed: Option<Duration>,
@@ -72,12 +77,21 @@ impl Task {
     async fn listen(&mut self) {
         let mut step = self.route.first().map(Step::Now);
         while let Some(next) = step {
+            if self.urls.has_changed().unwrap_or(false) {
+                step = self.replaced().map(Step::Now);
+                continue;
+            }
             let candidate = match next {
                 Step::Now(candidate) => candidate,
                 Step::After(pause, candidate) => {
                     self.board.enter(LinkState::Waiting);
-                    sleep(pause).await;
-                    candidate
+                    tokio::select! {
+                        () = sleep(pause) => candidate,
+                        Ok(()) = self.urls.changed() => match self.replaced() {
+                            Some(candidate) => candidate,
+                            None => return,
+                        },
+                    }
                 }
             };
             step = match self.connect(&candidate).await {
@@ -111,21 +125,37 @@ impl Task {
         }
     }
 
+    /// Other URLs are told: the first of them.
+    fn replaced(&mut self) -> Option<Candidate> {
+        let urls = self.urls.borrow_and_update().clone();
+        self.route.replace(urls);
+        self.route.first()
+    }
+
     /// Passes on what `upstream` brings, or something better; `None` at the end of the programme.
     async fn stream(&mut self, mut upstream: Box<Upstream>, mut candidate: Candidate) -> Option<Lost> {
-        let mut better = self.better(&candidate);
+        let mut better = match candidate.index {
+            0 => Box::pin(pending()),
+            _ => self.better(self.route.return_pause()),
+        };
+        let mut stale = false;
         let (mut out, mut begun) = (Vec::new(), None);
         loop {
             let flow = tokio::select! {
                 biased;
                 Ok(()) = self.moves.changed() => Err(Trouble::GivenUp),
+                Ok(()) = self.urls.changed() => {
+                    self.replaced();
+                    (better, stale) = (self.better(Duration::ZERO), true);
+                    Ok(true)
+                }
                 found = &mut better => {
                     if begun.take().is_some() {
                         let why = format!("{} is back", mask_url(found.candidate.url.as_str()));
                         self.intake.push(Arrival::Breaks { why });
                     }
                     (upstream, candidate, out) = (found.upstream, found.candidate, found.early);
-                    better = Box::pin(pending());
+                    (better, stale) = (Box::pin(pending()), false);
                     self.route.first();
                     Ok(true)
                 }
@@ -142,20 +172,19 @@ impl Task {
                 Ok(false) => Trouble::Over,
                 Err(trouble) => trouble,
             };
-            return Some(Lost { candidate, why, streamed: begun.map(|begun| begun.elapsed()) });
+            return Some(Lost { candidate, stale, why, streamed: begun.map(|begun| begun.elapsed()) });
         }
     }
 
-    /// On a fallback: the first URL, once it is well.
-    fn better(&self, candidate: &Candidate) -> Pin<Box<dyn Future<Output = Better> + Send>> {
-        if candidate.index == 0 {
-            return Box::pin(pending());
-        }
+    /// The first URL, once it is well: tried after `first_pause`, and then every so often.
+    fn better(&self, first_pause: Duration) -> Pin<Box<dyn Future<Output = Better> + Send>> {
         let (client, patience) = (self.client.clone(), self.patience);
-        let (pause, mut route) = (self.route.return_pause(), self.route.only_first());
+        let (mut pause, again) = (first_pause, self.route.return_pause());
+        let mut route = self.route.only_first();
         Box::pin(async move {
             loop {
                 sleep(pause).await;
+                pause = again;
                 if let Some(found) = try_first(&client, &mut route, patience).await {
                     return found;
                 }
@@ -196,10 +225,15 @@ impl Task {
     }
 
     fn after(&mut self, lost: Lost) -> Option<Step> {
-        let Lost { candidate, why, streamed } = lost;
+        let Lost { candidate, stale, why, streamed } = lost;
         let words = self.failed(&candidate, &why);
+        if streamed.is_some() {
+            self.intake.push(Arrival::Breaks { why: words });
+        }
+        if stale {
+            return self.route.first().map(Step::Now);
+        }
         let Some(streamed) = streamed else { return self.route.next() };
-        self.intake.push(Arrival::Breaks { why: words });
         self.route.lost(candidate, streamed, matches!(why, Trouble::GivenUp))
     }
 
