@@ -30,6 +30,9 @@ pub enum Error {
     /// The output's declaration is wrong.
     #[error("{0}")]
     Output(String),
+    /// The input's declaration is wrong; the caller corrects what the message names.
+    #[error("{0}")]
+    Input(String),
     /// A tap of that length cannot be had; the caller picks another.
     #[error("buffer_s: {0}: a tap holds seconds from 0.1 to 60")]
     TapBuffer(f64),

@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 use crate::analysis::Cache;
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::error::Error;
+use crate::input::InputSpec;
 use crate::output::{OutputSpec, Target, mount_path};
 use crate::schedule::{self, Joined, Now};
 use crate::spec::{Fallback, StationSpec};
@@ -66,8 +67,10 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
         }
     }
     let fallback = config.failover.fallback_audio_path.clone().filter(|path| can_be_fallback(path));
-    let fallback = fallback.map_or(Fallback::Tone, Fallback::File);
-    if !found_any && !automation.playlist.is_empty() && fallback == Fallback::Tone {
+    let without = if config.failover.fallback_tone { Fallback::Tone } else { Fallback::None };
+    let has_other = fallback.is_some() || !config.inputs.is_empty();
+    let fallback = fallback.map_or(without, Fallback::File);
+    if !found_any && !automation.playlist.is_empty() && !has_other {
         let listed = automation.playlist.join(", ");
         return Err(Error::Output(format!("automation.playlist: nothing to play in {listed}")));
     }
@@ -96,6 +99,7 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
         start_ns: start_ns.unwrap_or(0),
         as_run: as_run.transpose().map_err(|invalid| Error::Output(invalid.to_string()))?,
         live: LiveConfig { live_timeout_s: config.failover.live_timeout_sec, ..LiveConfig::default() },
+        inputs: config.inputs.iter().map(InputSpec::from).collect(),
         ..StationSpec::default()
     };
     spec.programme = match &automation.start {
@@ -254,6 +258,14 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
         Some((format, target)) => Ok(OutputSpec { id, format, target }),
         None => Err(Error::Output(format!("output.type: {} is not in this build", output.kind()))),
     }
+}
+
+/// The input that a program declares as a station file would.
+pub fn input(declared: &Map<String, Value>) -> Result<InputSpec, Error> {
+    let station = json!({ "station": { "id": "station" }, "inputs": [declared] });
+    let config = config::from_value(&station, "input")
+        .map_err(|errors| Error::Input(errors.to_string().replace("inputs[0]", "input")))?;
+    config.inputs.first().map(InputSpec::from).ok_or(Error::Stopped)
 }
 
 /// A recording that is never cut. The time is added to its name: a station that starts again must not write over

@@ -150,6 +150,7 @@ impl Host {
         let (control, engine, config) = spec.engine()?;
         let rate = spec.sample_rate_hz;
         let block = spec.block();
+        spec.inputs.iter().try_for_each(|input| input.validate(rate))?;
         let load = spec.load_config();
         let latency = config.latency as u64;
         let as_run = spec.as_run.clone().map(|log| as_run::start(&spec, log, latency, self.runtime.handle()));
@@ -184,8 +185,13 @@ impl Host {
         let (orders_in, orders) = crossbeam_channel::unbounded();
         let shared =
             Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
-        let station =
-            Station::new(Arc::clone(&shared), self.runtime.handle().clone(), self.waker.clone(), spec.live);
+        let station = Station::new(
+            Arc::clone(&shared),
+            self.runtime.handle().clone(),
+            self.decode.workers(),
+            self.waker.clone(),
+            spec.live,
+        );
         let mut desk_station = DeskStation::new(
             director,
             Arc::clone(&shared),
@@ -213,6 +219,10 @@ impl Host {
         let thread = self.air.get(number % self.air.len().max(1)).ok_or(Error::Stopped)?;
         thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
         stations.push(station.clone());
+        drop(stations);
+        for input in spec.inputs {
+            station.add_input(input)?;
+        }
         Ok(station)
     }
 

@@ -15,6 +15,7 @@ pub mod error;
 pub mod file;
 pub mod from_config;
 pub mod host;
+pub mod input;
 mod journal;
 mod lengths;
 mod levels;
@@ -40,6 +41,7 @@ pub use airchain_outputs as outputs;
 
 pub use error::Error;
 pub use host::{Host, HostConfig};
+pub use input::{InputSource, InputSpec, InputStatus};
 pub use levels::ItemLoudness;
 pub use output::{OutputSpec, Target};
 pub use pcm_tap::PcmTap;

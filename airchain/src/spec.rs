@@ -16,6 +16,7 @@ use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, units};
 
 use crate::as_run::AsRunLog;
+use crate::input::InputSpec;
 use crate::levels::{ItemLoudness, Levels};
 use crate::loader::LoadConfig;
 
@@ -52,6 +53,8 @@ pub struct StationSpec {
     pub fallback_loop: bool,
     /// How its live sources are treated that are not told otherwise.
     pub live: LiveConfig,
+    /// Programmes that come from elsewhere. A render has none: they are live.
+    pub inputs: Vec<InputSpec>,
     /// Whether a command log is kept, for [`Station::commands`](crate::Station::commands).
     pub command_log: bool,
     /// File by which a station on air goes on where another run of it was; none when `None`.
@@ -96,6 +99,7 @@ impl Default for StationSpec {
             fallback: Fallback::None,
             fallback_loop: true,
             live: LiveConfig::default(),
+            inputs: Vec::new(),
             command_log: false,
             journal: None,
             programme: Box::new(Playlist::new(Vec::new(), Default::default(), false, 0)),

@@ -26,8 +26,10 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::air::AirState;
+use crate::decode_pool::Workers;
 use crate::desk::Waker;
 use crate::error::Error;
+use crate::input::{self, InputSpec, InputStatus};
 use crate::meter::{LevelBoard, Levels};
 use crate::output::OutputSpec;
 use crate::pcm_tap::PcmTap;
@@ -123,6 +125,7 @@ pub(crate) struct Shared {
     /// What happened before anybody subscribed; `None` from then on.
     early: Mutex<Option<Vec<TimedReport>>>,
     pub(crate) outputs: Mutex<Vec<OutputEntry>>,
+    inputs: Mutex<Vec<input::Running>>,
     on_air: Mutex<Option<OnAir>>,
     recent: Mutex<VecDeque<OnAir>>,
     /// Ends when the as-run log is written to its end.
@@ -163,6 +166,7 @@ impl Shared {
             commands: crossbeam_channel::unbounded(),
             early: Mutex::new(Some(Vec::new())),
             outputs: Mutex::default(),
+            inputs: Mutex::default(),
             on_air: Mutex::default(),
             recent: Mutex::default(),
             as_run: Mutex::default(),
@@ -246,6 +250,11 @@ impl Shared {
     }
 }
 
+fn no_input(id: &str, inputs: &[input::Running]) -> Error {
+    let known: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
+    Error::Input(format!("id: there is no input called {id:?}, give one of {known:?}"))
+}
+
 /// The figures of an output that could not begin.
 fn down(reason: &str) -> Stats {
     Stats {
@@ -264,13 +273,20 @@ fn down(reason: &str) -> Stats {
 pub struct Station {
     shared: Arc<Shared>,
     runtime: Handle,
+    workers: Workers,
     waker: Waker,
     live: LiveConfig,
 }
 
 impl Station {
-    pub(crate) fn new(shared: Arc<Shared>, runtime: Handle, waker: Waker, live: LiveConfig) -> Self {
-        Self { shared, runtime, waker, live }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        runtime: Handle,
+        workers: Workers,
+        waker: Waker,
+        live: LiveConfig,
+    ) -> Self {
+        Self { shared, runtime, workers, waker, live }
     }
 
     /// Its id.
@@ -317,6 +333,45 @@ impl Station {
     /// The live sources and where they stand.
     pub fn live_status(&self) -> Result<Vec<LiveStatus>, Error> {
         self.ask(Order::LiveStatus)
+    }
+
+    /// Adds an input, and routes it where it names a tier. It is a live source: its tier, its titles and its absence are
+    /// told of in the reports as those of any other.
+    pub fn add_input(&self, input: InputSpec) -> Result<(), Error> {
+        input.validate(self.shared.rate)?;
+        // Held, so that of two with one name the second is refused.
+        let mut inputs = lock(&self.shared.inputs);
+        let writer = self.live_source(&input.id, input.live)?;
+        let (tier, fade_in_s) = (input.tier, input.fade_in_s);
+        let running = input.open(writer, self.shared.rate, &self.runtime, &self.workers)?;
+        let source = running.id.clone();
+        inputs.retain(|other| !other.is_over());
+        inputs.push(running);
+        drop(inputs);
+        match tier {
+            Some(tier) => self.request(Moment::Now, Request::RouteLive { tier, source, fade_in_s }),
+            None => Ok(()),
+        }
+    }
+
+    /// Has an input listen to other URLs, best first. It goes on with what it has until one of them brings audio.
+    pub fn set_input_urls(&self, id: &str, urls: &[String]) -> Result<(), Error> {
+        let inputs = lock(&self.shared.inputs);
+        let input = inputs.iter().find(|input| input.id == id).ok_or_else(|| no_input(id, &inputs))?;
+        input.set_urls(urls)
+    }
+
+    /// Takes an input off; what of it waits decoded, half a second, is still heard.
+    pub fn remove_input(&self, id: &str) -> Result<(), Error> {
+        let mut inputs = lock(&self.shared.inputs);
+        let index = inputs.iter().position(|input| input.id == id).ok_or_else(|| no_input(id, &inputs))?;
+        inputs.remove(index);
+        Ok(())
+    }
+
+    /// The inputs and how they do.
+    pub fn inputs(&self) -> Vec<InputStatus> {
+        lock(&self.shared.inputs).iter().map(input::Running::status).collect()
     }
 
     /// What leaves the bus, as PCM at the station's rate, from the next block on. The ring holds `buffer_s` seconds (0.1 to

@@ -66,7 +66,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Runs the command.
 pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
     if args.programme.paths.is_empty() {
-        return Err(Failed::new("nothing to play: give files, folders or playlists"));
+        return Err(Failed::new("nothing to play: give files, folders, playlists or the URL of a stream"));
     }
     let signals = Signals::install()?;
     let mut spec = StationSpec { id: "play".into(), name: args.name.clone(), ..StationSpec::default() };

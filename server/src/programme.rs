@@ -14,13 +14,15 @@ use airchain::core::playout::playlist::Order;
 use airchain::core::presets;
 use airchain::from_config;
 use clap::Args;
+use serde_json::{Map, json};
 
 use crate::Failed;
 
 /// What is played, and how.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Programme {
-    /// Files, folders and playlists (m3u, pls)
+    /// Files, folders and playlists (m3u, pls); with `play` also the URL of a stream, which is heard over them while it
+    /// lasts, and further URLs to have it from
     pub(crate) paths: Vec<PathBuf>,
     /// Overlap of consecutive items; 0 is gapless
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -66,7 +68,12 @@ impl Programme {
         if fresh {
             spec.analysis_cache = Cache::default_path();
         }
-        if !self.paths.is_empty() {
+        if let Some((url, fallback_urls)) = self.urls().split_first() {
+            let declared =
+                json!({ "type": "webstream", "id": "stream", "url": url, "fallback_urls": fallback_urls });
+            spec.inputs.push(from_config::input(declared.as_object().unwrap_or(&Map::new()))?);
+        }
+        if self.files().next().is_some() {
             let order = if self.shuffle { Order::Shuffle } else { Order::Sequential };
             let seed = self.seed.unwrap_or_else(clock_seed);
             spec.programme = Box::new(Playlist::new(self.items()?, order, self.repeat, seed));
@@ -83,12 +90,22 @@ impl Programme {
         item.metadata.clone().or(&of_file.unwrap_or_default())
     }
 
-    /// Everything the paths hold, in order. A path that cannot be read is named and left out; only when nothing is
+    /// The paths that are URLs of streams.
+    pub(crate) fn urls(&self) -> Vec<&str> {
+        self.paths.iter().filter_map(|path| path.to_str()).filter(|path| is_stream(path)).collect()
+    }
+
+    /// The paths that are not.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.paths.iter().filter(|path| !path.to_str().is_some_and(is_stream))
+    }
+
+    /// Everything the files hold, in order. A path that cannot be read is named and left out; only when nothing is
     /// left is that an error.
     fn items(&self) -> Result<Vec<Item>, Failed> {
         let mut items = Vec::new();
         let mut problems = Vec::new();
-        for path in &self.paths {
+        for path in self.files() {
             match from_config::expand(&path.display().to_string()) {
                 Ok(found) => items.extend(found),
                 Err(error) => problems.push(error),
@@ -98,12 +115,18 @@ impl Programme {
             tracing::warn!("left out: {problem}");
         }
         if items.is_empty() {
-            let paths: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            let paths: Vec<String> = self.files().map(|path| path.display().to_string()).collect();
             let why = if problems.is_empty() { String::new() } else { format!(" ({})", problems.join("; ")) };
             return Err(Failed::new(format!("nothing to play in {}{why}", paths.join(", "))));
         }
         Ok(items)
     }
+}
+
+fn is_stream(path: &str) -> bool {
+    ["http://", "https://", "icy://"]
+        .iter()
+        .any(|scheme| path.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
 /// A seed that differs from run to run.

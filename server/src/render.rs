@@ -98,6 +98,12 @@ pub(crate) fn run(args: &RenderArgs) -> Result<(), Failed> {
         return Err(Failed::new("nothing to render: give files, folders or playlists, or --config"));
     }
     args.programme.apply(&mut spec, args.config.is_none())?;
+    if !args.programme.urls().is_empty() {
+        return Err(Failed::new("a stream is live and cannot be rendered: give files, folders or playlists"));
+    }
+    for input in &spec.inputs {
+        tracing::warn!("input {}: left out, it is live and not part of a render", input.id);
+    }
     let rate = spec.sample_rate_hz;
     let duration = args.duration.map(|duration| seconds_to_frames(duration.as_secs_f64(), rate));
     let mut asked = args.at.map(|at| clock.question(&at, rate)).transpose()?;

@@ -42,6 +42,10 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
             rules.output(&place, output, rate);
         }
     }
+    for (index, input) in config.inputs.iter().enumerate() {
+        let thing = format!("input {}", input.id());
+        rules.unique(&format!("inputs[{index}].id"), &thing, input.id(), "an id of its own");
+    }
     rules.findings.extend(two_chains(&config.dsp_graph, "dsp_graph."));
     rules.findings.extend(schedule::findings(config));
     rules.findings.extend(nodes::findings(&config.dsp_graph.nodes, "dsp_graph.nodes"));

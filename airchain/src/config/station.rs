@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use airchain_core::curve::Curve;
 use airchain_core::ladder::Return;
 use airchain_core::presets;
+use airchain_core::tier::Tier;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct StationConfig {
     pub station: Identity,
     /// Groups of outputs.
     pub mounts: Vec<Mount>,
+    /// Programmes that come from elsewhere.
+    pub inputs: Vec<InputConfig>,
     /// What is done to the sound.
     pub dsp_graph: DspGraph,
     /// What happens when a source fails.
@@ -61,6 +64,83 @@ pub struct Mount {
     pub name: String,
     /// Where the programme goes.
     pub outputs: Vec<OutputConfig>,
+}
+
+/// A programme that comes from elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InputConfig {
+    /// What an HTTP server sends.
+    Webstream(WebstreamConfig),
+}
+
+impl InputConfig {
+    /// Its name as a live source.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Webstream(webstream) => &webstream.id,
+        }
+    }
+}
+
+/// A programme that an HTTP server sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WebstreamConfig {
+    /// Its name as a live source.
+    pub id: String,
+    /// Where it is. May hold a password: never log it.
+    pub url: String,
+    /// Where else it is, best first.
+    pub fallback_urls: Vec<String>,
+    /// The tier it is heard on from the start.
+    pub tier: InputTier,
+    /// How it begins, each time, in seconds.
+    pub fade_in_sec: f64,
+    /// Audio that waits between server and air, in seconds.
+    pub buffer_sec: f64,
+    /// A connection that brings nothing for so long is given up, in seconds.
+    pub stall_timeout_sec: f64,
+    /// The longest pause between tries, in seconds.
+    pub retry_max_sec: f64,
+    /// How often a better URL is tried, in seconds.
+    pub return_after_sec: f64,
+    /// Silent for so long it leaves the air, in seconds; 0 is never.
+    pub silence_sec: f64,
+    /// Level below which it is silent, in dB.
+    pub silence_threshold_db: f64,
+    /// Whether its titles are passed on.
+    pub titles: bool,
+    /// Who the server is told is asking.
+    pub user_agent: Option<String>,
+    /// Certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The tier that an input is heard on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputTier {
+    /// The emergency tier.
+    Emergency,
+    /// A live source that goes over everything but an emergency.
+    LiveOverride,
+    /// A live source over the automation.
+    LiveScheduled,
+    /// None until it is routed.
+    None,
+}
+
+impl InputTier {
+    /// The tier, where there is one.
+    pub fn tier(self) -> Option<Tier> {
+        match self {
+            Self::Emergency => Some(Tier::Emergency),
+            Self::LiveOverride => Some(Tier::LiveOverride),
+            Self::LiveScheduled => Some(Tier::LiveScheduled),
+            Self::None => None,
+        }
+    }
 }
 
 /// A place that the programme goes to.
@@ -321,8 +401,10 @@ pub struct Failover {
     pub live_timeout_sec: f64,
     /// Whether automation takes over from a live source that is lost.
     pub automation_fallback_enabled: bool,
-    /// Audio for when nothing else plays; a gentle tone where absent.
+    /// Audio for when nothing else plays.
     pub fallback_audio_path: Option<PathBuf>,
+    /// Whether a gentle tone plays where that is absent; silence if not.
+    pub fallback_tone: bool,
     /// Whether it repeats.
     pub fallback_audio_loop: bool,
 }

@@ -24,6 +24,12 @@ pub(crate) const STATION_FILE: Section = Section {
     fields: &[
         field("station", Section(&STATION), NEEDED, "who it is"),
         field("mounts", List(&Section(&MOUNT), 0), is(""), "groups of outputs"),
+        field(
+            "inputs",
+            List(&Variants(INPUTS), 0),
+            is(""),
+            "programmes that come from elsewhere while they last",
+        ),
         field("dsp_graph", Section(&DSP_GRAPH), is(""), "what is done to the sound"),
         field("failover", Section(&FAILOVER), is(""), "what happens when a source fails"),
         field(
@@ -68,6 +74,72 @@ const MOUNT: Section = Section {
         field("id", Id, NEEDED, "short name"),
         field("name", Text(200), unset("the station's name"), "name for listeners"),
         field("outputs", List(&Variants(OUTPUTS), 0), is(""), "where the programme goes"),
+    ],
+};
+
+const INPUTS: &[&Section] = &[&WEBSTREAM];
+
+const STREAM_URL: Kind = Url(&["http", "https", "icy"]);
+
+const WEBSTREAM: Section = Section {
+    name: "webstream",
+    help: "A programme that an HTTP server sends: Icecast, Shoutcast, a playlist of such, or HLS. MP3, AAC, HE-AAC, and \
+           Vorbis, Opus or FLAC in Ogg. It is asked for again for as long as the station is on air.",
+    fields: &[
+        field("id", Id, NEEDED, "its name as a live source, for `route_live`, events and metrics"),
+        field("url", STREAM_URL, NEEDED, "where it is; user and password may stand in it"),
+        field("fallback_urls", List(&STREAM_URL, 0), is(""), "where else it is, best first"),
+        field(
+            "tier",
+            Choice(&["emergency", "live_override", "live_scheduled", "none"]),
+            is("live_scheduled"),
+            "the tier it is heard on from the start; none: when `route_live` says so",
+        ),
+        field("fade_in_sec", Number { min: 0.0, max: 60.0, unit: "s" }, is("0"), "how it begins, each time"),
+        field(
+            "buffer_sec",
+            Number { min: 0.5, max: 60.0, unit: "s" },
+            is("6"),
+            "audio that waits between server and air: its delay, and for how long the server may be away unheard",
+        ),
+        field(
+            "stall_timeout_sec",
+            Number { min: 0.5, max: 120.0, unit: "s" },
+            is("5"),
+            "a connection that brings nothing for so long is given up",
+        ),
+        field(
+            "retry_max_sec",
+            Number { min: 0.5, max: 600.0, unit: "s" },
+            is("15"),
+            "the longest pause between tries",
+        ),
+        field(
+            "return_after_sec",
+            Number { min: 1.0, max: 86_400.0, unit: "s" },
+            is("30"),
+            "while it is had from a fallback URL, how often a better one is tried",
+        ),
+        field(
+            "silence_sec",
+            Number { min: 0.0, max: 3600.0, unit: "s" },
+            is("10"),
+            "silent for so long it leaves the air, and its next URL is tried; 0 is never",
+        ),
+        field(
+            "silence_threshold_db",
+            Number { min: -100.0, max: 0.0, unit: "dB" },
+            is("-50"),
+            "level below which it is silent",
+        ),
+        field("titles", Switch, is("true"), "whether its titles are passed on"),
+        field("user_agent", Text(200), unset("airchain/VERSION"), "who the server is told is asking"),
+        field(
+            "ca_file",
+            Path,
+            unset("the system's certificates"),
+            "PEM file of certificates to trust beside these",
+        ),
     ],
 };
 
@@ -334,7 +406,18 @@ const FAILOVER: Section = Section {
             is("true"),
             "accepted as it is in use elsewhere; automation always takes over from a lost live source",
         ),
-        field("fallback_audio_path", Path, unset("a gentle tone"), "what plays when nothing else can"),
+        field(
+            "fallback_audio_path",
+            Path,
+            unset("a gentle tone, or silence"),
+            "what plays when nothing else can",
+        ),
+        field(
+            "fallback_tone",
+            Switch,
+            is("true"),
+            "whether a gentle tone is heard where no file is; if not, silence",
+        ),
         field(
             "fallback_audio_loop",
             Switch,
