@@ -99,21 +99,38 @@ impl Station {
         py.detach(|| self.station.remove_output(id)).map_err(failed)
     }
 
+    /// Adds an input, given as JSON.
+    fn add_input(&self, py: Python<'_>, json: &str) -> PyResult<()> {
+        same_process(self.process)?;
+        let declared = serde_json::from_str(json).map_err(|error| raise("ConfigError", error))?;
+        py.detach(|| self.station.add_input(from_config::input(&declared)?)).map_err(failed)
+    }
+
+    fn set_input_urls(&self, py: Python<'_>, id: &str, urls: Vec<String>) -> PyResult<()> {
+        same_process(self.process)?;
+        py.detach(|| self.station.set_input_urls(id, &urls)).map_err(failed)
+    }
+
+    fn remove_input(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        same_process(self.process)?;
+        py.detach(|| self.station.remove_input(id)).map_err(failed)
+    }
+
     /// Subscribes to what happens from now on; the first who does also gets what has happened since the start.
     fn events(&self) -> PyResult<Events> {
         same_process(self.process)?;
         Ok(Events::new(self.station.clone(), self.process))
     }
 
-    /// Levels, outputs, positions and what is on air, as JSON.
+    /// Levels, inputs, outputs, positions and what is on air, as JSON.
     fn telemetry(&self, py: Python<'_>) -> PyResult<String> {
         same_process(self.process)?;
         py.detach(|| {
             let station = &self.station;
             let on_air = station.on_air().map(said);
             to_json(&json!({
-                "levels": station.levels(), "outputs": station.outputs(), "position": station.position(),
-                "missed": station.missed(), "on_air": on_air, "elapsed_s": station.elapsed_s(),
+                "levels": station.levels(), "outputs": station.outputs(), "inputs": station.inputs(),
+                "position": station.position(), "missed": station.missed(), "on_air": on_air, "elapsed_s": station.elapsed_s(),
             }))
         })
     }

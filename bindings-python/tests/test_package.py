@@ -25,6 +25,10 @@ STATION = {
     "sample_rate_hz": "sample_rate_hz",
     "latency": "latency",
     "request": "request",
+    "add_input": "add_input",
+    "set_input_urls": "set_input_urls",
+    "remove_input": "remove_input",
+    "inputs": "telemetry",
     "add_output": "add_output",
     "remove_output": "remove_output",
     "live_config": "pcm_source",  # Its fields are arguments there.

@@ -47,7 +47,7 @@ from ._manager import Asked
 from ._pcm import Pcm, PcmSource, PcmTap
 from ._render import Render, render
 from ._station import Station
-from ._telemetry import Levels, LiveStatus, OnAir, OutputStatus, Telemetry
+from ._telemetry import InputStatus, Levels, LiveStatus, OnAir, OutputStatus, Telemetry
 
 __all__ = [
     "TIERS",
@@ -75,6 +75,7 @@ __all__ = [
     "Metadata",
     "NowPlaying",
     "OnAir",
+    "InputStatus",
     "OutputHealth",
     "OutputStatus",
     "Pcm",

@@ -81,7 +81,7 @@ class Station:
         return [OnAir._of(before) for before in json.loads(self._station.recent())]
 
     def telemetry(self) -> Telemetry:
-        """Levels, loudness, outputs, positions and what is on air, as of now."""
+        """Levels, loudness, inputs, outputs, positions and what is on air, as of now."""
         return Telemetry._of(self._station.telemetry())
 
     def reset_loudness(self) -> None:
@@ -260,6 +260,23 @@ class Station:
     def remove_output(self, id: str) -> None:
         """Closes an output and takes it off. The others notice nothing."""
         self._station.remove_output(id)
+
+    # Inputs.
+
+    def add_input(self, input: Mapping[str, Any]) -> None:
+        """Adds an input, declared as in a station file: ``{"type": "webstream", "id": "relay", "url": "http://..."}``. It is
+        a live source; on the tier that it names, ``live_scheduled`` where it names none, it is heard once it is there."""
+        self._station.add_input(to_json(dict(input), ConfigError))
+
+    def set_input_urls(self, id: str, urls: Sequence[str]) -> None:
+        """Has an input listen to other URLs, best first. It goes on with what it has until one of them brings audio."""
+        if isinstance(urls, str):
+            raise TypeError("urls: a string is not accepted, give a list of them")
+        self._station.set_input_urls(id, list(urls))
+
+    def remove_input(self, id: str) -> None:
+        """Takes an input off. The half second of it that waits decoded is still heard."""
+        self._station.remove_input(id)
 
     # Audio in and out.
 

@@ -70,6 +70,49 @@ class OutputStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class InputStatus:
+    """An input and how it does."""
+
+    id: str
+    """Its name as a live source."""
+    kind: str
+    """webstream."""
+    state: str
+    """connecting, streaming, stalled, waiting (for the next try) or ended."""
+    state_for_s: float
+    url: str
+    """What it listens to or tries, without secrets."""
+    url_index: int
+    """Which of its URLs that is; 0 is the best."""
+    bytes: int
+    connects: int
+    """Connections that brought audio."""
+    failures: int
+    last_error: str | None
+    content_type: str | None
+    title: str | None
+    """The latest, as the server sent it."""
+    filling: bool
+    """It gathers audio before it is heard: at the start, or after it ran dry."""
+    buffered_s: float | None
+    """Audio that waits, in seconds; None until its bit rate is known."""
+    codec: str | None
+    sample_rate_hz: int | None
+    channels: int | None
+    bitrate_kbps: float | None
+    """As measured."""
+    clock_ppm: float
+    """By how many parts in a million it is played faster than it comes, to keep what waits at its length."""
+    damage: str | None
+    """What was wrong with its audio last."""
+    joins: int
+    """Joins of one connection's audio to the next one's."""
+    station: Mapping[str, Any] = field(default_factory=dict)
+    """What the server says of the station: name, description, genre, homepage, bitrate_kbps."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class OnAir:
     """An item that is on air, or was."""
 
@@ -93,6 +136,7 @@ class Telemetry:
     """A station at one moment."""
 
     levels: Levels
+    inputs: tuple[InputStatus, ...]
     outputs: tuple[OutputStatus, ...]
     position: int
     """Frames rendered since the station started."""
@@ -108,6 +152,7 @@ class Telemetry:
         levels = {name: tuple(value) if isinstance(value, list) else value for name, value in data["levels"].items()}
         return cls(
             levels=_fill(Levels, levels),
+            inputs=tuple(_fill(InputStatus, status) for status in data["inputs"]),
             outputs=tuple(_fill(OutputStatus, output) for output in data["outputs"]),
             position=data["position"],
             missed=data["missed"],
