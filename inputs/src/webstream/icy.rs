@@ -183,8 +183,11 @@ mod tests {
         block
     }
 
+    /// Titles, each with the number of bytes before it.
+    type Titles = Vec<(usize, Metadata)>;
+
     /// What a stream with a title every 10 bytes comes to, read in pieces.
-    fn read(blocks: &[&[u8]], piece: usize) -> Result<(Vec<u8>, Vec<(usize, Metadata)>), Trouble> {
+    fn read(blocks: &[&[u8]], piece: usize) -> Result<(Vec<u8>, Titles), Trouble> {
         let mut raw = Vec::new();
         for (number, text) in blocks.iter().enumerate() {
             raw.extend([number as u8; 10]);

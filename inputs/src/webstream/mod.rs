@@ -10,7 +10,8 @@
 //!
 //! **Which URL.** `url` first, then each of `fallback_urls`. One that turns out to be a playlist (M3U, PLS, XSPF, ASX, by
 //! content type, by look or by name) stands for what it names: up to 64 URLs, up to three playlists deep, tried in
-//! order. Whatever fails, the next is tried at once. When all have failed, there is a pause: half a second, doubled each
+//! order. An HLS playlist
+//! is followed itself. Whatever fails, the next is tried at once. When all have failed, there is a pause: half a second, doubled each
 //! round up to `retry_max_s`, less up to a quarter by chance. A connection that brought audio for 10 s and breaks is made
 //! again at once, and pauses start small again; one that broke earlier counts as failed.
 //!
@@ -22,7 +23,7 @@
 //! brought 4 KiB, or when it breaks.
 //!
 //! **What has failed.** Not connected within 10 s, or no answer within another 10 s; no byte of audio within
-//! `stall_timeout_s`, or fewer than 64 a second over that time; an answer that is no audio; a body that ends (unless
+//! `stall_timeout_s`, or fewer than 64 a second over that time (of HLS: no new segment for three of their durations more); an answer that is no audio; a body that ends (unless
 //! `finite`, when a whole body is the end); titles that are no text, as the stream is then out of step with its
 //! `icy-metaint` and cuts pieces out of the audio; and what [`Link::move_on`] says has.
 //!
@@ -39,6 +40,7 @@ mod body;
 mod config;
 mod feed;
 mod head;
+mod hls;
 mod http;
 mod icy;
 mod kind;

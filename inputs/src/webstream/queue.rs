@@ -98,6 +98,7 @@ impl Shared {
 
 impl Arrivals {
     /// The next arrival, if there is one. Never waits.
+    #[expect(clippy::should_implement_trait, reason = "no iterator: that there is none is not the end")]
     pub fn next(&mut self) -> Option<Arrival> {
         let (arrival, room) = {
             let mut state = self.shared.lock();

@@ -16,9 +16,12 @@ use super::route::{Candidate, Route, Step};
 use super::status::{Board, LinkState};
 use super::trouble::Trouble;
 use super::upstream::{Found, Upstream, open};
+use crate::text;
 
 /// So much audio the first URL must bring before a running fallback is left for it.
 const PROOF: usize = 4096;
+/// Characters of an error that are kept.
+const LONGEST_WORDS: usize = 1000;
 
 /// All that the task needs.
 pub(crate) struct Task {
@@ -240,6 +243,8 @@ impl Task {
     /// Writes it down, and says so once an outage. Returns the words.
     fn failed(&mut self, candidate: &Candidate, trouble: &Trouble) -> String {
         let words = format!("{}: {trouble}", mask_url(candidate.url.as_str()));
+        // Redirects may be of any length.
+        let words = text::line(&words, LONGEST_WORDS).unwrap_or_default();
         let id = &self.id;
         match &mut self.outage {
             Some(outage) => {
@@ -267,14 +272,14 @@ async fn wait_for(
     out: &mut Vec<Arrival>,
 ) -> Result<bool, Trouble> {
     intake.room().await;
-    board.wait(true);
+    board.wait(!upstream.pauses());
     let flow = upstream.next(out).await;
     board.wait(false);
     flow
 }
 
 /// Tries the first URL and what its playlists name, without a pause.
-async fn try_first(client: &Client, route: &mut Route, patience: Duration) -> Option<Better> {
+async fn try_first(client: &Arc<Client>, route: &mut Route, patience: Duration) -> Option<Better> {
     let mut next = route.first();
     while let Some(candidate) = next {
         match open(client, &candidate.url, patience).await {

@@ -50,6 +50,8 @@ pub(crate) enum Trouble {
     SlowList(Duration),
     #[error("playlists that name playlists, more than {0} deep or in a loop; give the URL of a stream")]
     DeepList(usize),
+    #[error("an HLS playlist with {0}, which is not listened to; give another form of this stream")]
+    Hls(&'static str),
     #[error(
         "nothing to listen to came within {0:?}: the server is connected but silent; check the station's encoder"
     )]

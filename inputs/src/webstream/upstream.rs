@@ -1,5 +1,6 @@
 //! What a URL gives: audio with its titles, or a playlist of other URLs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::config::stream_url;
+use super::hls::{self, Hls};
 use super::http::{Answer, Body, Client};
 use super::icy::{Demux, Piece};
 use super::kind::{Kind, kind};
@@ -19,7 +21,10 @@ use crate::{lists, text};
 /// Longest playlist.
 const LONGEST_LIST: usize = 64 * 1024;
 /// Longest time that one may take.
-const LIST: Duration = Duration::from_secs(10);
+pub(crate) const LIST: Duration = Duration::from_secs(10);
+
+/// Longest URL in one.
+const LONGEST_URL: usize = 4096;
 
 /// What was found at a URL.
 pub(crate) enum Found {
@@ -28,19 +33,29 @@ pub(crate) enum Found {
     List(Vec<Url>),
 }
 
-/// A connection that brings audio.
+/// What brings audio.
 pub(crate) struct Upstream {
     pub(crate) content_type: Option<String>,
     pub(crate) station: IcyHeaders,
-    body: Body,
-    demux: Demux,
-    pace: Pace,
-    /// Bytes read and not yet passed on.
-    raw: Vec<u8>,
+    carrier: Carrier,
+}
+
+#[expect(clippy::large_enum_variant, reason = "it is in a box anyway")]
+enum Carrier {
+    /// One answer without end.
+    Body {
+        body: Body,
+        demux: Demux,
+        pace: Pace,
+        /// Bytes read and not yet passed on.
+        raw: Vec<u8>,
+    },
+    /// One answer after the other.
+    Segments(Hls),
 }
 
 /// Asks for `url`; a server that says nothing for `patience` has failed.
-pub(crate) async fn open(client: &Client, url: &Url, patience: Duration) -> Result<Found, Trouble> {
+pub(crate) async fn open(client: &Arc<Client>, url: &Url, patience: Duration) -> Result<Found, Trouble> {
     let Answer { url, head, mut body } = client.get(url).await?;
     let mut pace = Pace::new(patience, Instant::now());
     let (mut start, mut whole) = (Vec::new(), false);
@@ -52,25 +67,24 @@ pub(crate) async fn open(client: &Client, url: &Url, patience: Duration) -> Resu
     };
     let entries = match kind {
         Kind::Audio => {
-            let demux = Demux::new(head.metaint);
+            let carrier = Carrier::Body { body, demux: Demux::new(head.metaint), pace, raw: start };
             let (content_type, station) = (head.content_type, head.station);
-            return Ok(Found::Upstream(Box::new(Upstream {
-                content_type,
-                station,
-                body,
-                demux,
-                pace,
-                raw: start,
-            })));
+            return Ok(Found::Upstream(Box::new(Upstream { content_type, station, carrier })));
         }
         Kind::WebPage => return Err(Trouble::WebPage),
         Kind::OtherText => {
             return Err(Trouble::NotAudio(head.content_type.unwrap_or_else(|| "text".to_owned())));
         }
         Kind::M3u | Kind::Pls | Kind::Xspf | Kind::Asx => {
-            let rest = timeout(LIST, read_list(&mut body, &mut start, whole)).await;
+            let rest = timeout(LIST, read_list(&mut body, &mut start, LONGEST_LIST)).await;
             rest.map_err(|_| Trouble::SlowList(LIST))??;
             let text = text::decode(&start);
+            if kind == Kind::M3u && hls::is_hls(&text) {
+                let hls = Hls::open(client, url, text, patience).await?;
+                let carrier = Carrier::Segments(hls);
+                let upstream = Upstream { content_type: None, station: head.station, carrier };
+                return Ok(Found::Upstream(Box::new(upstream)));
+            }
             match kind {
                 Kind::Pls => lists::pls(&text),
                 Kind::Xspf => lists::xspf(&text),
@@ -82,16 +96,30 @@ pub(crate) async fn open(client: &Client, url: &Url, patience: Duration) -> Resu
     Ok(Found::List(entries.iter().filter_map(|entry| resolve(&url, &entry.target)).collect()))
 }
 
-async fn read_list(body: &mut Body, text: &mut Vec<u8>, whole: bool) -> Result<(), Trouble> {
-    let mut more = !whole;
-    while more && text.len() <= LONGEST_LIST {
-        more = body.read(text).await?;
+/// Reads a playlist to its end. One of HLS may be longer than `longest`.
+pub(crate) async fn read_list(
+    body: &mut Body,
+    text: &mut Vec<u8>,
+    mut longest: usize,
+) -> Result<(), Trouble> {
+    loop {
+        if text.len() > longest {
+            if longest >= hls::LONGEST || !hls::is_hls(&text::decode(text)) {
+                return Err(Trouble::LongList(longest / 1024));
+            }
+            longest = hls::LONGEST;
+        }
+        if !body.read(text).await? {
+            return Ok(());
+        }
     }
-    if text.len() > LONGEST_LIST { Err(Trouble::LongList(LONGEST_LIST / 1024)) } else { Ok(()) }
 }
 
 /// What a playlist at `base` means by an entry; `None` if nothing that can be fetched.
 fn resolve(base: &Url, target: &str) -> Option<Url> {
+    if target.len() > LONGEST_URL {
+        return None;
+    }
     if target.contains("://") {
         return stream_url(target);
     }
@@ -99,7 +127,7 @@ fn resolve(base: &Url, target: &str) -> Option<Url> {
 }
 
 /// Reads on, as fast as `pace` wants it; `false` when the body is over. Cancel safe.
-async fn read(body: &mut Body, bytes: &mut Vec<u8>, pace: &mut Pace) -> Result<bool, Trouble> {
+pub(crate) async fn read(body: &mut Body, bytes: &mut Vec<u8>, pace: &mut Pace) -> Result<bool, Trouble> {
     let before = bytes.len();
     let more =
         timeout_at(pace.wait(Instant::now()), body.read(bytes)).await.map_err(|_| pace.stalled())??;
@@ -108,16 +136,30 @@ async fn read(body: &mut Body, bytes: &mut Vec<u8>, pace: &mut Pace) -> Result<b
 }
 
 impl Upstream {
-    /// Appends what comes next; `false` when it is over. Cancel safe.
+    /// Whether audio comes in pieces with pauses between them, which are no stall.
+    pub(crate) fn pauses(&self) -> bool {
+        matches!(self.carrier, Carrier::Segments(_))
+    }
+
+    /// Appends what comes next; `false` when it is over.
     pub(crate) async fn next(&mut self, out: &mut Vec<Arrival>) -> Result<bool, Trouble> {
-        let more = !self.raw.is_empty() || read(&mut self.body, &mut self.raw, &mut self.pace).await?;
-        let taken = self.demux.push(&self.raw, |piece| {
-            out.push(match piece {
-                Piece::Audio(audio) => Arrival::Bytes(Bytes::copy_from_slice(audio)),
-                Piece::Title(metadata) => Arrival::Title(metadata),
-            });
-        });
-        self.raw.clear();
-        taken.map(|()| more)
+        match &mut self.carrier {
+            Carrier::Segments(hls) => {
+                let more = hls.next(out).await;
+                self.content_type = hls.content_type().map(str::to_owned);
+                more
+            }
+            Carrier::Body { body, demux, pace, raw } => {
+                let more = !raw.is_empty() || read(body, raw, pace).await?;
+                let taken = demux.push(raw, |piece| {
+                    out.push(match piece {
+                        Piece::Audio(audio) => Arrival::Bytes(Bytes::copy_from_slice(audio)),
+                        Piece::Title(metadata) => Arrival::Title(metadata),
+                    });
+                });
+                raw.clear();
+                taken.map(|()| more)
+            }
+        }
     }
 }
