@@ -192,6 +192,11 @@ fn target(
             target.segment_duration_s = declared.segment_duration_sec;
             target.playlist_size = declared.playlist_size;
             target.retain_segments = declared.retain_segments.max(declared.playlist_size + 1);
+            let rendition = |declared: &config::Rendition| {
+                let format = format(&declared.encoding)?;
+                Ok(hls::RenditionConfig { name: declared.name.clone(), format })
+            };
+            target.renditions = declared.renditions.iter().map(rendition).collect::<Result<_, Error>>()?;
             (format(&declared.encoding)?, Target::Hls(target))
         }
         OutputConfig::Recording(declared) => {

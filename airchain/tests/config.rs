@@ -1,6 +1,8 @@
 //! Station files: the sample of the interface, defaults, every kind of error with its place, and hostile text.
 
+use airchain::codecs::{Bitrate, Codec};
 use airchain::config::{self, AudioFormat, OutputConfig, Problem, Severity};
+use airchain::output::Target;
 use serde_json::json;
 
 /// A station file as people write it, with everything that has no default and much that has one.
@@ -202,6 +204,43 @@ fn fields_must_fit_each_other() {
     assert_eq!(output("{ type: hls, path: h, container: fmp4 }").accepted.as_deref(), Some("ts"));
     assert_eq!(output("{ type: hls, path: h }, { type: hls, path: h }").field, "mounts[0].outputs[1].path");
     assert_eq!(error(&with("mounts: [{ id: a }, { id: a }]")).field, "mounts[1].id");
+}
+
+#[test]
+fn renditions_have_names_and_folders_of_their_own() {
+    let hls = |renditions: &str, more: &str| {
+        let hls = format!("{{ type: hls, path: h, format: he-aac, renditions: [{renditions}] }}");
+        with(&format!("mounts: [{{ id: m, outputs: [{hls}{more}] }}]"))
+    };
+    let (high, low) = ("{ name: high, bitrate_kbps: 128 }", "{ name: low, format: he-aac-v2 }");
+    let text = hls(&format!("{high}, {low}"), "");
+    let config = config::parse(&text, "s").unwrap();
+    let explained = config::explain(&config);
+    assert!(explained.contains("- name: high\n") && explained.contains("- name: low\n"), "{explained}");
+    let (_, outputs) = airchain::from_config::station(&config).unwrap();
+    let [output] = &outputs[..] else { panic!("{} outputs", outputs.len()) };
+    let Target::Hls(target) = &output.target else { panic!("{}", output.target.kind()) };
+    let formats: Vec<_> =
+        target.renditions.iter().map(|r| (r.name.as_str(), r.format.codec, r.format.bitrate)).collect();
+    assert_eq!(output.format.codec, Codec::HeAacV1);
+    assert_eq!(
+        formats,
+        [("high", Codec::AacLc, Bitrate::Cbr(128)), ("low", Codec::HeAacV2, Bitrate::Cbr(32))]
+    );
+
+    let place = "mounts[0].outputs[0].renditions";
+    for (renditions, field) in [
+        ("{ name: High }, { name: high, bitrate_kbps: 64 }", "[1].name"),
+        ("{ name: live.m3u8 }", "[0].name"),
+        ("{ name: 1772344800000-7.ts }", "[0].name"),
+        ("{ name: a/b }", "[0].name"),
+        ("{ name: a, format: opus }", "[0].format"),
+        ("{ name: a, format: he-aac, bitrate_kbps: 600 }", "[0].bitrate_kbps"),
+    ] {
+        assert_eq!(error(&hls(renditions, "")).field, format!("{place}{field}"), "{renditions}");
+    }
+    let inside = error(&hls(high, ", { type: hls, path: h/high }"));
+    assert_eq!(inside.field, "mounts[0].outputs[1].path");
 }
 
 #[test]

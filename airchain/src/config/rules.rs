@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use airchain_net::mask_url;
+use airchain_outputs::hls;
 
 use super::encoding::{AudioFormat, Encoding};
 use super::nodes;
 use super::problem::Severity;
 use super::schedule;
-use super::station::{DspGraph, HlsConfig, HlsContainer, OutputConfig, StationConfig, Store};
+use super::station::{DspGraph, HlsConfig, HlsContainer, OutputConfig, Rendition, StationConfig, Store};
 
 /// A problem with the field it belongs to; the caller knows the line.
 pub(crate) struct Finding {
@@ -190,6 +191,14 @@ impl Rules {
         self.unique(field, &server, text, "a mount of its own");
     }
 
+    fn segment_format(&mut self, place: &str, encoding: &Encoding) {
+        if matches!(encoding.format, AudioFormat::Opus | AudioFormat::Flac | AudioFormat::Mp3) {
+            let problem = "this build's MPEG-TS segments do not carry it".to_owned();
+            let accepted = "aac, he-aac or he-aac-v2";
+            self.error(format!("{place}.format"), Some(encoding.format.name()), problem, accepted);
+        }
+    }
+
     fn hls(&mut self, place: &str, hls: &HlsConfig, rate: u32) {
         let path = hls.path.to_string_lossy();
         self.unique(&format!("{place}.path"), &format!("hls {path}"), &path, "a folder of its own");
@@ -198,27 +207,24 @@ impl Rules {
             let value = if hls.container == HlsContainer::Fmp4 { "fmp4" } else { "packed" };
             self.error(format!("{place}.container"), Some(value), problem, "ts");
         }
-        let renditions = hls.renditions.iter().enumerate();
-        let renditions =
-            renditions.map(|(r, rendition)| (format!("{place}.renditions[{r}]"), &rendition.encoding));
-        for (place, encoding) in std::iter::once((place.to_owned(), &hls.encoding)).chain(renditions) {
-            if place.ends_with(']') && place.contains(".renditions[") {
-                self.encoding(&place, encoding, rate);
+        self.segment_format(place, &hls.encoding);
+        for (r, Rendition { name, encoding }) in hls.renditions.iter().enumerate() {
+            let place = format!("{place}.renditions[{r}]");
+            self.encoding(&place, encoding, rate);
+            self.segment_format(&place, encoding);
+            let field = format!("{place}.name");
+            if !hls::is_rendition_name(name) {
+                let problem = "it is a file's of HLS".to_owned();
+                self.error(field, Some(name), problem, hls::RENDITION_NAMES);
+                continue;
             }
-            if matches!(encoding.format, AudioFormat::Opus | AudioFormat::Flac | AudioFormat::Mp3) {
-                let problem = "this build's MPEG-TS segments do not carry it".to_owned();
-                let accepted = "aac, he-aac or he-aac-v2";
-                self.error(format!("{place}.format"), Some(encoding.format.name()), problem, accepted);
-            }
+            // Some file systems do not tell capitals from small letters, and an output may lie in another's folder.
+            let folder = hls.path.join(name.to_ascii_lowercase());
+            self.unique(&field, &format!("hls {}", folder.display()), name, "a folder of its own");
         }
         if hls.low_latency {
             let problem = "low-latency HLS is not in this build; plain HLS is delivered".to_owned();
             self.warn(format!("{place}.low_latency"), problem);
-        }
-        if !hls.renditions.is_empty() {
-            let problem =
-                "several renditions are not in this build; the output's own encoding is delivered".to_owned();
-            self.warn(format!("{place}.renditions"), problem);
         }
         if matches!(hls.store, Some(Store::S3 { .. })) {
             let problem = "object stores are not in this build".to_owned();

@@ -235,7 +235,7 @@ const HLS: Section = Section {
             "renditions",
             List(&Section(&RENDITION), 0),
             is(""),
-            "further encodings beside the output's own",
+            "further encodings, cut at the same frames, each in a folder of its own below `path`; the output's own stays where it is. index.m3u8 names all, the highest bandwidth first, which players begin with",
         ),
         field(
             "store",
@@ -256,7 +256,12 @@ const RENDITION: Section = Section {
     name: "hls renditions[]",
     help: "One encoding among several of an HLS presentation.",
     fields: &[
-        field("name", Id, NEEDED, "its folder's name"),
+        field(
+            "name",
+            Id,
+            NEEDED,
+            "its folder's name, not that of another or of a file (.m3u8, .ts): its playlist is `<path>/<name>/live.m3u8`",
+        ),
         field("format", SEGMENT_FORMATS, is("aac"), "codec"),
         BITRATE,
         MODE,
