@@ -23,7 +23,7 @@ use crate::analysis::Cache;
 use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
 use crate::error::Error;
 use crate::input::InputSpec;
-use crate::output::{OutputSpec, Target, mount_path};
+use crate::output::{HttpOptions, OutputSpec, Target, mount_path};
 use crate::schedule::{self, Joined, Now};
 use crate::spec::{Fallback, StationSpec};
 
@@ -223,7 +223,12 @@ fn target(
             let listen = resolve(&declared.listen)?;
             let path = declared.path.clone().unwrap_or_else(|| mount_path(format.codec));
             let meta = MountMeta { name: mount_name.to_owned(), ..MountMeta::default() };
-            (format, Target::Http { listen, path, meta })
+            let options = HttpOptions {
+                serves_hls: true,
+                hls_sessions: declared.hls_sessions,
+                access_log: declared.access_log.clone(),
+            };
+            (format, Target::Http { listen, path, meta, options })
         }
         _ => return Ok(None),
     }))

@@ -95,6 +95,8 @@ const TAP_S: u32 = 2;
 const FIRST_ITEM: Duration = Duration::from_millis(500);
 /// What threads may take to end. One that hangs, in a file on a dead network share perhaps, is left behind.
 const TEARDOWN: Duration = Duration::from_secs(5);
+/// How long access logs have to be written to their end.
+const FLUSH: Duration = Duration::from_secs(1);
 /// The meter's tap; outputs count from one.
 const METER_TAP: TapId = TapId(0);
 
@@ -259,6 +261,7 @@ impl Host {
             station.wait(off, closed.min(Instant::now() + drain));
         }
         self.engines.listeners.shutdown();
+        let logs = self.engines.listeners.logs();
         self.air.clear();
         let Self { engines, decode, runtime, desk, threads, .. } = self;
         drop(desk);
@@ -273,5 +276,10 @@ impl Host {
             tracing::warn!("a thread did not end in time and was left behind");
         }
         runtime.shutdown_timeout(Duration::from_secs(3));
+        for log in logs {
+            if !log.flush(FLUSH) {
+                tracing::warn!(path = %log.path().display(), "the access log was not written to its end in time");
+            }
+        }
     }
 }

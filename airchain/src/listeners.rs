@@ -2,21 +2,25 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use airchain_outputs::http::{ListenError, Listener, Options};
+use airchain_outputs::http::{AccessLog, ListenError, Listener, Options};
 use tokio::runtime::Handle;
+
+use crate::error::Error;
 
 /// Listeners by address.
 pub(crate) struct Listeners {
     options: Options,
     runtime: Handle,
     bound: Mutex<HashMap<SocketAddr, Listener>>,
+    logs: Mutex<HashMap<PathBuf, AccessLog>>,
 }
 
 impl Listeners {
     pub(crate) fn new(options: Options, runtime: Handle) -> Self {
-        Self { options, runtime, bound: Mutex::default() }
+        Self { options, runtime, bound: Mutex::default(), logs: Mutex::default() }
     }
 
     /// The listener at `address`, bound at the first call.
@@ -31,6 +35,23 @@ impl Listeners {
         bound.insert(listener.local_addr(), listener.clone());
         bound.insert(address, listener.clone());
         Ok(listener)
+    }
+
+    /// The access log in a file, started at the first call: listeners and stations may share one.
+    pub(crate) fn log(&self, path: &Path) -> Result<AccessLog, Error> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = logs.get(path) {
+            return Ok(log.clone());
+        }
+        let failed = |error| Error::Output(format!("access_log: no thread for {}: {error}", path.display()));
+        let log = AccessLog::open(path).map_err(failed)?;
+        logs.insert(path.to_owned(), log.clone());
+        Ok(log)
+    }
+
+    /// The access logs there are.
+    pub(crate) fn logs(&self) -> Vec<AccessLog> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Begins to end them all.

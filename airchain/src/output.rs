@@ -1,6 +1,7 @@
 //! Outputs as a program declares them.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use airchain_codecs::{Codec, Format};
 use airchain_outputs::hls::{self, HlsConfig};
@@ -39,6 +40,8 @@ pub enum Target {
         path: String,
         /// What listeners are told about it.
         meta: MountMeta,
+        /// What else the listener does.
+        options: HttpOptions,
     },
     /// An output of the embedding program's own.
     Custom {
@@ -49,6 +52,18 @@ pub enum Target {
         /// How its worker treats it.
         options: WorkerOptions,
     },
+}
+
+/// What a listener does beside a station's mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// Whether it serves the station's HLS outputs: the first at `/hls/ID/`, by the station's id, a second at `/hls/ID-2/`
+    /// and so on.
+    pub serves_hls: bool,
+    /// Whether it gives those who play them session ids, `?s=`.
+    pub hls_sessions: bool,
+    /// File that every request to the listener is logged in.
+    pub access_log: Option<PathBuf>,
 }
 
 /// The parts of an output, each to be given audio in a format of its own.
@@ -91,7 +106,7 @@ impl Target {
                 let output = RecordingOutput::new(config).map_err(|error| invalid(error.to_string()))?;
                 (Box::new(output), WorkerOptions::archive())
             }
-            Self::Http { listen, path, meta } => {
+            Self::Http { listen, path, meta, .. } => {
                 let listener = listeners.get(listen)?;
                 let output = listener.mount(&path, meta).map_err(|error| invalid(error.to_string()))?;
                 (Box::new(output), WorkerOptions::live())

@@ -13,7 +13,7 @@ use airchain::core::playout::{Playlist, Request, StationEvent};
 use airchain::file::FileWriter;
 use airchain::meter::Levels;
 use airchain::offline::Render;
-use airchain::output::{OutputSpec, Target};
+use airchain::output::{HttpOptions, OutputSpec, Target};
 use airchain::outputs::http::MountMeta;
 use airchain::outputs::recording::RecordingConfig;
 use airchain::outputs::sink::Health;
@@ -136,6 +136,7 @@ fn a_port_in_use_costs_one_output_and_an_id_in_use_the_station() {
             listen: taken.local_addr().unwrap(),
             path: "/live".into(),
             meta: MountMeta::default(),
+            options: HttpOptions::default(),
         },
     };
     let mut recording = RecordingConfig::new(folder.path().join("recordings"));

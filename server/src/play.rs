@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use airchain::codecs::{Codec, Format};
-use airchain::output::mount_path;
+use airchain::output::{HttpOptions, mount_path};
 use airchain::outputs::hls::{self, HlsConfig};
-use airchain::outputs::http::MountMeta;
+use airchain::outputs::http::{MountMeta, ServedDir};
 use airchain::outputs::icecast::IcecastConfig;
 use airchain::outputs::recording::RecordingConfig;
 use airchain::{Host, HostConfig, OutputSpec, Station, StationSpec, Target, from_config};
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
     let commands = args.command_log.as_deref().map(Events::create_anew).transpose()?;
     spec.command_log = commands.is_some();
     let host = Host::new(HostConfig::default())?;
-    let (station, events) = match start(args, spec, events, &host) {
+    let (station, events, _served) = match start(args, spec, events, &host) {
         Ok(started) => started,
         Err(error) => {
             host.shutdown(DRAIN);
@@ -103,11 +103,12 @@ fn start(
     spec: StationSpec,
     events: Option<Events>,
     host: &Host,
-) -> Result<(Station, Option<LiveLines>), Failed> {
-    let station = host.add_station(spec, outputs(args, host)?)?;
+) -> Result<(Station, Option<LiveLines>, Vec<ServedDir>), Failed> {
+    let (outputs, served) = outputs(args, host)?;
+    let station = host.add_station(spec, outputs)?;
     let events =
         events.map(|events| LiveLines::events(events, std::slice::from_ref(&station), false)).transpose()?;
-    Ok((station, events))
+    Ok((station, events, served))
 }
 
 /// Why a station is no longer watched.
@@ -137,14 +138,14 @@ fn watch(station: &Station, duration: Option<Duration>, signals: &Signals) -> En
     }
 }
 
-/// The outputs that the flags ask for. One that cannot be (a port in use) is named; when none is left, that is the
+/// The outputs that the flags ask for, and what listeners serve of them. One that cannot be (a port in use) is named; when none is left, that is the
 /// error.
-fn outputs(args: &PlayArgs, host: &Host) -> Result<Vec<OutputSpec>, Failed> {
+fn outputs(args: &PlayArgs, host: &Host) -> Result<(Vec<OutputSpec>, Vec<ServedDir>), Failed> {
     let formats = if args.format.is_empty() { vec![Format::parse("mp3:128k")?] } else { args.format.clone() };
     let first = formats.first().copied().unwrap_or_else(|| Format::of(Codec::Mp3));
     let is_aac = |format: &&Format| matches!(format.codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2);
     let hls_format = formats.iter().find(is_aac).copied().unwrap_or_else(|| Format::of(Codec::AacLc));
-    let mut outputs = Vec::new();
+    let (mut outputs, mut served) = (Vec::new(), Vec::new());
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
     for text in &args.listen {
@@ -172,9 +173,8 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<Vec<OutputSpec>, Failed> {
         outputs.push(OutputSpec { id: format!("hls-{index}"), format: hls_format, target });
         let prefix = if index == 0 { "/hls".to_owned() } else { format!("/hls-{index}") };
         for listener in &listeners {
-            listener
-                .serve_dir(&prefix, path, Some(hls::INDEX))
-                .map_err(|error| Failed::new(error.to_string()))?;
+            let dir = listener.serve_dir(&prefix, path, Some(hls::INDEX), false);
+            served.push(dir.map_err(|error| Failed::new(error.to_string()))?);
         }
     }
     for (index, path) in args.record.iter().enumerate() {
@@ -188,7 +188,7 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<Vec<OutputSpec>, Failed> {
     for problem in problems {
         tracing::error!("{problem}");
     }
-    Ok(outputs)
+    Ok((outputs, served))
 }
 
 /// A mount for each format; a second format of the same extension gets a number.
@@ -207,7 +207,8 @@ fn mounts(formats: &[Format], listen: std::net::SocketAddr, name: &str) -> Vec<O
         taken.push(path.clone());
         let meta = MountMeta { name: name.to_owned(), ..MountMeta::default() };
         let id = format!("{listen}{path}");
-        specs.push(OutputSpec { id, format: *format, target: Target::Http { listen, path, meta } });
+        let target = Target::Http { listen, path, meta, options: HttpOptions::default() };
+        specs.push(OutputSpec { id, format: *format, target });
     }
     specs
 }

@@ -325,6 +325,10 @@ pub struct HttpConfig {
     pub listen: String,
     /// Path of the audio; `/live.` and the format's usual extension where absent.
     pub path: Option<String>,
+    /// Whether players of HLS are given session ids.
+    pub hls_sessions: bool,
+    /// File that every request to the listener is logged in.
+    pub access_log: Option<PathBuf>,
     /// How the audio is encoded.
     #[serde(flatten)]
     pub encoding: Encoding,

@@ -319,7 +319,7 @@ const RECORDING: Section = Section {
 
 const HTTP: Section = Section {
     name: "http",
-    help: "The built-in listener: audio with ICY titles, a page with a player, HLS below /hls/.",
+    help: "The built-in listener: audio with ICY titles, a page with a player, and the station's HLS outputs: `/hls/ID/index.m3u8` by the station's id, a second one `/hls/ID-2/index.m3u8`.",
     fields: &[
         field(
             "listen",
@@ -328,6 +328,18 @@ const HTTP: Section = Section {
             "address and port; outputs with the same one share it",
         ),
         field("path", MountPath, unset("/live. and the format's extension"), "path of the audio"),
+        field(
+            "hls_sessions",
+            Switch,
+            is("false"),
+            "HLS playlists are redirected to `?s=` with an id for each player, and carry it on, so that the access log tells listeners apart",
+        ),
+        field(
+            "access_log",
+            Path,
+            unset("no log"),
+            "file for a line per request to the listener, as nginx writes them, with session and X-Forwarded-For; 20 MB, one `.old` kept",
+        ),
         field("format", STREAM_FORMATS, is("mp3"), "codec"),
         BITRATE,
         MODE,

@@ -2,6 +2,7 @@
 //! world what happened.
 
 mod outputs;
+mod serving;
 mod station;
 mod telling;
 

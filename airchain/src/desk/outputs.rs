@@ -116,8 +116,16 @@ impl DeskStation {
         self.check_id(&id)?;
         self.let_go();
         let kind = target.kind();
+        let listeners = &self.engines.listeners;
         let page = match &target {
-            Target::Http { listen, .. } => Some((*listen, self.engines.listeners.get(*listen)?.state())),
+            Target::Http { listen, options, .. } => {
+                let log = options.access_log.as_deref().map(|path| listeners.log(path)).transpose()?;
+                Some((*listen, listeners.get(*listen)?, options.clone(), log))
+            }
+            _ => None,
+        };
+        let folder = match &target {
+            Target::Hls(config) => Some(config.path.clone()),
             _ => None,
         };
         let (parts, options) = target.open(format, &self.engines.listeners)?;
@@ -130,7 +138,16 @@ impl DeskStation {
                 return Err(error);
             }
         };
-        lock(&self.shared.pages).extend(page);
+        if let Some((listen, listener, options, log)) = page {
+            lock(&self.shared.pages).insert(listen, listener.state());
+            log.iter().for_each(|log| listener.log_to(log));
+            if options.serves_hls {
+                self.serving.add_page(&id, listener, options.hls_sessions);
+            }
+        }
+        if let Some(folder) = folder {
+            self.serving.add_folder(&self.shared.id, &id, folder);
+        }
         let serial = self.fresh_serial();
         let entry = OutputEntry { id: id.clone(), serial, kind, target, handles: Vec::new(), failed: None };
         lock(&self.shared.outputs).push(entry);
@@ -188,6 +205,7 @@ impl DeskStation {
             outputs.remove(index.ok_or_else(|| Error::Output(format!("there is no output called {id}")))?);
         drop(outputs);
         self.unbound.retain(|spec| spec.id != id);
+        self.serving.remove(id);
         entry.handles.iter().for_each(|handle| handle.stop(true));
         self.leave_renditions(id);
         Ok(())

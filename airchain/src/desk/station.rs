@@ -16,6 +16,7 @@ use airchain_outputs::health::HealthEvent;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::outputs::Running;
+use super::serving::Serving;
 use crate::as_run;
 use crate::from_config;
 use crate::host::Engines;
@@ -50,6 +51,7 @@ pub(crate) struct DeskStation {
     /// Outputs whose listener could not be bound, and when to try again.
     pub(super) unbound: Vec<OutputSpec>,
     pub(super) retry_due: Instant,
+    pub(super) serving: Serving,
     pub(super) next_serial: u64,
     pub(super) journal: Option<Journal>,
     /// It is off, and gone by then at the latest.
@@ -83,6 +85,7 @@ impl DeskStation {
             airing: Vec::new(),
             unbound: Vec::new(),
             retry_due: now,
+            serving: Serving::default(),
             next_serial: 0,
             journal,
             parting: None,

@@ -21,7 +21,7 @@ use airchain::codecs::Format;
 use airchain::core::control::When;
 use airchain::core::playout::{Moment, Request, StationEvent};
 use airchain::offline::Render;
-use airchain::output::{OutputSpec, Target};
+use airchain::output::{HttpOptions, OutputSpec, Target};
 use airchain::outputs::hls::HlsConfig;
 use airchain::outputs::http::MountMeta;
 use airchain::outputs::icecast::IcecastConfig;
@@ -111,7 +111,12 @@ fn on_air_titles_come_with_their_audio() {
     let http = |path: &str, format: &str| OutputSpec {
         id: path.into(),
         format: Format::parse(format).unwrap(),
-        target: Target::Http { listen, path: path.into(), meta: MountMeta::default() },
+        target: Target::Http {
+            listen,
+            path: path.into(),
+            meta: MountMeta::default(),
+            options: HttpOptions::default(),
+        },
     };
     let hls = HlsConfig {
         playlist_size: 1000,

@@ -1,20 +1,34 @@
 //! Serves the directory of an HLS output: playlists and segments, nothing else.
 //!
+//! Where listener sessions are on ([`session`]), playlists are answered to those only who bring an id, and carry it on.
+//!
 //! A name is served only if it is plain (letters, digits, `-`, `_`, `.`; no leading dot), has a known extension and,
 //! with every link followed, still lies in the directory.
 
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use axum::http::header::{
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_EXPOSE_HEADERS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
+};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom, Take};
 
+use super::session;
+
 /// Bytes read at a time.
 const BLOCK: u64 = 64 * 1024;
+/// How playlists are told.
+const PLAYLIST: &str = ".m3u8";
+/// A playlist that is longer is none of airchain's, and cut short.
+const LONGEST_PLAYLIST: u64 = 4 << 20;
+/// How long caches between the listener and players may keep segments where sessions are counted: three hours, as these
+/// are rarely asked for again.
+const SEGMENT_OF_SESSIONS: &str = "public, s-maxage=10800, max-age=10800, no-transform, immutable";
 
 /// A directory under a path of the listener.
 #[derive(Clone, Debug)]
@@ -24,6 +38,8 @@ pub(crate) struct Dir {
     pub(crate) root: PathBuf,
     /// Name of the playlist to begin with, where known.
     pub(crate) playlist: Option<String>,
+    /// Whether players are given session ids.
+    pub(crate) sessions: bool,
 }
 
 /// The rest of `path` below `prefix`.
@@ -103,9 +119,52 @@ fn part(headers: &HeaderMap, length: u64) -> Part {
 pub(crate) async fn serve(
     dir: &Dir,
     relative: &str,
+    query: &str,
     headers: &HeaderMap,
     body: bool,
 ) -> Option<Response<Body>> {
+    let mut response = if dir.sessions && relative.ends_with(PLAYLIST) {
+        playlist(dir, relative, query, body).await?
+    } else {
+        file(dir, relative, headers, body).await?
+    };
+    let out = response.headers_mut();
+    out.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Content-Range, Content-Length"));
+    if dir.sessions {
+        out.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+        let allowed = HeaderValue::from_static("Range, Content-Range, Content-Length");
+        out.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+        if !relative.ends_with(PLAYLIST) {
+            out.insert(CACHE_CONTROL, HeaderValue::from_static(SEGMENT_OF_SESSIONS));
+        }
+    }
+    Some(response)
+}
+
+/// A playlist for a listener's session, or the way to one.
+async fn playlist(dir: &Dir, relative: &str, query: &str, body: bool) -> Option<Response<Body>> {
+    let (file, length) = open(&dir.root, relative).await?;
+    let mut response = Response::new(Body::empty());
+    let out = response.headers_mut();
+    out.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, must-revalidate"));
+    let Some(id) = session::id(query) else {
+        out.insert(LOCATION, HeaderValue::try_from(session::redirection(relative, query)).ok()?);
+        *response.status_mut() = StatusCode::FOUND;
+        return Some(response);
+    };
+    out.insert(CONTENT_TYPE, HeaderValue::from_static(kind(relative)?.mime));
+    let mut text = String::new();
+    file.take(length.min(LONGEST_PLAYLIST)).read_to_string(&mut text).await.ok()?;
+    let text = session::carry(&text, id).into_owned();
+    out.insert(CONTENT_LENGTH, text.len().into());
+    if body {
+        *response.body_mut() = Body::from(text);
+    }
+    Some(response)
+}
+
+/// A file as it is.
+async fn file(dir: &Dir, relative: &str, headers: &HeaderMap, body: bool) -> Option<Response<Body>> {
     let kind = kind(relative)?;
     let (mut file, length) = open(&dir.root, relative).await?;
     let (status, from, count) = match part(headers, length) {

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use super::access::AccessLog;
 use super::files::{Dir, below};
 use super::mount::{Mount, MountMeta, MountOutput};
 use super::{Options, StateHandle, route};
@@ -113,6 +114,7 @@ pub(crate) struct Shared {
     socket: Mutex<Option<std::net::TcpListener>>,
     stop: watch::Sender<bool>,
     paths: Mutex<Paths>,
+    logs: Mutex<Vec<AccessLog>>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -140,6 +142,7 @@ impl Listener {
             socket: Mutex::new(Some(socket)),
             stop: watch::Sender::new(false),
             paths: Mutex::default(),
+            logs: Mutex::default(),
             addresses: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -163,18 +166,29 @@ impl Listener {
         Ok(MountOutput { mount, shared: Arc::clone(&self.shared) })
     }
 
-    /// Serves the playlists and segments in `directory` below `prefix` (`/hls`). `playlist` is the name of the one to
-    /// begin with; the page offers it.
+    /// Serves the playlists and segments in `directory` below `prefix` (`/hls`), for as long as what it gives is kept.
+    /// `playlist` is the name of the one to begin with; the page offers it. With `sessions`, every player that asks for a
+    /// playlist is given an id, `?s=`, by which the access log tells listeners apart.
     pub fn serve_dir(
         &self,
         prefix: &str,
         directory: &Path,
         playlist: Option<&str>,
-    ) -> Result<(), MountError> {
+        sessions: bool,
+    ) -> Result<ServedDir, MountError> {
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         let (root, playlist) = (directory.to_owned(), playlist.map(str::to_owned));
-        let dir = Dir { prefix: prefix.to_owned(), root, playlist };
-        self.shared.claim(prefix, |paths| paths.dirs.push(Arc::new(dir)))
+        let dir = Arc::new(Dir { prefix: prefix.to_owned(), root, playlist, sessions });
+        self.shared.claim(prefix, |paths| paths.dirs.push(Arc::clone(&dir)))?;
+        Ok(ServedDir { dir, shared: Arc::clone(&self.shared) })
+    }
+
+    /// Has every request logged from now on, in this log too; a second time for the same file changes nothing.
+    pub fn log_to(&self, log: &AccessLog) {
+        let mut logs = lock(&self.shared.logs);
+        if !logs.iter().any(|other| other.path() == log.path()) {
+            logs.push(log.clone());
+        }
     }
 
     /// Answers connections until [`Self::shutdown`]; returns when they have ended. Has to be spawned on a tokio
@@ -196,7 +210,7 @@ impl Listener {
                 Ok((stream, peer)) => {
                     let admission = self.shared.admit(peer.ip(), connections.len());
                     if let Some(admission) = admission {
-                        connections.spawn(converse(Arc::clone(&self.shared), stream, admission));
+                        connections.spawn(converse(Arc::clone(&self.shared), stream, peer.ip(), admission));
                     }
                 }
                 Err(error) => {
@@ -222,7 +236,25 @@ impl Listener {
     }
 }
 
+/// A directory that is served; no longer is when this is dropped.
+#[derive(Debug)]
+pub struct ServedDir {
+    dir: Arc<Dir>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for ServedDir {
+    fn drop(&mut self) {
+        lock(&self.shared.paths).dirs.retain(|other| !Arc::ptr_eq(other, &self.dir));
+    }
+}
+
 impl Shared {
+    /// Where requests are logged.
+    pub(crate) fn logs(&self) -> Vec<AccessLog> {
+        lock(&self.logs).clone()
+    }
+
     /// The mounts, oldest first.
     pub(crate) fn mounts(&self) -> Vec<Arc<Mount>> {
         lock(&self.paths).mounts.clone()
@@ -319,14 +351,15 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// One connection, from first request to last byte.
-async fn converse(shared: Arc<Shared>, stream: TcpStream, admission: Admission) {
+async fn converse(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr, admission: Admission) {
     // Both only tune: a connection without them still works.
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(shared.options.send_buffer);
     let disconnect = Arc::new(Notify::new());
     let refusal = admission.refusal;
-    let service =
-        service_fn(|request| route::answer(Arc::clone(&shared), request, Arc::clone(&disconnect), refusal));
+    let service = service_fn(|request| {
+        route::answer(Arc::clone(&shared), request, peer, Arc::clone(&disconnect), refusal)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.options.header_timeout)

@@ -4,15 +4,18 @@
 //! |---|---|
 //! | `/` | a page: player, what is on air, level meters, health of the outputs |
 //! | `/live.mp3` and the like | a [mount](Listener::mount): the programme for as long as one listens |
-//! | `/hls/...` | the [directory](Listener::serve_dir) of an HLS output |
+//! | `/hls/...` | the [directory](Listener::serve_dir) of an HLS output, with listener sessions where wanted |
 //! | `/status.json`, `/events` | what the page shows: snapshot and server-sent events ([`state`]) |
 //! | `/status-json.xsl` | the mounts as Icecast tells of them |
+//!
+//! Every request can be [logged](AccessLog) as nginx does.
 //!
 //! ```text
 //! Sink ─► Muxer ─► Ring of chunks (shared bytes, ~15 s) ─┬► Reader ─► connection
 //!                   one per mount                        └► Reader + ICY titles ─► connection
 //! ```
 
+mod access;
 mod files;
 mod icy;
 mod listener;
@@ -20,12 +23,14 @@ mod mount;
 mod ogg;
 mod ring;
 mod route;
+mod session;
 pub mod state;
 mod status;
 
 use std::time::Duration;
 
-pub use listener::{ListenError, Listener, MountError};
+pub use access::AccessLog;
+pub use listener::{ListenError, Listener, MountError, ServedDir};
 pub use mount::{MountHandle, MountMeta, MountOutput};
 pub use state::StateHandle;
 

@@ -1,6 +1,7 @@
 //! Requests to answers.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,12 +11,13 @@ use axum::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, RETRY_AFTER, SERVER,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
+use super::access::{self, Asked};
 use super::files::{self, below};
 use super::icy::truncate;
 use super::listener::{Refusal, Shared};
@@ -29,6 +31,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style
      connect-src 'self'; media-src 'self' blob:; img-src data:; base-uri 'none'; form-action 'none'";
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
+const PREFLIGHT_HEADERS: &str = "icy-metadata, range, content-range, content-length, cache-control";
 const FRESH: &str = "no-cache, no-store";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
@@ -40,15 +43,18 @@ const MAX_HEADER: usize = 200;
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
+    peer: IpAddr,
     disconnect: Arc<Notify>,
     refusal: Option<Refusal>,
 ) -> Result<Response<Body>, Infallible> {
     let (parts, _body) = request.into_parts();
+    let logs = shared.logs();
+    let asked = (!logs.is_empty()).then(|| Asked::new(peer, &parts));
     let mut response = match (refusal, &parts.method) {
         (Some(refusal), _) => refuse(refusal),
         (None, &Method::OPTIONS) => preflight(),
         (None, method @ (&Method::GET | &Method::HEAD)) => {
-            get(&shared, parts.uri.path(), &parts.headers, method == Method::GET, disconnect).await
+            get(&shared, &parts.uri, &parts.headers, method == Method::GET, disconnect).await
         }
         (None, _) => with(text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n"), ALLOW, METHODS),
     };
@@ -61,16 +67,20 @@ pub(crate) async fn answer(
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    Ok(response)
+    Ok(match asked {
+        Some(asked) => access::logged(response, asked, logs),
+        None => response,
+    })
 }
 
 async fn get(
     shared: &Arc<Shared>,
-    path: &str,
+    uri: &Uri,
     headers: &HeaderMap,
     body: bool,
     disconnect: Arc<Notify>,
 ) -> Response<Body> {
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
     match path {
         "/" => {
             let page = reply("text/html; charset=utf-8", "no-cache", PAGE);
@@ -88,7 +98,7 @@ async fn get(
             }
             for dir in shared.dirs() {
                 if let Some(relative) = below(path, &dir.prefix)
-                    && let Some(response) = files::serve(&dir, relative, headers, body).await
+                    && let Some(response) = files::serve(&dir, relative, query, headers, body).await
                 {
                     return response;
                 }
@@ -188,7 +198,7 @@ fn preflight() -> Response<Body> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     let response = with(response, ALLOW, METHODS);
     let response = with(response, ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    let response = with(response, ACCESS_CONTROL_ALLOW_HEADERS, "icy-metadata, range, cache-control");
+    let response = with(response, ACCESS_CONTROL_ALLOW_HEADERS, PREFLIGHT_HEADERS);
     with(response, ACCESS_CONTROL_MAX_AGE, "86400")
 }
 
