@@ -70,7 +70,7 @@ fn kind(name: &str) -> Option<Kind> {
 }
 
 /// The file that a (still percent-encoded) relative path names; a plain name needs no encoding, so none is accepted.
-fn resolve(root: &Path, relative: &str) -> Option<PathBuf> {
+pub(super) fn resolve(root: &Path, relative: &str) -> Option<PathBuf> {
     let plain = |name: &str| {
         let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         !name.is_empty() && !name.starts_with('.') && name.bytes().all(known)
@@ -92,14 +92,14 @@ async fn open(root: &Path, relative: &str) -> Option<(File, u64)> {
 
 /// A part of a file: first byte and length.
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Whole,
     Bytes(u64, u64),
     Unsatisfiable,
 }
 
 /// A single byte range (RFC 9110, section 14.2). Anything odd is ignored, as the RFC allows.
-fn part(headers: &HeaderMap, length: u64) -> Part {
+pub(super) fn part(headers: &HeaderMap, length: u64) -> Part {
     let range = headers.get(RANGE).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("bytes="));
     // `parse` takes a sign, the grammar does not.
     let range = range.filter(|range| !range.contains('+'));

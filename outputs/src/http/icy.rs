@@ -57,7 +57,7 @@ impl Title {
 
 /// A whole block, length byte included. Players end the title at the first `';`, so an apostrophe before a semicolon
 /// becomes a typographic one; control characters become spaces; what is too long is cut between characters.
-fn block(title: &str) -> Bytes {
+pub(super) fn block(title: &str) -> Bytes {
     let clean: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = clean.replace(CLOSING, "\u{2019};");
     let title = truncate(&clean, MAX_PAYLOAD - OPENING.len() - CLOSING.len());

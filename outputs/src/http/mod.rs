@@ -17,6 +17,9 @@
 
 mod access;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod icy;
 mod listener;
 mod mount;

@@ -9,6 +9,9 @@
 //! `<charset>UTF-8</charset>`; what airchain sends is UTF-8 and says so.
 
 mod config;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod link;
 mod request;
 mod sink;
