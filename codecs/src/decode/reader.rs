@@ -17,7 +17,7 @@ use symphonia::core::units::Timestamp;
 use super::DecodeError;
 use super::mp4::{self, Edit};
 use super::tags::Tags;
-use super::wave::Wave;
+use super::wave::{self, Wave};
 
 /// An open container and the audio track that is played of it.
 pub(super) struct Reader {
@@ -151,6 +151,12 @@ impl Reader {
         // Within a file the container's own tags know best, ID3v1 with its 30 characters least.
         revisions.sort_by_key(|revision| revision.info.short_name == "id3v1");
         revisions
+    }
+
+    /// What a WAVE file says of itself; nothing for the others.
+    pub(super) fn wave_info(&self, path: &Path) -> Vec<([u8; 4], String)> {
+        let file = File::open(path).ok().filter(|_| self.container() == "wav");
+        file.map(|file| wave::info(&mut BufReader::new(file))).unwrap_or_default()
     }
 
     /// The edit list of the track, in MP4.

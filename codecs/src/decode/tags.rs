@@ -32,6 +32,25 @@ impl Tags {
         self.metadata = std::mem::take(&mut self.metadata).or(&fresh);
     }
 
+    /// Takes in the texts of a WAVE file, each by the name of its chunk.
+    pub(super) fn add_info(&mut self, info: Vec<([u8; 4], String)>) {
+        let mut fresh = Metadata::default();
+        for (name, value) in info {
+            let Some(value) = text(&RawValue::from(value)) else { continue };
+            match &name {
+                b"INAM" => append(&mut fresh.title, value),
+                b"IART" => append(&mut fresh.artist, value),
+                b"IPRD" => append(&mut fresh.album, value),
+                b"IGNR" => extra(&mut fresh, "genre".into(), value),
+                b"ICRD" => extra(&mut fresh, "recording_date".into(), value),
+                b"ICMT" => extra(&mut fresh, "comment".into(), value),
+                b"IPRT" | b"ITRK" => extra(&mut fresh, "track_number".into(), value),
+                _ => {}
+            }
+        }
+        self.metadata = std::mem::take(&mut self.metadata).or(&fresh);
+    }
+
     fn add_tag(&mut self, tag: &Tag, fresh: &mut Metadata) {
         let name = name(tag);
         let Some(value) = text(&tag.raw.value) else { return };

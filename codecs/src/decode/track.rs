@@ -79,7 +79,8 @@ impl Damage {
 impl Track {
     pub(super) fn open(path: &Path) -> Result<Self, DecodeError> {
         let mut reader = Reader::open(path)?;
-        let tags = reader.tags();
+        let mut tags = reader.tags();
+        tags.add_info(reader.wave_info(path));
         let codec = Codec::new(&reader.params).ok_or_else(|| DecodeError::Unknown {
             path: path.display().to_string(),
             message: "there is no decoder for its audio codec".into(),

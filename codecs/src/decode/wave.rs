@@ -12,6 +12,52 @@ use symphonia::core::io::MediaSource;
 const UNKNOWN: [u8; 4] = [0xff; 4];
 /// Chunks looked at before giving up.
 const MAX_CHUNKS: usize = 64;
+/// Bytes of a text that are read.
+const MAX_VALUE: u64 = 4096;
+
+/// What a WAVE file says of itself: the chunks of its `LIST` of type `INFO` (RIFF MCI 1991, 2-14), each by its name. symphonia
+/// 0.6.1 reads them and throws them away.
+pub(super) fn info(file: &mut (impl Read + Seek)) -> Vec<([u8; 4], String)> {
+    let mut found = Vec::new();
+    // What cannot be read ends the search: a title is no reason to refuse a file.
+    let _ = read_info(file, &mut found);
+    found
+}
+
+fn read_info(file: &mut (impl Read + Seek), found: &mut Vec<([u8; 4], String)>) -> Result<()> {
+    let mut at = 12;
+    for _ in 0..MAX_CHUNKS {
+        file.seek(SeekFrom::Start(at))?;
+        let (kind, size) = chunk(file)?;
+        let end = at + 8 + u64::from(size);
+        at += 8;
+        if kind == *b"LIST" && size >= 4 {
+            let mut of = [0; 4];
+            file.read_exact(&mut of)?;
+            at += 4;
+            while of == *b"INFO" && at + 8 <= end && found.len() < MAX_CHUNKS {
+                file.seek(SeekFrom::Start(at))?;
+                let (name, size) = chunk(file)?;
+                let mut value = Vec::new();
+                file.take(u64::from(size).min(MAX_VALUE)).read_to_end(&mut value)?;
+                let latin1 = |value: Vec<u8>| value.iter().map(|&byte| byte as char).collect();
+                let text = String::from_utf8(value).unwrap_or_else(|error| latin1(error.into_bytes()));
+                found.push((name, text));
+                at += 8 + u64::from(size) + u64::from(size % 2);
+            }
+        }
+        at = end + end % 2;
+    }
+    Ok(())
+}
+
+/// Name and size of the chunk that is next.
+fn chunk(file: &mut impl Read) -> Result<([u8; 4], u32)> {
+    let (mut name, mut size) = ([0; 4], [0; 4]);
+    file.read_exact(&mut name)?;
+    file.read_exact(&mut size)?;
+    Ok((name, u32::from_le_bytes(size)))
+}
 
 /// A WAVE file with its wrong lengths replaced on reading.
 pub(super) struct Wave {
