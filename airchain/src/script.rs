@@ -91,7 +91,12 @@ fn read(line: &str, rate_hz: u32) -> Result<(Option<Moment>, Request), String> {
 
 /// The nodes of a chain, written as in a station file, as the engine takes them.
 fn chain(nodes: &Value) -> Result<Value, String> {
-    let nodes = config::chain_from_value(nodes, "set_chain").map_err(|errors| errors.to_string())?;
+    // All of them on the one line that there is.
+    let words = |errors: config::ConfigErrors| {
+        let problems: Vec<String> = errors.problems.iter().map(ToString::to_string).collect();
+        format!("set_chain: {}", problems.join("; "))
+    };
+    let nodes = config::chain_from_value(nodes, "set_chain").map_err(words)?;
     serde_json::to_value(from_config::chain(&nodes)).map_err(|error| error.to_string())
 }
 
