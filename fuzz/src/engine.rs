@@ -38,6 +38,10 @@ pub(crate) fn body(data: &[u8]) {
     let Ok(script) = Script::read(&mut Unstructured::new(data)) else { return };
     let reference = script.play(&[BLOCK]);
     reference.judge(&script);
+    // A chain that overflows is reset by the block.
+    if reference.events.iter().any(|event| matches!(event.kind, EventKind::ChainReset)) {
+        return;
+    }
     for blocks in [&[7, 33, 40][..], &[BLOCK - 1]] {
         let other = script.play(blocks);
         let differs = reference.out.iter().zip(&other.out).position(|(one, other)| one != other);

@@ -19,10 +19,10 @@ pub(crate) fn programmes() -> Vec<(SharedInfo, Vec<Packet>)> {
     ENCODERS.iter().map(|entry| encoded(&Format::of(entry.codec))).collect()
 }
 
-/// A third of a second of a falling sweep; a twentieth where the codec does not make it small.
+/// An eighth of a second of a falling sweep; less where the codec does not make it small.
 fn encoded(format: &Format) -> (SharedInfo, Vec<Packet>) {
     let rate = format.sample_rate_hz;
-    let frames = if format.bitrate == Bitrate::Lossless { rate / 20 } else { rate / 3 };
+    let frames = if format.bitrate == Bitrate::Lossless { rate / 25 } else { rate / 8 };
     let audio: Vec<Stereo> = signal::sweep(rate, 5_000.0, 100.0, -6.0, frames as usize);
     let mut encoder = encode::open(format, rate).unwrap_or_else(|error| panic!("{format}: {error}"));
     let mut packets = Vec::new();
@@ -71,17 +71,17 @@ pub(crate) fn files() -> Vec<Seed> {
 
 /// What airchain reads and does not write, made by ffmpeg from files of [`files`]: from which, to which, and how.
 const FOREIGN: &[(&str, &str, &[&str])] = &[
-    ("pcms16.wav", "mp2", &["-c:a", "mp2"]),
+    ("pcms16.wav", "layer-2.mp2", &["-c:a", "mp2"]),
     ("pcms16.wav", "alac.m4a", &["-c:a", "alac"]),
-    ("pcms16.wav", "aiff", &["-c:a", "pcm_s16be", "-write_id3v2", "1"]),
-    ("pcms16.wav", "caf", &["-c:a", "pcm_s16le"]),
+    ("pcms16.wav", "pcm.aiff", &["-c:a", "pcm_s16be", "-write_id3v2", "1"]),
+    ("pcms16.wav", "pcm.caf", &["-c:a", "pcm_s16le"]),
     ("pcms16.wav", "adpcm.wav", &["-c:a", "adpcm_ms"]),
     ("pcms16.wav", "flac.mka", &["-c:a", "flac"]),
-    ("aaclc.aac", "aac.m4a", &["-c", "copy", "-movflags", "+faststart"]),
-    ("aaclc.aac", "fragmented.m4a", &["-c", "copy", "-movflags", "+frag_keyframe+empty_moov"]),
-    ("heaacv1.aac", "he-aac.m4a", &["-c", "copy"]),
-    ("heaacv2.aac", "he-aac-v2.m4a", &["-c", "copy"]),
-    ("flac.flac", "flac.m4a", &["-c", "copy"]),
+    ("aaclc.aac", "aac.m4a", &["-c", "copy", "-bsf:a", "aac_adtstoasc", "-movflags", "+faststart"]),
+    ("pcms16.wav", "pieces.m4a", &["-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov+delay_moov"]),
+    ("heaacv1.aac", "he-aac.m4a", &["-c", "copy", "-bsf:a", "aac_adtstoasc"]),
+    ("heaacv2.aac", "he-aac-v2.m4a", &["-c", "copy", "-bsf:a", "aac_adtstoasc"]),
+    ("flac.flac", "flac.mp4", &["-c", "copy", "-strict", "-2"]),
     ("opus.opus", "opus.webm", &["-c", "copy"]),
     ("vorbis.ogg", "vorbis.webm", &["-c", "copy"]),
 ];
