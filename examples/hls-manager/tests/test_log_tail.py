@@ -1,0 +1,162 @@
+"""Following a log: every line once, whatever becomes of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hls_manager.log_tail import LogTail
+
+
+class Log:
+    """A log file and who follows it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.place = folder / "access.log", folder / "place.json"
+        self.tail = LogTail(self.path, self.place)
+
+    def write(self, text: str) -> None:
+        with open(self.path, "a") as out:
+            out.write(text)
+
+    def read(self, keep: bool = True) -> list[str]:
+        lines = self.tail.read()
+        if keep and self.tail.place:
+            self.tail.keep(self.tail.place)
+        return lines
+
+    def restart(self) -> None:
+        self.tail.close()
+        self.tail = LogTail(self.path, self.place)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path)
+
+
+def test_what_was_there_before_is_of_the_past(log: Log) -> None:
+    log.write("old\n")
+    assert log.read() == []
+    log.write("new\n")
+    assert log.read() == ["new"] and log.read() == []
+
+
+def test_a_file_that_comes_later_is_read_from_its_start(log: Log) -> None:
+    assert log.read() == []
+    log.write("a\nb\n")
+    assert log.read() == ["a", "b"]
+
+
+def test_lines_that_come_in_pieces(log: Log) -> None:
+    log.read()
+    log.write("a\nhal")
+    assert log.read() + log.read() == ["a"]
+    log.write("f\n\n")
+    assert log.read() == ["half", ""]
+    log.restart()
+    log.write("more\n")
+    assert log.read() == ["more"]
+
+
+def test_a_restart_goes_on_where_lines_were_done_with(log: Log) -> None:
+    log.write("")
+    log.read()
+    log.write("a\n")
+    assert log.read() == ["a"]
+    log.write("b\n")
+    assert log.read(keep=False) == ["b"]
+    log.restart()
+    log.write("c\n")
+    # Nobody was told of b: it comes again. What came while nobody was there comes too.
+    assert log.read() == ["b", "c"]
+
+
+def test_rotation(log: Log) -> None:
+    log.write("")
+    log.read()
+    log.write("a\n")
+    assert log.read() == ["a"]
+    log.write("b\n")
+    log.path.rename(f"{log.path}.1")
+    assert log.read() == ["b"]
+    with open(f"{log.path}.1", "a") as old:
+        old.write("c\n")  # Its writer was not told yet.
+    log.write("d\n")
+    assert log.read() == ["c", "d"]
+
+
+def test_rotation_while_nobody_was_there(log: Log) -> None:
+    log.write("")
+    log.read()
+    log.write("a\n")
+    assert log.read() == ["a"]
+    log.write("b\n")
+    log.path.rename(f"{log.path}.1")
+    log.write("c\n")
+    log.restart()
+    assert log.read() == ["b", "c"]
+    # Rotated twice: what is gone is gone, and what is there is read.
+    log.write("d\n")
+    log.path.unlink()
+    Path(f"{log.path}.1").unlink()
+    log.write("e\n")
+    log.restart()
+    assert log.read() == ["e"]
+
+
+def test_truncation(log: Log) -> None:
+    log.write("")
+    log.read()
+    log.write("a long first line\n")
+    assert log.read() == ["a long first line"]
+    log.path.write_text("b\n")
+    assert log.read() == ["b"]
+    log.path.write_text("")
+    assert log.read() == []
+    log.restart()
+    log.write("c\n")
+    assert log.read() == ["c"]
+
+
+def test_lines_without_end_and_bytes_that_are_no_text(log: Log) -> None:
+    log.write("")
+    log.read()
+    with open(log.path, "ab") as out:
+        out.write(b"x" * 3_000_000)
+    assert log.read() == []
+    with open(log.path, "ab") as out:
+        out.write(b"x\n\xff\xfe\nnext\n")
+    assert log.read() == ["\ufffd\ufffd", "next"]
+    log.restart()
+    assert log.read() == []
+
+
+def test_a_backlog_comes_in_parts(log: Log) -> None:
+    log.write("")
+    log.read()
+    lines = [f"{number:09}" for number in range(500_000)]
+    log.write("\n".join(lines) + "\n")
+    got: list[str] = []
+    while part := log.tail.read(most_bytes=1 << 20):
+        assert len(part) < 250_000
+        got += part
+    assert got == lines
+
+
+def test_a_place_that_cannot_be_read_is_none(log: Log) -> None:
+    log.write("a\n")
+    for damaged in ("", "{}", '{"inode": 1}', "[1, 2]"):
+        log.place.write_text(damaged)
+        log.restart()
+        assert log.read(keep=False) == []
+
+
+def test_a_log_that_cannot_be_read(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    log.path.mkdir()
+    assert log.read() == [] and "cannot be read" in caplog.text
+    log.path.rmdir()
+    assert log.read() == []
+    log.write("a\n")
+    assert log.read() == ["a"]
