@@ -15,7 +15,11 @@ from .settings import Settings, SettingsError
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0, 1 for what failed, 2 for what cannot be meant."""
-    parser = argparse.ArgumentParser(prog="hls_manager", description=__doc__, epilog="Settings are read from the environment.")
+    parser = argparse.ArgumentParser(
+        prog="hls_manager",
+        description="Turns the radio streams that a GraphQL endpoint lists into HLS.",
+        epilog="Settings are read from the environment.",
+    )
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("run", help="run the service (the default)")
     check = commands.add_parser("health_check", help="ask the running service: exit status 0 if it does well, else 1")

@@ -1,6 +1,6 @@
 """One line of an access log, as nginx writes it by ``nginx/nginx.conf`` and as airchain's own listener does:
 
-``addr - user [time] "request" status bytes "referer" "user agent" session_id="..." ref="..." real_ip="..." cf_ip="..."``
+``addr - user [time] "request" status bytes "referer" "agent" session_id="..." ref="..." real_ip="..." cf_ip="..."``
 
 Of what follows the user agent any part may be missing.
 """
@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 _LINE = re.compile(
-    r'(?P<addr>\S+) - \S+ \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<uri>\S+)[^"]*" (?P<status>\d{3}) (?P<bytes>\d+|-)'
+    r'(?P<addr>\S+) - \S+ \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<uri>\S+)[^"]*"'
+    r" (?P<status>\d{3}) (?P<bytes>\d+|-)"
     r' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"(?P<more>.*)'
 )
 _MORE = re.compile(r'(\w+)="([^"]*)"')
-_PATH = re.compile(r"/hls/(?P<slug>[a-z0-9][a-z0-9-]*)/(?:[^/?#]+/)*[^/?#]+\.(?P<kind>m3u8|ts|aac|mp3|m4s|mp4)(?:[?#]|$)")
+_PATH = re.compile(
+    r"/hls/(?P<slug>[a-z0-9][a-z0-9-]*)/(?:[^/?#]+/)*[^/?#]+\.(?P<kind>m3u8|ts|aac|mp3|m4s|mp4)(?:[?#]|$)"
+)
 _ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})")
 _MAX_SESSION = 128
 _MAX_TEXT = 512

@@ -17,8 +17,8 @@ BUFFER_S = 6
 
 
 def declare(station: Station, folder: Path, settings: Settings) -> dict[str, Any]:
-    """The stream goes to HLS in ``folder``, as HE-AAC and in a folder below as AAC. While it is away there is silence, or
-    the file that the settings name."""
+    """The stream goes to HLS in ``folder``, as HE-AAC and in a folder below as AAC. While it is away there is silence,
+    or the file that the settings name."""
     failover: dict[str, Any] = {"fallback_tone": False}
     if settings.fallback_audio is not None:
         failover["fallback_audio_path"] = literal(str(settings.fallback_audio))
@@ -50,5 +50,5 @@ def declare(station: Station, folder: Path, settings: Settings) -> dict[str, Any
 
 
 def literal(text: str) -> str:
-    """Text from elsewhere: airchain would fill in ``${NAME}`` from the environment, where this service has its secrets."""
+    """Text from elsewhere. airchain would fill in ``${NAME}`` from the environment, where this service's secrets are."""
     return text.replace("${", "$${")

@@ -1,7 +1,7 @@
 """The folders of stations that are no longer wanted: ended, kept until nobody can be listening any more, then removed.
 
-A hidden file in the folder marks it, so that a restart of the service forgets nothing. Nothing else is ever deleted here:
-what a station publishes is airchain's, at every start and stop of the service.
+A hidden file in the folder marks it, so that a restart of the service forgets nothing. Nothing else is ever deleted
+here: what a station publishes is airchain's, at every start and stop of the service.
 """
 
 from __future__ import annotations

@@ -83,8 +83,8 @@ class Outbox:
             self._give_up(oldest, f"more than {self._max_waiting} events wait")
 
     def send(self, *, timeout_s: float = 30.0, at_once: bool = False) -> None:
-        """Sends what waits, up to the first batch that fails; after a failure not before a pause has passed, which grows
-        with each, unless ``at_once``."""
+        """Sends what waits, up to the first batch that fails; after a failure not before a pause has passed, which
+        grows with each, unless ``at_once``."""
         if time.monotonic() < self._not_before and not at_once:
             return
         while self._batches:

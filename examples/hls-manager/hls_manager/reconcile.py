@@ -22,8 +22,13 @@ class Plan:
     note: tuple[Station, ...] = ()
     """Only its title or id is another: nothing that listeners notice."""
 
+    @property
+    def parts(self) -> Mapping[str, tuple[Station, ...]]:
+        """The parts by what is done to them."""
+        return {"to start": self.start, "to stop": self.stop, "with another stream": self.move, "renamed": self.note}
+
     def __bool__(self) -> bool:
-        return bool(self.start or self.stop or self.move or self.note)
+        return any(self.parts.values())
 
 
 def plan(on_air: Mapping[str, Station], wanted: StationList) -> Plan:

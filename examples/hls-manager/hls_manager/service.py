@@ -17,6 +17,7 @@ from .poll import Poll
 from .reconcile import plan
 from .reporter import Reporter
 from .settings import Settings
+from .station_list import StationList
 from .station_log import StationLogs
 from .status import Status
 from .web import Web
@@ -62,20 +63,23 @@ class Service:
         log.info("ended after %.1f s", time.monotonic() - began)
 
     def _refresh(self) -> None:
-        """The list, once at the start and then every ``STREAM_REFRESH_INTERVAL`` seconds. This thread may be waiting for
-        GraphQL when the service ends; nothing waits for it."""
-        wanted = self._poll.first()
+        """The list, once at the start and then every ``STREAM_REFRESH_INTERVAL`` seconds. This thread may be waiting
+        for GraphQL when the service ends; nothing waits for it."""
+        ask = self._poll.first
         while not self._stopping.is_set():
             try:
-                if wanted is not None:
-                    what = plan(self._on_air.stations, wanted)
-                    if what:
-                        started, moved = len(what.start), len(what.move)
-                        log.info("stations: %d to start, %d to stop, %d moved", started, len(what.stop), moved)
-                    self._on_air.carry_out(what)
-                    self._folders.sweep(wanted.stations.keys() | wanted.refused.keys())
+                wanted = ask()
+                if wanted is not None and not self._stopping.is_set():
+                    self._carry_out(wanted)
             except Exception:
                 log.exception("the refresh failed")
+            ask = self._poll.latest
             self._stopping.wait(self._settings.refresh_interval_s)
-            if not self._stopping.is_set():
-                wanted = self._poll.latest()
+
+    def _carry_out(self, wanted: StationList) -> None:
+        what = plan(self._on_air.stations, wanted)
+        if what:
+            counts = [f"{len(part)} {name}" for name, part in what.parts.items() if part]
+            log.info("stations: %s", ", ".join(counts))
+        self._on_air.carry_out(what)
+        self._folders.sweep(wanted.stations.keys() | wanted.refused.keys())

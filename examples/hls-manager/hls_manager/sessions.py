@@ -1,7 +1,7 @@
 """Listener sessions: what was fetched in a stretch of time, as one event per session and station.
 
-A session is the ``s`` of a playlist's URL. Segments have none, so that caches keep one copy of each for everybody; their
-bytes count for the session whose playlist the same client (address, user agent, station) asked for last.
+A session is the ``s`` of a playlist's URL. Segments have none, so that caches keep one copy of each for everybody;
+their bytes count for the session whose playlist the same client (address, user agent, station) asked for last.
 """
 
 from __future__ import annotations

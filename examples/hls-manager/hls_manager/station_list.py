@@ -32,8 +32,8 @@ class _Refused(ValueError):
 
 
 def read_rows(rows: Sequence[Any]) -> StationList:
-    """Takes the rows that ask for HLS and are not disabled. Of rows with the same slug the one with the lowest id counts,
-    so that the order of the answer decides nothing."""
+    """Takes the rows that ask for HLS and are not disabled. Of rows with the same slug the one with the lowest id
+    counts, so that the order of the answer decides nothing."""
     stations: dict[str, Station] = {}
     refused: dict[str, str] = {}
     for place, row in enumerate(rows):

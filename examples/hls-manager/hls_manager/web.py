@@ -1,4 +1,4 @@
-"""The service's own pages: ``/health``, ``/live`` and ``/metrics``. They are for probes and operators, not for listeners."""
+"""The service's own pages: ``/health``, ``/live`` and ``/metrics``. For probes and operators, not for listeners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real GraphQL server (Strawberry on uvicorn) with the schema of radio-crestin's backend, as far as the manager asks it."""
+"""A real GraphQL server, Strawberry on uvicorn, with the schema that the manager asks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class OperationInfo:
     messages: list[OperationMessage]
 
 
-Answer = Annotated[Union[SubmitListeningEventsResponse, OperationInfo], strawberry.union("SubmitListeningEventsPayload")]
+Answer = Annotated[
+    Union[SubmitListeningEventsResponse, OperationInfo], strawberry.union("SubmitListeningEventsPayload")
+]
 
 
 def row(slug: str, stream_url: str, id: int = 1, **more: Any) -> dict[str, Any]:

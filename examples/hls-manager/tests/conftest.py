@@ -1,12 +1,15 @@
-"""What the tests share."""
+"""What the tests share: real peers, one of each per test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from backend import Backend
+from manager import Manager
+from peers import Icecast, Nginx
 
 
 @pytest.fixture
@@ -14,3 +17,26 @@ def backend() -> Iterator[Backend]:
     backend = Backend()
     yield backend
     backend.stop()
+
+
+@pytest.fixture
+def icecast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Icecast]:
+    icecast = Icecast(tmp_path_factory.mktemp("icecast"))
+    yield icecast
+    icecast.stop()
+
+
+@pytest.fixture
+def manager(tmp_path: Path, backend: Backend) -> Iterator[Manager]:
+    """Not started yet."""
+    manager = Manager(tmp_path, backend)
+    yield manager
+    manager.close()
+
+
+@pytest.fixture
+def nginx(tmp_path: Path, manager: Manager) -> Iterator[Nginx]:
+    """In front of the manager."""
+    nginx = Nginx(tmp_path, manager.health_port)
+    yield nginx
+    nginx.stop()

@@ -144,7 +144,9 @@ class Icecast(Process):
         coded = ["-ac", "2", "-c:a", "libmp3lame", "-b:a", "128k", "-content_type", "audio/mpeg", "-f", "mp3"]
         command = ["ffmpeg", "-loglevel", "error", *tone, *coded, target]
         source = Process(command, self._folder / f"{mount}.out")
-        until(f"the source of {mount}", lambda: f'listenurl":"http://' in self._status() and f"/{mount}" in self._status())
+        until(
+            f"the source of {mount}", lambda: 'listenurl":"http://' in self._status() and f"/{mount}" in self._status()
+        )
         return source
 
     def title(self, mount: str, title: str) -> None:

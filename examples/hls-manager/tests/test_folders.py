@@ -111,7 +111,9 @@ def test_station_logs_are_rotated_with_one_old_file_kept(tmp_path: Path) -> None
     assert (tmp_path / "logs" / "x.log").read_text().count("again") == 2
 
 
-def test_a_station_log_that_cannot_be_written_holds_nothing_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_station_log_that_cannot_be_written_holds_nothing_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
     StationLogs(tmp_path / "file", 20).open("x").warning("heard")
     assert "no log file" in caplog.text and "heard" in caplog.text

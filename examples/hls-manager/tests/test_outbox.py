@@ -157,7 +157,9 @@ def test_from_the_log_to_the_server_through_restarts(settings: Settings, backend
     second.stop()
 
 
-def test_without_a_key_a_refusal_is_told(settings: Settings, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_key_a_refusal_is_told(
+    settings: Settings, backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
     analytics = Analytics(dataclasses.replace(settings, pod_api_key="", admin_api_key="super"))
     analytics.start()
     until("the log is followed", lambda: analytics._tail.place)

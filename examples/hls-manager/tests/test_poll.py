@@ -60,7 +60,8 @@ def test_answers_that_say_nothing_change_nothing(
     backend.stop()
     assert poll.latest() is None and "refused" in str(poll.error)
     # The next process goes by what was kept.
-    assert list(Poll(GraphQL(backend.url), Cache(tmp_path / "cache.json", 24)).first().stations) == ["a"]  # type: ignore[union-attr]
+    kept = Poll(GraphQL(backend.url), Cache(tmp_path / "cache.json", 24)).first()
+    assert kept is not None and list(kept.stations) == ["a"]
     backend.start()
     backend.broken, backend.rows = False, [row("a", URL)]
     assert poll.latest() is not None and poll.error is None and "no longer left out" in caplog.text

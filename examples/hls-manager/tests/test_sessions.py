@@ -11,7 +11,12 @@ from hls_manager.sessions import Sessions
 
 
 def line(
-    uri: str = "/hls/x/index.m3u8?s=abc", *, at: str = "28/Nov/2026:10:00:00", session: str = "abc", bytes: int = 100, **more: Any
+    uri: str = "/hls/x/index.m3u8?s=abc",
+    *,
+    at: str = "28/Nov/2026:10:00:00",
+    session: str = "abc",
+    bytes: int = 100,
+    **more: Any,
 ) -> str:
     """A line as nginx writes it."""
     usual = {"addr": "10.0.0.1", "method": "GET", "status": 200, "agent": "vlc", "tail": ' real_ip="203.0.113.9"'}

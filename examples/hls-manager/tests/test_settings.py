@@ -64,7 +64,9 @@ def test_all_that_is_wrong_is_said_and_secrets_are_not() -> None:
     assert not [secret for secret in keys.values() if secret in shown]
 
 
-def test_a_wrong_setting_ends_the_service_with_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_setting_ends_the_service_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("STREAM_REFRESH_INTERVAL", "soon")
     assert main([]) == 2 and "STREAM_REFRESH_INTERVAL: 'soon' is not accepted" in capsys.readouterr().err
 
