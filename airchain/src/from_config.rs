@@ -197,6 +197,7 @@ fn target(
                 Ok(hls::RenditionConfig { name: declared.name.clone(), format })
             };
             target.renditions = declared.renditions.iter().map(rendition).collect::<Result<_, Error>>()?;
+            target.end_on_close = declared.end_on_close;
             (format(&declared.encoding)?, Target::Hls(target))
         }
         OutputConfig::Recording(declared) => {

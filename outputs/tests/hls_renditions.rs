@@ -144,6 +144,18 @@ fn names(dir: &Path, end: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn playlists_that_are_not_ended_wait_for_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = HlsConfig { end_on_close: false, ..config(dir.path()) };
+    run(open.clone(), &both(5, MORNING), [ALL, ALL], true);
+    let before = check(dir.path(), None);
+    assert!(before.iter().all(|playlist| !playlist.ended && playlist.segments.len() == 3));
+    run(open, &both(5, NOON), [ALL, ALL], true);
+    let after = check(dir.path(), Some(&before));
+    assert!(after.iter().all(|playlist| !playlist.ended && playlist.segments.len() == 6));
+}
+
+#[test]
 fn renditions_are_cut_at_the_same_frames() {
     let encoded = both(11, MORNING);
     let dir = tempfile::tempdir().unwrap();

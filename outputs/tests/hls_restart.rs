@@ -136,6 +136,21 @@ fn a_clean_restart_goes_on_where_the_last_one_ended() {
 }
 
 #[test]
+fn a_playlist_that_is_not_ended_is_whole_and_waits_for_the_next_run() {
+    let (info, packets) = aac(9);
+    let (open, ended) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(ended.path(), &opening(&info, MORNING), &packets, true);
+    let mut output = HlsOutput::new(HlsConfig { end_on_close: false, ..config(open.path()) }).unwrap();
+    on_runtime(deliver(&mut output, &opening(&info, MORNING), &packets, true));
+    let [waits, over] =
+        [open.path(), ended.path()].map(|dir| fs::read_to_string(dir.join("live.m3u8")).unwrap());
+    assert_eq!(waits + "#EXT-X-ENDLIST\n", over);
+    let before = Playlist::read(open.path());
+    run(open.path(), &opening(&info, NOON), &packets[..60], false);
+    assert_taken_up(open.path(), &before, 3);
+}
+
+#[test]
 fn a_killed_run_is_taken_up_and_cleared_away() {
     let (info, packets) = aac(9);
     let dir = tempfile::tempdir().unwrap();

@@ -240,6 +240,8 @@ pub struct HlsConfig {
     pub playlist_size: usize,
     /// Segments kept after they leave the window.
     pub retain_segments: usize,
+    /// Whether the playlist is ended when the output closes.
+    pub end_on_close: bool,
     /// Kind of segments.
     pub container: HlsContainer,
     /// Low-latency HLS; not in this build.

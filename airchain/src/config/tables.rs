@@ -229,6 +229,12 @@ const HLS: Section = Section {
             is("6"),
             "segments kept after they leave the window",
         ),
+        field(
+            "end_on_close",
+            Switch,
+            is("true"),
+            "whether the playlist is ended (EXT-X-ENDLIST) when the output closes; if not, players wait for the next start",
+        ),
         field("container", Choice(&["ts", "fmp4", "packed"]), is("ts"), "kind of segments"),
         field("low_latency", Switch, is("false"), "low-latency HLS"),
         field(

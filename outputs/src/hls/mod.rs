@@ -9,7 +9,8 @@
 //!
 //! Names are never used twice, so segments may be cached for ever and playlists for half a segment. A restart takes
 //! up the playlist it finds: numbers go on, old entries stay as they were, the join is a discontinuity. A clean end
-//! publishes what is left and `EXT-X-ENDLIST`, which the next start takes away again.
+//! publishes what is left and `EXT-X-ENDLIST`, which the next start takes away again; with `end_on_close: false` it leaves
+//! the playlist open, for players to wait at.
 //!
 //! Titles are timed ID3 metadata in the segments, with the time stamp of the packet of audio that first belongs to them;
 //! each segment begins with the title that is true there.
@@ -78,6 +79,10 @@ pub const INFO: SinkInfo = SinkInfo {
             "retain_segments",
             "segments kept on disk after they left the playlist; playlist_size + 1 by default",
         ),
+        Field::optional(
+            "end_on_close",
+            "whether closing ends the playlist (EXT-X-ENDLIST), or leaves players to wait for the next start; true by default",
+        ),
     ],
 };
 
@@ -98,6 +103,8 @@ pub struct HlsConfig {
     /// Segments kept on disk after they have left the playlist. RFC 8216 (6.2.2) asks for as long as the playlist
     /// and a segment last, which `playlist_size + 1` is.
     pub retain_segments: usize,
+    /// Whether closing ends the playlist, which stops players for good; else they wait for the next start to go on.
+    pub end_on_close: bool,
     /// Further encodings of the programme, each in a folder of its own below `path`.
     pub renditions: Vec<RenditionConfig>,
 }
@@ -122,8 +129,14 @@ pub fn is_rendition_name(name: &str) -> bool {
 impl HlsConfig {
     /// The defaults: 4 s, 6 segments, 7 retained, and no further renditions.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let renditions = Vec::new();
-        Self { path: path.into(), segment_duration_s: 4.0, playlist_size: 6, retain_segments: 7, renditions }
+        Self {
+            path: path.into(),
+            segment_duration_s: 4.0,
+            playlist_size: 6,
+            retain_segments: 7,
+            end_on_close: true,
+            renditions: Vec::new(),
+        }
     }
 
     /// Refuses what cannot be meant, naming the field, its value and what would do.
@@ -231,7 +244,9 @@ impl Output for HlsOutput {
         let grid = Grid::new(self.config.segment_duration_s, format.sample_rate_hz);
         let segmenter =
             Segmenter::new(&opening.info, grid, joins, opening.metadata.as_ref()).map_err(unfit)?;
-        Ok(Box::new(HlsSink { segmenter, codec, opening: opening.clone(), shared: self.shared.clone() }))
+        let (opening, shared, end_on_close) =
+            (opening.clone(), self.shared.clone(), self.config.end_on_close);
+        Ok(Box::new(HlsSink { segmenter, codec, opening, shared, end_on_close }))
     }
 }
 
@@ -240,6 +255,7 @@ struct HlsSink {
     codec: &'static str,
     opening: Opening,
     shared: Arc<Mutex<Option<Publisher>>>,
+    end_on_close: bool,
 }
 
 impl HlsSink {
@@ -296,7 +312,7 @@ impl Sink for HlsSink {
 
     async fn close(&mut self) -> Result<(), SinkError> {
         let rest = self.segmenter.finish();
-        self.publish(rest.into_iter().collect(), true).await?;
+        self.publish(rest.into_iter().collect(), self.end_on_close).await?;
         // Lets go of the directory.
         disk::blocking(&self.shared, |publisher| {
             *publisher = None;

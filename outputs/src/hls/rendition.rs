@@ -105,7 +105,7 @@ impl State {
         Ok(())
     }
 
-    /// Publishes the rest, tells players that nothing more will come, and lets go of the folder.
+    /// Publishes the rest, tells players that nothing more will come if that is so, and lets go of the folder.
     fn close(&mut self) -> Result<(), SinkError> {
         if let Some(segmenter) = &mut self.segmenter {
             let mut rest = Vec::new();
@@ -113,7 +113,9 @@ impl State {
             self.complete.extend(rest);
         }
         self.publish(true)?;
-        self.publishing.take().map_or(Ok(()), |mut publishing| publishing.publisher.end())
+        let publishing = self.publishing.take();
+        let ends = publishing.filter(|publishing| publishing.presentation.config.end_on_close);
+        ends.map_or(Ok(()), |mut publishing| publishing.publisher.end())
     }
 }
 
