@@ -23,12 +23,13 @@ def declare(station: Station, folder: Path, settings: Settings) -> dict[str, Any
     if settings.fallback_audio is not None:
         failover["fallback_audio_path"] = literal(str(settings.fallback_audio))
     hls = {
-        "id": "hls",
         "type": "hls",
         "path": literal(str(folder)),
         "segment_duration_sec": settings.segment_s,
         "playlist_size": settings.list_size,
         "retain_segments": settings.retained,
+        # Players wait through a restart of the service. Who ends them is the one who knows that a station is over.
+        "end_on_close": False,
         "format": "he-aac",
         "bitrate_kbps": settings.he_aac_kbps,
         "renditions": [{"name": "aac", "format": "aac", "bitrate_kbps": settings.aac_kbps}],

@@ -1,4 +1,5 @@
-"""The folders of stations that are no longer wanted: ended, kept until nobody can be listening any more, then removed.
+"""The folders of stations, and what becomes of those that are no longer wanted: their playlists are ended, they are kept
+until nobody can be listening any more, and removed then.
 
 A hidden file in the folder marks it, so that a restart of the service forgets nothing. Nothing else is ever deleted
 here: what a station publishes is airchain's, at every start and stop of the service.
@@ -12,10 +13,14 @@ import time
 from collections.abc import Container
 from pathlib import Path
 
+from .files import write_whole
 from .station_list import SLUG
 
 log = logging.getLogger(__name__)
 
+#: Name of airchain's media playlists: in the folder of a station, and in one below it for each further rendition.
+PLAYLIST = "live.m3u8"
+_END = "#EXT-X-ENDLIST\n"
 _MARK = ".removed"
 #: By this file of airchain's a folder is known as one of a station.
 _LOCK = ".airchain.lock"
@@ -59,11 +64,24 @@ class Folders:
         mark = folder / _MARK
         if not mark.exists():
             if (folder / _LOCK).exists():
+                _end(folder)
                 mark.touch()
                 log.info("%s is removed in %.0f min: its station is not on the list", folder, self._kept_s / 60)
         elif now - mark.stat().st_mtime > self._kept_s:
             _remove(folder)
             log.info("%s is removed", folder)
+
+
+def playlists(folder: Path) -> list[Path]:
+    """Where the media playlists of a station are, or can be."""
+    return [folder / PLAYLIST, *sorted(folder.glob(f"*/{PLAYLIST}"))]
+
+
+def _end(folder: Path) -> None:
+    """Tells players that nothing more will come."""
+    for path in playlists(folder):
+        if path.exists() and not (text := path.read_text(encoding="utf-8")).endswith(_END):
+            write_whole(path, text + _END)
 
 
 def _remove(folder: Path) -> None:

@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Name of the media playlists of airchain, in the folder of a station and one below it for each rendition.
-PLAYLIST = "live.m3u8"
+from .folders import playlists
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Limits:
 def look(slug: str, folder: Path, up_s: float, limits: Limits, now: float | None = None) -> StationHealth:
     """How a station is that was started ``up_s`` seconds ago and publishes in ``folder``."""
     now = time.time() if now is None else now
-    ages = {path: max(0.0, now - changed) for path, changed in _playlists(folder)}
+    ages = {path: max(0.0, now - changed) for path, changed in _changed(folder)}
     oldest = max(ages, key=lambda path: ages[path]) if ages else None
     age_s = None if oldest is None else round(ages[oldest], 1)
     reason = None
@@ -69,9 +68,9 @@ def is_alive(stations: Iterable[StationHealth], limits: Limits, up_s: float) -> 
     return up_s < limits.grace_s or any(station.is_well for station in stations)
 
 
-def _playlists(folder: Path) -> list[tuple[Path, float]]:
+def _changed(folder: Path) -> list[tuple[Path, float]]:
     found = []
-    for path in (folder / PLAYLIST, *folder.glob(f"*/{PLAYLIST}")):
+    for path in playlists(folder):
         try:
             found.append((path, path.stat().st_mtime))
         except OSError:

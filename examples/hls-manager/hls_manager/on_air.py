@@ -41,6 +41,7 @@ class OnAir:
         self._logs = logs
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}
+        self._failed: dict[str, str] = {}
 
     @property
     def running(self) -> list[Running]:
@@ -54,12 +55,15 @@ class OnAir:
         return {each.station.slug: each.station for each in self.running if not each.handle.is_off}
 
     def health(self, limits: Limits) -> list[StationHealth]:
-        """How each of them is."""
+        """How each of them is, and those that could not be started."""
         now = time.monotonic()
-        return [
+        on_air = [
             look(each.station.slug, self._folders.of(each.station.slug), now - each.since, limits)
             for each in self.running
         ]
+        with self._lock:
+            failed = dict(self._failed)
+        return on_air + [StationHealth(slug, f"cannot be started: {why}", None) for slug, why in failed.items()]
 
     def streams(self) -> dict[str, airchain.InputStatus]:
         """How the stream of each does, by slug."""
@@ -73,6 +77,9 @@ class OnAir:
 
     def carry_out(self, plan: Plan) -> None:
         """Does what a plan says, as far as it can: what fails is logged, and planned again at the next refresh."""
+        wanted = {station.slug for station in plan.start}
+        with self._lock:
+            self._failed = {slug: why for slug, why in self._failed.items() if slug in wanted}
         for station in plan.stop:
             self._stop(station.slug)
         for station in plan.start:
@@ -94,11 +101,15 @@ class OnAir:
             self._folders.wanted(slug)
             handle = self._host.add_station(declare(station, self._folders.of(slug), self._settings))
         except (airchain.Error, OSError) as error:
-            log.error("cannot be started: %s", error)
+            if self._failed.get(slug) != str(error):
+                log.error("cannot be started: %s", error)
+            with self._lock:
+                self._failed[slug] = str(error)
             return
         log.info("started: %s (id %d)", station.title, station.id)
         running = Running(station, handle, handle.events(), log, time.monotonic())
         with self._lock:
+            self._failed.pop(slug, None)
             self._running[slug] = running
 
     def _stop(self, slug: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,12 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture
-def icecast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Icecast]:
-    icecast = Icecast(tmp_path_factory.mktemp("icecast"))
-    yield icecast
-    icecast.stop()
+def icecast() -> Iterator[Icecast]:
+    # Started by root it becomes nobody, who cannot get into pytest's folders.
+    with tempfile.TemporaryDirectory(prefix="icecast-") as folder:
+        icecast = Icecast(Path(folder))
+        yield icecast
+        icecast.stop()
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class Watch:
 
     path: Path
     seen: dict[int, Segment] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: set[str] = field(default_factory=set)
     may_end: bool = False
 
     def __post_init__(self) -> None:
@@ -102,20 +102,20 @@ class Watch:
             except FileNotFoundError:
                 continue
             except (AssertionError, ValueError) as problem:
-                self.problems.append(f"unreadable: {problem}")
+                self.problems.add(f"unreadable: {problem}")
 
     def _look(self, text: str) -> None:
         playlist = Playlist.read(text)
         if playlist.ended and not self.may_end:
-            self.problems.append("it was ended")
+            self.problems.add("it was ended")
         newest = playlist.segments[-1].sequence if playlist.segments else self._newest
         if newest < self._newest:
-            self.problems.append(f"sequence {self._newest} was followed by {newest}")
+            self.problems.add(f"sequence {self._newest} was followed by {newest}")
         self._newest = newest
         for segment in playlist.segments:
             before = self.seen.setdefault(segment.sequence, segment)
             if before != segment:
-                self.problems.append(f"{before} became {segment}")
+                self.problems.add(f"{before} became {segment}")
 
 
 def assert_gapless(segments: list[Segment]) -> None:

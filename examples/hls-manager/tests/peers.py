@@ -125,7 +125,6 @@ class Icecast(Process):
     """icecast2."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o777)
         self.port = free_port()
         self._folder = folder
