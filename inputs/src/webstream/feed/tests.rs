@@ -18,7 +18,7 @@ use airchain_core::playout::{
 };
 use airchain_core::program::Joins;
 use airchain_core::tier::Tier;
-use airchain_core::{Frames, Stereo};
+use airchain_core::Stereo;
 use bytes::Bytes;
 use testkit::{measure, signal};
 
