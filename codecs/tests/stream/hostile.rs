@@ -65,6 +65,12 @@ fn it_gives_up_after_128_kib_and_not_before() {
 }
 
 #[test]
+fn it_can_be_handed_from_worker_to_worker() {
+    fn sendable<T: Send>(_: &T) {}
+    sendable(&StreamDecoder::new(None));
+}
+
+#[test]
 fn an_empty_stream_is_over() {
     let mut decoder = StreamDecoder::new(None);
     assert!(decoder.wants());
