@@ -29,7 +29,7 @@ fn crc<const BITS: u32>(polynomial: u32, bytes: &[u8]) -> u32 {
 }
 
 /// Gives every page its CRC (RFC 3533, 6), and the one behind a page that is cut its place.
-fn mend_ogg(file: &mut [u8]) {
+pub(crate) fn mend_ogg(file: &mut [u8]) {
     let mut at = 0;
     while let Some(start) = file[at..].windows(4).position(|bytes| bytes == b"OggS").map(|found| at + found) {
         let Some(&segments) = file.get(start + 26) else { return };

@@ -14,6 +14,8 @@ mod muxers;
 mod panics;
 mod playlist;
 mod script;
+mod stream;
+mod webstream;
 
 /// So that bodies see whether the air path allocates.
 #[global_allocator]
@@ -23,6 +25,8 @@ static ALLOCATOR: testkit::alloc::CountingAllocator = testkit::alloc::CountingAl
 pub const TARGETS: &[Target] = &[
     Target { name: "decode", body: decode::body, seeds: decode::seeds, longest: 64 << 10 },
     Target { name: "containers", body: containers::body, seeds: decode::seeds, longest: 64 << 10 },
+    Target { name: "stream", body: stream::body, seeds: stream::seeds, longest: 32 << 10 },
+    Target { name: "webstream", body: webstream::body, seeds: webstream::seeds, longest: 4 << 10 },
     Target { name: "playlist", body: playlist::body, seeds: playlist::seeds, longest: 4 << 10 },
     Target { name: "config", body: config::body, seeds: config::seeds, longest: 8 << 10 },
     Target { name: "script", body: script::body, seeds: script::seeds, longest: 4 << 10 },

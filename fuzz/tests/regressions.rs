@@ -40,4 +40,4 @@ macro_rules! replay {
     };
 }
 
-replay!(decode containers playlist config script engine http muxers);
+replay!(decode containers stream webstream playlist config script engine http muxers);

@@ -83,7 +83,7 @@ impl Client {
 }
 
 /// Where a redirect leads. User and password go with it only to where they were meant for.
-fn next(from: &Url, location: Option<&str>) -> Result<Url, Trouble> {
+pub(super) fn next(from: &Url, location: Option<&str>) -> Result<Url, Trouble> {
     let location = location.filter(|location| !location.is_empty()).ok_or(Trouble::Nowhere)?;
     let shown = || text::line(&mask_url(location), 200).unwrap_or_default();
     let mut next = from.join(location).map_err(|_| Trouble::Elsewhere(shown()))?;

@@ -40,6 +40,9 @@
 mod body;
 mod config;
 mod feed;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod hls;
 mod http;

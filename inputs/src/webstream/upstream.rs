@@ -116,7 +116,7 @@ pub(crate) async fn read_list(
 }
 
 /// What a playlist at `base` means by an entry; `None` if nothing that can be fetched.
-fn resolve(base: &Url, target: &str) -> Option<Url> {
+pub(super) fn resolve(base: &Url, target: &str) -> Option<Url> {
     if target.len() > LONGEST_URL {
         return None;
     }
