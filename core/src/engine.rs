@@ -91,34 +91,35 @@ impl Engine {
     fn render_segment(&mut self, segment: &mut [Stereo]) {
         let at = self.position;
         self.ladder.render(at, segment, self.processor.wanted(), &mut self.outbox);
-        let mut done = 0;
+        let (mut done, mut finite) = (0, true);
         while let Some((frame, programme)) = self.ladder.take_change() {
             let upto = frame.saturating_sub(at) as usize;
-            self.process(at, done, segment.get_mut(done..upto));
+            finite &= self.process(at, done, segment.get_mut(done..upto));
             self.processor.programme(programme);
             done = upto.max(done);
         }
-        self.process(at, done, segment.get_mut(done..));
+        finite &= self.process(at, done, segment.get_mut(done..));
         while let Some(mark) = self.outbox.take_mark() {
             if let Some(old) = self.bus.mark(mark) {
                 self.outbox.retire(Retired::Metadata(old.metadata));
             }
         }
         self.position += segment.len() as Frames;
+        if !finite {
+            self.outbox.event(self.position, EventKind::ChainReset);
+        }
         self.heed_silence();
     }
 
-    /// The chain, for the part of a segment of one item that begins with frame `at + done`.
-    fn process(&mut self, at: Frames, done: usize, part: Option<&mut [Stereo]>) {
+    /// The chain, for the part of a segment of one item that begins with frame `at + done`; says whether all was finite.
+    fn process(&mut self, at: Frames, done: usize, part: Option<&mut [Stereo]>) -> bool {
         let at = at + done as Frames;
-        let Some(part) = part.filter(|part| !part.is_empty()) else { return };
+        let Some(part) = part.filter(|part| !part.is_empty()) else { return true };
         let (old_chain, finite) = self.processor.process(at, part, self.ladder.stems(done));
         if let Some(chain) = old_chain {
             self.outbox.retire(Retired::Chain(chain));
         }
-        if !finite {
-            self.outbox.event(at, EventKind::ChainReset);
-        }
+        finite
     }
 
     /// Reports a silence and its end, and puts the fallback on air if the detector is set to.
