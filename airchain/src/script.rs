@@ -44,13 +44,19 @@ pub fn parse(text: &str, rate_hz: u32) -> Result<Vec<(Moment, Request)>, ScriptE
 
 /// Reads one command, as a line of a script; without a time it is to be carried out at once.
 pub fn command(text: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
-    let (moment, request) = read(text, rate_hz)?;
+    let (moment, request) = read(text, rate_hz).map_err(plain)?;
     Ok((moment.unwrap_or(Moment::Now), request))
 }
 
 fn timed(line: &str, rate_hz: u32) -> Result<(Moment, Request), String> {
-    let (moment, request) = read(line, rate_hz)?;
+    let (moment, request) = read(line, rate_hz).map_err(plain)?;
     Ok((moment.ok_or("neither at (seconds) nor frame nor utc is given")?, request))
+}
+
+/// Words that may quote what was read, for a log or a terminal.
+fn plain(words: String) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    words.chars().map(shown).collect()
 }
 
 fn read(line: &str, rate_hz: u32) -> Result<(Option<Moment>, Request), String> {
