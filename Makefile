@@ -4,6 +4,7 @@
 #   make play MUSIC=dir    the same with your own music
 #   make test              all tests, against real peers (icecast2, ffmpeg, ...)
 #   make wheel             the Python package, as target/wheels/airchain-*.whl
+#   make fuzz SECONDS=600  fuzz every target that long, TARGET=decode one (docs/fuzzing.md)
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -30,7 +31,7 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python wheel check bench figures figures-dsp figures-loudness deps docs plots demo clean
+.PHONY: help build play test test-rust test-python wheel check fuzz fuzz-seeds bench figures figures-dsp figures-loudness deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -74,6 +75,19 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps
+
+# What is found is minimised and kept in fuzz/regressions/, which the tests replay.
+SECONDS ?= 60
+TARGET ?=
+
+fuzz:
+	@$(call packages,$(BUILD_PACKAGES) ffmpeg)
+	scripts/fuzz $(SECONDS) $(TARGET)
+
+# What fuzzing begins with, into fuzz/corpus/.
+fuzz-seeds:
+	@$(call packages,$(BUILD_PACKAGES) ffmpeg)
+	$(CARGO) run --quiet --locked -p airchain-fuzz --example seeds -- $(TARGET)
 
 bench:
 	@$(call packages,$(BUILD_PACKAGES))

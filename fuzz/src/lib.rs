@@ -21,6 +21,8 @@ mod webstream;
 #[global_allocator]
 static ALLOCATOR: testkit::alloc::CountingAllocator = testkit::alloc::CountingAllocator;
 
+pub use muxers::made;
+
 /// Everything that is fuzzed.
 pub const TARGETS: &[Target] = &[
     Target { name: "decode", body: decode::body, seeds: decode::seeds, longest: 64 << 10 },

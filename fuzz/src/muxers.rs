@@ -26,28 +26,38 @@ const MOST: usize = 64;
 const MOST_TEXT: usize = 1000;
 
 pub(crate) fn body(data: &[u8]) {
-    let _ = try_all(&mut Unstructured::new(data));
+    let _ = all(&mut Unstructured::new(data));
 }
 
-fn try_all(u: &mut Unstructured<'_>) -> Result<()> {
+/// The file or transport stream that comes of an input: its extension and its bytes; none where its packets are not a codec's.
+pub fn made(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    all(&mut Unstructured::new(data)).ok()?
+}
+
+fn all(u: &mut Unstructured<'_>) -> Result<Option<(&'static str, Vec<u8>)>> {
     if u.arbitrary()? {
         let (info, packets) = programme(u)?;
-        return file(u, info, packets);
+        return Ok(Some(if TsMuxer::new(info).is_ok() && u.ratio(1, 3)? {
+            ("ts", transport(u, info, packets)?)
+        } else {
+            file(u, info, packets)?
+        }));
     }
     let info = info(u)?;
     let packets = packets(u, &info)?;
     match info.format.codec {
         Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => {
             adts(&info, &packets);
-            transport(u, &info, &packets)
+            transport(u, &info, &packets)?;
         }
         Codec::Mp3 => {
             mp3_file(&info, &packets, &metadata(u)?);
-            transport(u, &info, &packets)
+            transport(u, &info, &packets)?;
         }
-        Codec::Opus | Codec::Vorbis => ogg(u, &info, &packets),
-        _ => Ok(()),
+        Codec::Opus | Codec::Vorbis => ogg(u, &info, &packets)?,
+        _ => {}
     }
+    Ok(None)
 }
 
 /// A format of any codec that can travel with packets that are not its own.
@@ -121,7 +131,8 @@ fn kept(text: &str) -> String {
 }
 
 /// Segments of a transport stream: every byte of the payload, every title at its place.
-fn transport(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) -> Result<()> {
+fn transport(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) -> Result<Vec<u8>> {
+    let mut stream = Vec::new();
     let mut muxer = TsMuxer::new(info).unwrap_or_else(|error| panic!("{error}"));
     let (mut checker, mut sent, mut read, mut titles) =
         (ts::Checker::default(), Vec::new(), Vec::new(), Vec::new());
@@ -146,12 +157,13 @@ fn transport(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) ->
                 Err(TsError::PacketSize(size)) => {
                     assert!(size > 8_184 || size == 0, "{size} bytes are refused");
                     // What follows is not where this one ended. A title that nothing follows belongs to nothing.
-                    return Ok(());
+                    return Ok(stream);
                 }
                 Err(error) => panic!("{error}"),
             };
         }
         muxer.flush(&mut out);
+        stream.extend_from_slice(&out);
         for pes in checker.segment(&out) {
             read.extend(if info.format.codec == Codec::Mp3 { pes.data } else { unframed(&pes.data) });
         }
@@ -161,7 +173,7 @@ fn transport(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) ->
     for ((_, tag), metadata) in checker.titles.iter().zip(&titles) {
         id3_says(&ts::id3(tag), metadata);
     }
-    Ok(())
+    Ok(stream)
 }
 
 /// Frames of a tag, and what was to be said.
@@ -291,7 +303,7 @@ fn programme(u: &mut Unstructured<'_>) -> Result<(&'static SharedInfo, &'static 
 }
 
 /// A real programme in a file or stream, from anywhere on and with any titles: all of it plays, under its title.
-fn file(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) -> Result<()> {
+fn file(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) -> Result<(&'static str, Vec<u8>)> {
     let codec = info.format.codec;
     let is_stream = u.arbitrary()?;
     let mut muxer: Box<dyn Muxer> = if is_stream {
@@ -322,18 +334,18 @@ fn file(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) -> Resu
     let file = InMemory::new(&bytes).unwrap_or_else(|error| panic!("no memory for a file: {error}"));
     let mut decoder = decode::open(&file.path()).unwrap_or_else(|error| panic!("{codec}: {error}"));
     let found = decoder.info().metadata.title.clone();
-    let has_title = !matches!(codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2)
-        && !(codec == Codec::Mp3 && is_stream);
+    // Frames alone say neither how long they are in all nor what they are called.
+    let is_bare =
+        matches!(codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2) || codec == Codec::Mp3 && is_stream;
     let wanted = metadata.title.as_deref().map(kept).unwrap_or_default();
     let wanted = wanted.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     // Latin-1 that happens to be UTF-8 is read as such.
-    if has_title && wanted.chars().any(|c| c as u32 > 0xFF) || wanted.is_ascii() && has_title {
+    let is_plain = wanted.is_ascii() || wanted.chars().any(|c| c as u32 > 0xFF);
+    if is_plain && !is_bare {
         assert_eq!(found.unwrap_or_default(), wanted, "{codec}");
     }
     let heard = play(&mut *decoder);
-    let says_its_length = !matches!(codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2)
-        && !(codec == Codec::Mp3 && is_stream);
-    if says_its_length {
+    if !is_bare {
         assert_eq!(
             heard,
             (end - begin) as usize,
@@ -341,7 +353,7 @@ fn file(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) -> Resu
             decoder.take_damage()
         );
     }
-    Ok(())
+    Ok((muxer.extension(), bytes))
 }
 
 fn play(decoder: &mut dyn Decoder) -> usize {
@@ -356,5 +368,5 @@ fn play(decoder: &mut dyn Decoder) -> usize {
 }
 
 pub(crate) fn seeds() -> Vec<Seed> {
-    material::random(48, 400)
+    material::random(120, 400)
 }
