@@ -406,6 +406,33 @@ fn encoders_that_were_started_at_different_times_are_cut_alike() {
 }
 
 #[test]
+fn who_comes_before_the_last_one_has_closed_goes_on_where_that_ends() {
+    let (before, after) = (both(9, MORNING), both(9, NOON));
+    let dir = tempfile::tempdir().unwrap();
+    let (mut old, mut new) =
+        (hls::outputs(config(dir.path())).unwrap(), hls::outputs(config(dir.path())).unwrap());
+    on_runtime(async {
+        let mut sinks = open(&mut old, &before).await;
+        deliver(&mut sinks, &before, [-1.0..5.0, -1.0..5.0]).await;
+        for (output, encoded) in new.iter_mut().zip(&after) {
+            let refused = output.open(&encoded.opening).await.err().unwrap();
+            assert!(refused.message.contains("another HLS output"), "{}", refused.message);
+        }
+        deliver(&mut sinks, &before, [5.0..1e9, 5.0..1e9]).await;
+        sinks.remove(0).close().await.unwrap();
+        assert!(new[0].open(&after[0].opening).await.is_err(), "the other folder is still held");
+        close_all(sinks).await;
+        let published = read(dir.path());
+        let mut sinks = open(&mut new, &after).await;
+        deliver(&mut sinks, &after, [ALL, ALL]).await;
+        close_all(sinks).await;
+        let now = check(dir.path(), Some(&published));
+        assert_eq!(sequences(&now[0]), sequences(&now[1]));
+        assert_eq!(now[1].segments.len(), published[1].segments.len() + 5);
+    });
+}
+
+#[test]
 fn an_output_that_gets_renditions_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let alone = HlsConfig { renditions: Vec::new(), ..config(dir.path()) };

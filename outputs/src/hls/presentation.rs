@@ -78,7 +78,8 @@ impl Presentation {
         self.name(rendition).map_or(self.config.path.clone(), |name| self.config.path.join(name))
     }
 
-    /// The numbers of this run: with the first opening, they are made to go on from what any rendition has published.
+    /// The numbers of this run: with the first opening, they are made to go on from what any rendition has published. Who
+    /// still publishes there must be done first.
     pub(crate) fn numbers(&self, opening: &Opening) -> Result<Numbers, SinkError> {
         let mut numbers = lock(&self.numbers);
         if let Some(numbers) = &*numbers {
@@ -89,6 +90,7 @@ impl Presentation {
             root.clear_index()?;
         }
         let folders = (0..=self.config.renditions.len()).map(|rendition| self.folder(rendition));
+        folders.clone().try_for_each(|folder| Directory::check_free(&folder))?;
         let found = Numbers::after(folders, opening);
         *numbers = Some(found.clone());
         Ok(found)

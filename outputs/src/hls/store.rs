@@ -38,13 +38,7 @@ impl Directory {
         let lock = File::create(&file).map_err(|e| disk::fault("create", &file, &e, Retry::Soon))?;
         let lock = match lock.try_lock() {
             Ok(()) => Some(lock),
-            Err(TryLockError::WouldBlock) => {
-                let message = format!(
-                    "another HLS output writes to {}; give each a directory of its own",
-                    path.display()
-                );
-                return Err(SinkError { message, retry: Retry::Seldom });
-            }
+            Err(TryLockError::WouldBlock) => return Err(held(path, Retry::Seldom)),
             // Some network file systems have no locks.
             Err(TryLockError::Error(_)) => None,
         };
@@ -61,6 +55,16 @@ impl Directory {
     /// A directory that others may hold: for what lies beside the segments, and for looking.
     pub(crate) fn unlocked(path: &Path) -> Self {
         Self { path: path.to_owned(), _lock: None }
+    }
+
+    /// Refuses a directory that another output still holds.
+    pub(crate) fn check_free(path: &Path) -> Result<(), SinkError> {
+        let Ok(lock) = File::open(path.join(LOCK)) else { return Ok(()) };
+        match lock.try_lock() {
+            // It may be on its way out.
+            Err(TryLockError::WouldBlock) => Err(held(path, Retry::Soon)),
+            _ => Ok(()),
+        }
     }
 
     /// Sees to it that the multivariant playlist can be written: no half of one and none of others is there.
@@ -143,6 +147,12 @@ impl Directory {
         let names = list().map_err(|e| disk::fault("list", &self.path, &e, Retry::Soon))?;
         Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
+}
+
+fn held(path: &Path, retry: Retry) -> SinkError {
+    let message =
+        format!("another HLS output writes to {}; give each a directory of its own", path.display());
+    SinkError { message, retry }
 }
 
 /// Name of a file while it is being written.
