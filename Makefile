@@ -31,11 +31,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python wheel check fuzz fuzz-seeds bench figures figures-dsp figures-loudness deps docs plots demo clean
+.PHONY: help build play test test-rust test-python wheel check fuzz fuzz-seeds bench figures figures-dsp figures-loudness figures-python deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | bench | figures | figures-dsp | figures-loudness | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | bench | figures | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -59,6 +59,14 @@ test-python: deps $(VENV)/installed
 	cd bindings-python && $(abspath $(VENV))/bin/maturin build --quiet --locked --profile dev --out ../target/wheels/test
 	$(VENV)/bin/pip install --quiet --force-reinstall --no-deps target/wheels/test/*.whl
 	cd bindings-python && $(abspath $(VENV))/bin/python -m pytest --quiet
+
+# Memory over 10 000 stations, events at asyncio, relays beside one ffmpeg each: tables for docs/python.md.
+figures-python: wheel
+	@$(call packages,ffmpeg)
+	$(VENV)/bin/pip install --quiet --force-reinstall --no-deps target/wheels/*.whl
+	$(VENV)/bin/python bindings-python/figures/relay.py 16 60
+	$(VENV)/bin/python bindings-python/figures/latency.py 60
+	$(VENV)/bin/python bindings-python/figures/cycles.py 10000
 
 wheel: $(VENV)/installed
 	@$(call packages,$(BUILD_PACKAGES))

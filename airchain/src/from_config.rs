@@ -242,8 +242,7 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
         Some(Value::String(id)) if !id.is_empty() => id,
         _ => return Err(Error::Output("output.id: not given, give the output a name of its own".into())),
     };
-    if declared.values().any(|value| value.to_string().contains("${")) {
-        // Whoever may send commands need not know what is in the environment.
+    if asks_environment(&declared) {
         return Err(Error::Output("output: ${NAME} is for station files, give the value itself".into()));
     }
     let station = json!({
@@ -273,10 +272,18 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
 
 /// The input that a program declares as a station file would.
 pub fn input(declared: &Map<String, Value>) -> Result<InputSpec, Error> {
+    if asks_environment(declared) {
+        return Err(Error::Input("input: ${NAME} is for station files, give the value itself".into()));
+    }
     let station = json!({ "station": { "id": "station" }, "inputs": [declared] });
     let config = config::from_value(&station, "input")
         .map_err(|errors| Error::Input(errors.to_string().replace("inputs[0]", "input")))?;
     config.inputs.first().map(InputSpec::from).ok_or(Error::Stopped)
+}
+
+/// Whoever may send commands need not know what is in the environment.
+fn asks_environment(declared: &Map<String, Value>) -> bool {
+    declared.values().any(|value| value.to_string().contains("${"))
 }
 
 /// A recording that is never cut. The time is added to its name: a station that starts again must not write over

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use airchain_codecs::encode;
 use airchain_codecs::{Codec, Format as Encoding};
+use airchain_core::Stereo;
 use airchain_core::chain::Chain;
 use airchain_core::control::Ramp;
 use airchain_core::curve::Curve;
@@ -18,7 +19,6 @@ use airchain_core::playout::{
 };
 use airchain_core::program::Joins;
 use airchain_core::tier::Tier;
-use airchain_core::Stereo;
 use bytes::Bytes;
 use testkit::{measure, signal};
 
