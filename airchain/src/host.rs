@@ -223,7 +223,8 @@ impl Host {
         stations.push(station.clone());
         drop(stations);
         for input in spec.inputs {
-            station.add_input(input)?;
+            // Not left on air without a handle.
+            station.add_input(input).inspect_err(|_| drop(station.order(Order::Stop)))?;
         }
         Ok(station)
     }

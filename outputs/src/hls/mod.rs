@@ -269,7 +269,8 @@ impl HlsSink {
             })?;
             for segment in segments {
                 let entry = entry(&segment, publisher.next(), &opening);
-                let moves = publisher.publish(entry, &segment.data)?;
+                // Somebody may have tidied it away.
+                let moves = publisher.publish(entry, &segment.data)? || !publisher.has(INDEX);
                 if let Some(bandwidth) = publisher.bandwidth().filter(|_| moves) {
                     let variant = Variant { uri: PLAYLIST.to_owned(), codec, bandwidth };
                     publisher.put(INDEX, multivariant::render(vec![variant]).as_bytes())?;

@@ -40,10 +40,21 @@ pub(crate) struct Numbers {
 
 #[derive(Default)]
 struct Index {
-    /// What is named, by rendition.
-    variants: Vec<Option<Variant>>,
-    is_written: bool,
+    /// What is known of each rendition that has published something.
+    known: Vec<Option<Known>>,
+    /// What the multivariant playlist names.
+    written: Vec<Variant>,
 }
+
+struct Known {
+    variant: Variant,
+    /// Its next number.
+    next: u64,
+}
+
+/// Stretches by which a rendition may be behind the others before the multivariant playlist no longer names it: players
+/// would begin with what does not go on.
+const BEHIND: u64 = 3;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,7 +70,7 @@ impl Presentation {
             config,
             timeline: Arc::new(Mutex::new(timeline)),
             numbers: Mutex::default(),
-            index: Mutex::new(Index { variants: vec![None; renditions], is_written: false }),
+            index: Mutex::new(Index { known: (0..renditions).map(|_| None).collect(), written: Vec::new() }),
         }
     }
 
@@ -96,27 +107,29 @@ impl Presentation {
         Ok(found)
     }
 
-    /// Takes note of what is to be declared of a rendition.
-    pub(crate) fn note(&self, rendition: usize, codec: &'static str, bandwidth: (u64, u64)) {
+    /// Takes note of what is to be declared of a rendition whose next number is `next`.
+    pub(crate) fn note(&self, rendition: usize, codec: &'static str, bandwidth: (u64, u64), next: u64) {
         let uri = self.name(rendition).map_or(PLAYLIST.to_owned(), |name| format!("{name}/{PLAYLIST}"));
-        let variant = Some(Variant { uri, codec, bandwidth });
-        let mut index = lock(&self.index);
-        if let Some(known) = index.variants.get_mut(rendition).filter(|known| **known != variant) {
-            *known = variant;
-            index.is_written = false;
+        if let Some(known) = lock(&self.index).known.get_mut(rendition) {
+            *known = Some(Known { variant: Variant { uri, codec, bandwidth }, next });
         }
     }
 
-    /// Writes the multivariant playlist, where there is anything new to say and all renditions have something published.
-    /// Without those that have not when it `cannot_wait`.
+    /// Writes the multivariant playlist, where it is gone or there is anything new to say, and all renditions have something
+    /// published. Without those that have not when it `cannot_wait`, and without those that are far behind.
     pub(crate) fn write_index(&self, cannot_wait: bool) -> Result<(), SinkError> {
         let mut index = lock(&self.index);
-        if index.is_written || !(cannot_wait || index.variants.iter().all(Option::is_some)) {
+        if !(cannot_wait || index.known.iter().all(Option::is_some)) {
             return Ok(());
         }
-        let text = multivariant::render(index.variants.iter().flatten().cloned().collect());
-        Directory::unlocked(&self.config.path).put(INDEX, text.as_bytes())?;
-        index.is_written = true;
+        let newest = index.known.iter().flatten().map(|known| known.next).max().unwrap_or(0);
+        let goes_on = index.known.iter().flatten().filter(|known| known.next + BEHIND >= newest);
+        let named: Vec<Variant> = goes_on.map(|known| known.variant.clone()).collect();
+        let directory = Directory::unlocked(&self.config.path);
+        if named != index.written || !directory.has(INDEX) {
+            directory.put(INDEX, multivariant::render(named.clone()).as_bytes())?;
+            index.written = named;
+        }
         Ok(())
     }
 }

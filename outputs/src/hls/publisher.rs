@@ -121,6 +121,11 @@ impl Publisher {
         self.bandwidth.declared()
     }
 
+    /// Whether a file is there beside the segments.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.directory.has(name)
+    }
+
     /// Publishes another file beside the segments.
     pub(crate) fn put(&self, name: &str, data: &[u8]) -> Result<(), SinkError> {
         self.directory.put(name, data)

@@ -71,9 +71,14 @@ impl Output for Rendition {
         disk::blocking(&self.state, move |state| {
             // The old one holds the directory.
             state.publishing = None;
-            if state.segmenter.is_none() {
-                let timeline = Arc::clone(&presentation.timeline);
-                state.segmenter = Some(Aligned::new(timeline, index, &opening).map_err(unfit)?);
+            match (&mut state.segmenter, &opening.metadata) {
+                (None, _) => {
+                    let timeline = Arc::clone(&presentation.timeline);
+                    state.segmenter = Some(Aligned::new(timeline, index, &opening).map_err(unfit)?);
+                }
+                // What was lost may have begun with another title.
+                (Some(segmenter), Some(metadata)) => segmenter.title(i64::MIN, metadata),
+                (Some(_), None) => {}
             }
             let numbers = presentation.numbers(&opening)?;
             let config = &presentation.config;
@@ -113,9 +118,10 @@ impl State {
             self.complete.extend(rest);
         }
         self.publish(true)?;
-        let publishing = self.publishing.take();
-        let ends = publishing.filter(|publishing| publishing.presentation.config.end_on_close);
-        ends.map_or(Ok(()), |mut publishing| publishing.publisher.end())
+        let ends = self.publishing.as_mut().filter(|open| open.presentation.config.end_on_close);
+        ends.map_or(Ok(()), |open| open.publisher.end())?;
+        self.publishing = None;
+        Ok(())
     }
 }
 
@@ -143,7 +149,7 @@ impl Publishing {
 
     fn note(&mut self) {
         if let Some(bandwidth) = self.publisher.bandwidth() {
-            self.presentation.note(self.index, self.codec, bandwidth);
+            self.presentation.note(self.index, self.codec, bandwidth, self.publisher.next());
         }
     }
 }

@@ -107,6 +107,11 @@ impl Directory {
         }
     }
 
+    /// Whether a file is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.path.join(name).exists()
+    }
+
     /// Publishes a file, in place of an older one of that name.
     pub(crate) fn put(&self, name: &str, data: &[u8]) -> Result<(), SinkError> {
         let (path, hidden) = (self.path.join(name), self.path.join(temporary(name)));

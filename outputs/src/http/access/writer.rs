@@ -21,11 +21,13 @@ pub(super) struct Writer {
     file: Option<File>,
     /// The last thing said about it was that it cannot be written.
     fails: bool,
+    /// It cannot be renamed when it is full, and that was said.
+    stays: bool,
 }
 
 impl Writer {
     pub(super) fn new(path: &Path, largest: u64, left_out: Arc<AtomicU64>) -> Self {
-        Self { path: path.to_owned(), largest, left_out, file: None, fails: false }
+        Self { path: path.to_owned(), largest, left_out, file: None, fails: false, stays: false }
     }
 
     /// Writes until all logs of the file are gone.
@@ -81,8 +83,14 @@ impl Writer {
             self.file = None;
         }
         if there.is_some_and(|there| there.is_file() && there.len() + lines.len() as u64 > self.largest) {
-            self.file = None;
-            fs::rename(&self.path, old(&self.path))?;
+            match fs::rename(&self.path, old(&self.path)) {
+                Ok(()) => self.file = None,
+                // Better too long than no log.
+                Err(error) if !std::mem::replace(&mut self.stays, true) => {
+                    tracing::warn!(path = %self.path.display(), %error, "the access log grows: it cannot be renamed");
+                }
+                Err(_) => {}
+            }
         }
         let file = match &mut self.file {
             Some(file) => file,
