@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 
 use crate::air::{self, AirState, AirStation};
 use crate::as_run;
-use crate::decode_pool::DecodePool;
+use crate::decode_pool::{DecodePool, Workers};
 use crate::desk::{Desk, DeskStation, Waker};
 use crate::encode_pool::EncodePool;
 use crate::error::Error;
@@ -68,6 +68,7 @@ impl Default for HostConfig {
 pub(crate) struct Engines {
     pub(crate) listeners: Listeners,
     pub(crate) encode: EncodePool,
+    pub(crate) decode: Workers,
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
@@ -111,7 +112,10 @@ impl Host {
             .build()?;
         let listeners = Listeners::new(config.listener, runtime.handle().clone());
         let encode = EncodePool::new(config.encode_threads)?;
-        let engines = Arc::new(Engines { listeners, encode, runtime: runtime.handle().clone() });
+        let decode = DecodePool::new(config.decode_threads)?;
+        let workers = decode.workers();
+        let engines =
+            Arc::new(Engines { listeners, encode, decode: workers, runtime: runtime.handle().clone() });
         let (departures_in, departures) =
             crossbeam_channel::bounded(air::STATIONS * config.air_threads.max(1));
         let mut threads = Vec::new();
@@ -125,7 +129,6 @@ impl Host {
         }
         let (desk, waker, mut desk_thread) = Desk::new(departures);
         threads.push(std::thread::Builder::new().name("control".into()).spawn(move || desk_thread.run())?);
-        let decode = DecodePool::new(config.decode_threads)?;
         Ok(Self {
             engines,
             decode,
@@ -152,7 +155,6 @@ impl Host {
         let (control, engine, config) = spec.engine()?;
         let rate = spec.sample_rate_hz;
         let block = spec.block();
-        spec.inputs.iter().try_for_each(|input| input.validate(rate))?;
         let load = spec.load_config();
         let latency = config.latency as u64;
         let as_run = spec.as_run.clone().map(|log| as_run::start(&spec, log, latency, self.runtime.handle()));
@@ -187,13 +189,8 @@ impl Host {
         let (orders_in, orders) = crossbeam_channel::unbounded();
         let shared =
             Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
-        let station = Station::new(
-            Arc::clone(&shared),
-            self.runtime.handle().clone(),
-            self.decode.workers(),
-            self.waker.clone(),
-            spec.live,
-        );
+        let station =
+            Station::new(Arc::clone(&shared), self.runtime.handle().clone(), self.waker.clone(), spec.live);
         let mut desk_station = DeskStation::new(
             director,
             Arc::clone(&shared),
@@ -208,6 +205,9 @@ impl Host {
         for output in outputs {
             desk_station.begin_output(output)?;
         }
+        for input in spec.inputs {
+            desk_station.add_input(input)?;
+        }
         let period = Duration::from_nanos(block as u64 * 1_000_000_000 / u64::from(rate));
         let air_station =
             AirStation { engine, block: vec![[0.0; 2]; block], period, due: Instant::now(), state: air };
@@ -221,11 +221,6 @@ impl Host {
         let thread = self.air.get(number % self.air.len().max(1)).ok_or(Error::Stopped)?;
         thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
         stations.push(station.clone());
-        drop(stations);
-        for input in spec.inputs {
-            // Not left on air without a handle.
-            station.add_input(input).inspect_err(|_| drop(station.order(Order::Stop)))?;
-        }
         Ok(station)
     }
 

@@ -1,8 +1,10 @@
 //! Inputs: programmes that come from elsewhere, each a live source of its station.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use airchain_core::playout::live::LiveError;
 use airchain_core::playout::{LiveConfig, LiveWriter};
 use airchain_core::tier::Tier;
 use airchain_inputs::file::Pump;
@@ -15,6 +17,9 @@ use tokio::runtime::Handle;
 use crate::config;
 use crate::decode_pool::{Feed, Workers};
 use crate::error::Error;
+
+/// Tiers that live sources can have.
+const LIVE: [Tier; 3] = [Tier::Emergency, Tier::LiveOverride, Tier::LiveScheduled];
 
 /// An input as a program declares it.
 #[derive(Clone, Debug)]
@@ -68,6 +73,14 @@ impl InputSpec {
         let InputSource::Webstream { config, .. } = &self.source;
         config.validate().map_err(|error| refused(&error))?;
         self.feed(rate_hz).validate().map_err(|error| refused(&error))?;
+        if let Some(tier) = self.tier.filter(|tier| !LIVE.contains(tier)) {
+            return Err(LiveError::Tier(tier).into());
+        }
+        if let Some(fade_in_s) = self.fade_in_s.filter(|fade_in_s| !(0.0..=60.0).contains(fade_in_s)) {
+            return Err(refused(&format!(
+                "fade_in_s: {fade_in_s} is not accepted, give seconds from 0 to 60"
+            )));
+        }
         self.live.validate().map_err(|error| refused(&error))
     }
 
@@ -150,6 +163,17 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Ends it, and waits until its live source has signed off; not longer than `patience`.
+    pub(crate) fn close(self, patience: Duration) {
+        self.board.close();
+        let end = Instant::now() + patience;
+        while !self.is_over() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.board.close();
@@ -172,7 +196,15 @@ impl Feed for Fed {
         self.0.is_urgent()
     }
 
+    /// A panic in a codec ends a connection and nothing else.
     fn turn(&mut self) -> bool {
-        matches!(self.0.pump(Instant::now()), Pump::Worked | Pump::Full)
+        let pumped = catch_unwind(AssertUnwindSafe(|| self.0.pump(Instant::now())));
+        match pumped {
+            Ok(pump) => matches!(pump, Pump::Worked | Pump::Full),
+            Err(_) => {
+                self.0.recover();
+                true
+            }
+        }
     }
 }

@@ -26,7 +26,6 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::air::AirState;
-use crate::decode_pool::Workers;
 use crate::desk::Waker;
 use crate::error::Error;
 use crate::input::{self, InputSpec, InputStatus};
@@ -39,6 +38,7 @@ use crate::spec::seconds;
 /// What the desk is asked to do for a station.
 pub(crate) enum Order {
     Request(Moment, Box<Request>),
+    AddInput(Box<InputSpec>, Sender<Result<(), Error>>),
     AddOutput(Box<OutputSpec>, Sender<Result<(), Error>>),
     RemoveOutput(String, Sender<Result<(), Error>>),
     OpenLive(String, LiveConfig, Sender<Result<LiveWriter, Error>>),
@@ -87,6 +87,8 @@ pub struct OutputStatus {
     pub stats: Option<Stats>,
 }
 
+/// How long an input may take to sign off: a worker may be at it.
+const SIGN_OFF: Duration = Duration::from_secs(1);
 /// Items remembered as recently played.
 const RECENT: usize = 20;
 /// Reports that may wait for a subscriber; one that does not read loses the newest.
@@ -125,7 +127,7 @@ pub(crate) struct Shared {
     /// What happened before anybody subscribed; `None` from then on.
     early: Mutex<Option<Vec<TimedReport>>>,
     pub(crate) outputs: Mutex<Vec<OutputEntry>>,
-    inputs: Mutex<Vec<input::Running>>,
+    pub(crate) inputs: Mutex<Vec<input::Running>>,
     on_air: Mutex<Option<OnAir>>,
     recent: Mutex<VecDeque<OnAir>>,
     /// Ends when the as-run log is written to its end.
@@ -273,20 +275,13 @@ fn down(reason: &str) -> Stats {
 pub struct Station {
     shared: Arc<Shared>,
     runtime: Handle,
-    workers: Workers,
     waker: Waker,
     live: LiveConfig,
 }
 
 impl Station {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        runtime: Handle,
-        workers: Workers,
-        waker: Waker,
-        live: LiveConfig,
-    ) -> Self {
-        Self { shared, runtime, workers, waker, live }
+    pub(crate) fn new(shared: Arc<Shared>, runtime: Handle, waker: Waker, live: LiveConfig) -> Self {
+        Self { shared, runtime, waker, live }
     }
 
     /// Its id.
@@ -338,20 +333,7 @@ impl Station {
     /// Adds an input, and routes it where it names a tier. It is a live source: its tier, its titles and its absence are
     /// told of in the reports as those of any other.
     pub fn add_input(&self, input: InputSpec) -> Result<(), Error> {
-        input.validate(self.shared.rate)?;
-        // Held, so that of two with one name the second is refused.
-        let mut inputs = lock(&self.shared.inputs);
-        let writer = self.live_source(&input.id, input.live)?;
-        let (tier, fade_in_s) = (input.tier, input.fade_in_s);
-        let running = input.open(writer, self.shared.rate, &self.runtime, &self.workers)?;
-        let source = running.id.clone();
-        inputs.retain(|other| !other.is_over());
-        inputs.push(running);
-        drop(inputs);
-        match tier {
-            Some(tier) => self.request(Moment::Now, Request::RouteLive { tier, source, fade_in_s }),
-            None => Ok(()),
-        }
+        self.ask(|reply| Order::AddInput(Box::new(input), reply))
     }
 
     /// Has an input listen to other URLs, best first. It goes on with what it has until one of them brings audio.
@@ -361,11 +343,15 @@ impl Station {
         input.set_urls(urls)
     }
 
-    /// Takes an input off; what of it waits decoded, half a second, is still heard.
+    /// Takes an input off; what of it waits decoded, half a second, is still heard. Its name is free then.
     pub fn remove_input(&self, id: &str) -> Result<(), Error> {
-        let mut inputs = lock(&self.shared.inputs);
-        let index = inputs.iter().position(|input| input.id == id).ok_or_else(|| no_input(id, &inputs))?;
-        inputs.remove(index);
+        let removed = {
+            let mut inputs = lock(&self.shared.inputs);
+            let index =
+                inputs.iter().position(|input| input.id == id).ok_or_else(|| no_input(id, &inputs))?;
+            inputs.remove(index)
+        };
+        removed.close(SIGN_OFF);
         Ok(())
     }
 

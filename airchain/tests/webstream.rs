@@ -16,6 +16,7 @@ use airchain::outputs::icecast::IcecastConfig;
 use airchain::station::TimedReport;
 use airchain::{Host, HostConfig, OutputSpec, Station, StationSpec, Target, config, from_config};
 use crossbeam_channel::Receiver;
+use serde_json::json;
 use testkit::icecast::Icecast;
 use testkit::{measure, signal};
 
@@ -55,10 +56,10 @@ fn listening(server: &Icecast, mount: &str) -> String {
 }
 
 /// A station that relays `url`, silent when it has nothing.
-fn relay(host: &Host, url: &str) -> (Station, Receiver<TimedReport>) {
+fn relay(host: &Host, url: &str, buffer_s: u32) -> (Station, Receiver<TimedReport>) {
     let text = format!(
         "station: {{ id: relay }}\nfailover: {{ fallback_tone: false }}\n\
-         inputs: [{{ type: webstream, id: upstream, url: \"{url}\", buffer_sec: 2, retry_max_sec: 1 }}]"
+         inputs: [{{ type: webstream, id: upstream, url: \"{url}\", buffer_sec: {buffer_s}, retry_max_sec: 1 }}]"
     );
     let config = config::parse(&text, "relay").unwrap();
     let (spec, outputs) = from_config::station(&config).unwrap();
@@ -98,7 +99,7 @@ fn a_station_is_relayed_with_its_titles_and_moved_without_a_gap() {
     let host = Host::new(HostConfig::default()).unwrap();
     let mp3 = Format { sample_rate_hz: 44_100, ..Format::of(Codec::Mp3) };
     let first = upstream(&host, folder.path(), &server, "/utf8.mp3", mp3, 1_000.0);
-    let (station, reports) = relay(&host, &listening(&server, "/utf8.mp3"));
+    let (station, reports) = relay(&host, &listening(&server, "/utf8.mp3"), 6);
     await_event(&reports, takes(Tier::LiveScheduled));
     hears(&station, 1_000.0);
 
@@ -128,6 +129,13 @@ fn a_station_is_relayed_with_its_titles_and_moved_without_a_gap() {
     assert!(station.remove_input("nobody").unwrap_err().to_string().contains("[\"upstream\"]"));
     station.remove_input("upstream").unwrap();
     await_event(&reports, |event| matches!(event, StationEvent::ItemEnded { .. }));
+    // Its name is free.
+    let input = json!({"type": "webstream", "id": "upstream", "url": listening(&server, "/utf8.mp3"), "buffer_sec": 2});
+    let again = from_config::input(input.as_object().unwrap()).unwrap();
+    station.add_input(again.clone()).unwrap();
+    assert!(station.add_input(again).unwrap_err().to_string().contains("upstream"));
+    hears(&station, 1_000.0);
+    station.remove_input("upstream").unwrap();
     assert!(station.inputs().is_empty());
     host.shutdown(Duration::from_secs(2));
 }
@@ -139,7 +147,7 @@ fn a_server_that_is_killed_is_silence_and_comes_back_by_itself() {
     let host = Host::new(HostConfig::default()).unwrap();
     let aac = Format::of(Codec::HeAacV1);
     let _upstream = upstream(&host, folder.path(), &server, "/live.aac", aac, 1_000.0);
-    let (station, reports) = relay(&host, &listening(&server, "/live.aac"));
+    let (station, reports) = relay(&host, &listening(&server, "/live.aac"), 2);
     await_event(&reports, takes(Tier::LiveScheduled));
     hears(&station, 1_000.0);
     server.kill();

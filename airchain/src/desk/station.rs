@@ -10,7 +10,7 @@ use airchain_core::item::Item;
 use airchain_core::playout::director::HostOrder;
 use airchain_core::playout::report::StationEvent;
 use airchain_core::playout::schedule::{Lengths, Schedule};
-use airchain_core::playout::{Director, Report, Request};
+use airchain_core::playout::{Director, Moment, Report, Request};
 use airchain_core::tier::Tier;
 use airchain_outputs::health::HealthEvent;
 use crossbeam_channel::{Receiver, Sender};
@@ -18,8 +18,10 @@ use crossbeam_channel::{Receiver, Sender};
 use super::outputs::Running;
 use super::serving::Serving;
 use crate::as_run;
+use crate::error::Error;
 use crate::from_config;
 use crate::host::Engines;
+use crate::input::InputSpec;
 use crate::journal::Journal;
 use crate::output::OutputSpec;
 use crate::script::Line;
@@ -197,10 +199,29 @@ impl DeskStation {
         }
     }
 
+    /// Opens an input as a live source, and routes it where it names a tier.
+    pub(crate) fn add_input(&mut self, input: InputSpec) -> Result<(), Error> {
+        input.validate(self.shared.rate)?;
+        let writer = self.director.live_source(&input.id, input.live)?;
+        let (tier, source, fade_in_s) = (input.tier, input.id.clone(), input.fade_in_s);
+        let Engines { runtime, decode, .. } = &*self.engines;
+        let running = input.open(writer, self.shared.rate, runtime, decode)?;
+        let mut inputs = lock(&self.shared.inputs);
+        inputs.retain(|other| !other.is_over());
+        inputs.push(running);
+        drop(inputs);
+        if let Some(tier) = tier {
+            // What cannot be meant is answered by a report.
+            let _ = self.director.request(Moment::Now, Request::RouteLive { tier, source, fade_in_s });
+        }
+        Ok(())
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
             // What cannot be meant is answered by a report.
             Order::Request(when, request) => drop(self.director.request(when, *request)),
+            Order::AddInput(input, reply) => drop(reply.send(self.add_input(*input))),
             Order::AddOutput(output, reply) => drop(reply.send(self.add_output(When::Now, *output))),
             Order::RemoveOutput(id, reply) => drop(reply.send(self.remove_output(&id))),
             Order::OpenLive(name, config, reply) => {

@@ -77,7 +77,8 @@ impl LiveWriter {
         self.tape.quiet()
     }
 
-    /// Whether it is on air, or was handed to its tier to begin: only then does what is pushed get used up.
+    /// Whether it has begun to be heard and has not left the air: otherwise nothing of what is pushed gets used up. Beneath
+    /// a higher tier it is heard in that sense, though nothing is used up.
     pub fn is_heard(&self) -> bool {
         self.tape.heard().is_some()
     }

@@ -37,8 +37,16 @@ struct Shared {
 }
 
 /// Where a feed writes what it makes of a webstream. Clones are the same board.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FeedBoard(Arc<Shared>);
+
+impl Default for FeedBoard {
+    fn default() -> Self {
+        let board = Self(Arc::default());
+        board.note(|status| status.filling = true);
+        board
+    }
+}
 
 impl FeedBoard {
     /// What is known now.

@@ -20,7 +20,7 @@ mod supply;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use airchain_core::Frames;
 use airchain_core::item::Invalid;
@@ -36,6 +36,9 @@ pub use self::board::{FeedBoard, FeedStatus};
 
 /// Audio that one turn makes at most.
 const TURN_S: f64 = 0.2;
+
+/// How often it is told how things stand, at least.
+const TELL: Duration = Duration::from_secs(1);
 
 /// How a webstream is fed.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,8 +76,10 @@ pub struct WebstreamFeed {
     filling: bool,
     /// Nothing was left to hand on at the last turn.
     dry: bool,
-    /// Another URL was asked for since it was last heard.
-    moved_on: bool,
+    /// Silent for so long, in seconds, another URL is asked for.
+    silence_s: f64,
+    /// When it was last told how things stand.
+    told: Option<Instant>,
 }
 
 impl WebstreamFeed {
@@ -88,12 +93,13 @@ impl WebstreamFeed {
     ) -> Self {
         let supply = Supply::new(&config, link, arrivals, board.clone());
         let pace = Pace::new(config.rate_hz);
-        Self { config, supply, writer, board, pace, filling: true, dry: false, moved_on: false }
+        let silence_s = config.silence_s.unwrap_or(f64::INFINITY);
+        Self { config, supply, writer, board, pace, filling: true, dry: false, silence_s, told: None }
     }
 
-    /// Frames that the air has ahead.
+    /// Frames that the air has ahead; none when nobody wants it any more.
     pub fn level(&self) -> usize {
-        self.writer.buffered()
+        if self.is_unwanted() { 0 } else { self.writer.buffered() }
     }
 
     /// Whether the air is about to run out of it.
@@ -104,6 +110,9 @@ impl WebstreamFeed {
     /// Whether a turn would achieve something at `now`.
     pub fn is_low(&self, now: Instant) -> bool {
         if self.is_unwanted() {
+            return true;
+        }
+        if self.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL) {
             return true;
         }
         let over = self.supply.is_over();
@@ -129,6 +138,7 @@ impl WebstreamFeed {
             self.filling = true;
         }
         self.dry = false;
+        self.told = Some(now);
         if self.filling {
             self.pace.rest();
             while self.supply.waiting_s().is_none() && self.supply.make() {}
@@ -144,9 +154,11 @@ impl WebstreamFeed {
         let handed = self.supply.hand_on(due, &mut self.writer);
         self.pace.handed(handed);
         self.dry = handed < due;
-        self.supply.steer(self.seconds(self.writer.buffered()), self.seconds(handed));
+        // Beneath a higher tier it is not used up: then what is ahead says nothing.
+        let ahead = self.writer.buffered().min(self.writer.target());
+        self.supply.steer(self.seconds(ahead), self.seconds(handed));
         self.heed_silence();
-        self.supply.tell(false);
+        self.supply.tell(self.dry && !self.writer.is_heard());
         if self.dry && self.supply.is_over() { Pump::Done } else { Pump::Worked }
     }
 
@@ -164,16 +176,23 @@ impl WebstreamFeed {
         frames_to_seconds(frames as Frames, self.config.rate_hz)
     }
 
-    /// Looks for something to hear elsewhere, once for each time it falls silent.
+    /// Looks for something to hear elsewhere when it has been silent for long, and again when that is silent too.
     fn heed_silence(&mut self) {
         let Some(silence_s) = self.config.silence_s else { return };
         let quiet_s = self.seconds(self.writer.quiet() as usize);
         if quiet_s < silence_s {
-            self.moved_on = false;
-        } else if !self.moved_on && self.supply.link.has_others() {
-            self.moved_on = true;
+            self.silence_s = silence_s;
+        } else if quiet_s >= self.silence_s && self.supply.link.has_others() {
+            self.silence_s = quiet_s + silence_s + self.config.buffer_s;
             self.supply.link.move_on();
         }
+    }
+
+    /// A decoder failed in a way that it never should: goes on with another connection.
+    pub fn recover(&mut self) {
+        self.supply.give_up("the decoder failed; the stream is begun anew");
+        self.supply.begin_anew();
+        self.filling = true;
     }
 }
 

@@ -24,12 +24,42 @@ const MORSEL: usize = 2048;
 const SLACK_S: f64 = 8.0;
 /// What may wait beyond that, before the upstream is held back.
 const BEYOND_S: f64 = 2.0;
-/// How long after a connection begins it is seen how much waits, for that to be kept.
-const SETTLED_S: f64 = 5.0;
+/// Most bytes that may wait: what counts as a second of audio is the server's to say.
+const MOST_CAPACITY: usize = 16 << 20;
+/// How long after a connection begins, and for how long, it is seen how much waits, for that to be kept: by then what
+/// the server begins with has come, and segments come and go.
+const SETTLED_S: (f64, f64) = (5.0, 30.0);
+/// The most that is sped up while the upstream is held back: how much waits then says nothing of its clock.
+const MOST_HELD_BACK: f64 = 0.0005;
+/// A sample rate holds at least as long as this.
+const STEADY_S: f64 = 0.5;
+/// A connection that brought no title for so long has none.
+const UNTITLED_S: f64 = 5.0;
 /// The fewest bytes that may wait, for programmes of next to no bit rate.
 const LEAST_CAPACITY: usize = 32 * 1024;
 /// Length of the crossfade from one connection to the next.
 const JOIN_S: f64 = 0.01;
+
+/// What has been waiting on average, once that can be told: that much is to be kept.
+#[derive(Default)]
+struct Aim {
+    passed_s: f64,
+    sum: f64,
+    weight: f64,
+}
+
+impl Aim {
+    /// `level_s` waited for `passed_s` seconds; the average, once that is known.
+    fn look(&mut self, level_s: f64, passed_s: f64) -> Option<f64> {
+        let (from, for_s) = SETTLED_S;
+        self.passed_s += passed_s;
+        if self.passed_s >= from && self.weight < for_s {
+            self.sum += level_s * passed_s;
+            self.weight += passed_s;
+        }
+        (self.weight >= for_s).then(|| self.sum / self.weight)
+    }
+}
 
 /// Frames made of what arrives.
 pub(super) struct Supply {
@@ -47,18 +77,25 @@ pub(super) struct Supply {
     byte_rate: ByteRate,
     resampler: Resampler,
     from_hz: u32,
+    /// Audio of that rate.
+    steady_s: f64,
     drift: Drift,
     steering: Steering,
-    /// What is to be kept waiting, once that is known, and how long until then.
-    aim_s: Option<f64>,
-    unsettled_s: f64,
+    /// What is to be kept waiting.
+    aim: Aim,
     decoded: Vec<Stereo>,
     resampled: Vec<Stereo>,
     join: Join,
+    /// Something was made that nothing has been joined to.
+    open_ended: bool,
     /// Frames that have not been handed on. The last few wait for a join.
     out: Vec<Stereo>,
     /// Titles, with the number of frames that come before each, counted with `handed`.
     titles: VecDeque<(Frames, Metadata)>,
+    /// The last of them was not empty.
+    titled: bool,
+    /// From when on it is of a connection that has none.
+    untitled_at: Option<Frames>,
     handed: Frames,
     ended: bool,
 }
@@ -79,15 +116,18 @@ impl Supply {
             byte_rate: ByteRate::default(),
             resampler: Resampler::new(rate_hz, rate_hz),
             from_hz: rate_hz,
+            steady_s: STEADY_S,
             drift: Drift::new(),
             steering: Steering::new(),
-            aim_s: None,
-            unsettled_s: SETTLED_S,
+            aim: Aim::default(),
             decoded: Vec::new(),
             resampled: Vec::new(),
             join: Join::default(),
+            open_ended: false,
             out: Vec::new(),
             titles: VecDeque::new(),
+            titled: false,
+            untitled_at: None,
             handed: 0,
             ended: false,
         }
@@ -120,9 +160,10 @@ impl Supply {
         self.arrivals.is_full() || self.waiting_s().is_some_and(|waiting| waiting >= self.target_s)
     }
 
-    /// Forgets the frames that were made: what comes does not follow what was heard.
+    /// Forgets the frames that were made: what comes does not follow what was heard, and may be of another bit rate.
     pub(super) fn begin_anew(&mut self) {
-        self.join = Join::default();
+        (self.join, self.open_ended) = (Join::default(), false);
+        self.byte_rate = ByteRate::default();
         self.unsettle();
         self.handed += self.out.len() as Frames;
         self.out.clear();
@@ -153,14 +194,19 @@ impl Supply {
         match self.decoder.as_mut()?.decode(&mut self.decoded) {
             Ok(step) => Some(step),
             Err(error) => {
-                self.board.note(|status| status.damage = Some(error.to_string()));
-                tracing::warn!("{}: {error}", self.id);
-                self.decoder = None;
-                self.rest = Bytes::new();
-                self.link.move_on();
+                self.give_up(&error.to_string());
                 None
             }
         }
+    }
+
+    /// Takes no more of this connection.
+    pub(super) fn give_up(&mut self, why: &str) {
+        self.board.note(|status| status.damage = Some(why.to_owned()));
+        tracing::warn!(input = %self.id, "{why}");
+        self.decoder = None;
+        self.rest = Bytes::new();
+        self.link.move_on();
     }
 
     /// Gives the decoder some bytes; without one they are of no use.
@@ -178,6 +224,8 @@ impl Supply {
                 self.break_off();
                 self.byte_rate = ByteRate::default();
                 self.unsettle();
+                let patience = seconds_to_frames(UNTITLED_S, self.rate_hz);
+                self.untitled_at = self.titled.then(|| self.made() + patience);
                 self.decoder = Some(StreamDecoder::new(content_type.as_deref()));
             }
             Arrival::Bytes(bytes) => self.rest = bytes,
@@ -192,8 +240,9 @@ impl Supply {
 
     /// The connection is gone: what the decoder still has is the last of it.
     fn break_off(&mut self) {
-        let Some(decoder) = &mut self.decoder else { return };
-        decoder.finish();
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish();
+        }
         while let Some(step) = self.step() {
             match step {
                 Step::Audio { rate_hz } => self.append(rate_hz),
@@ -202,6 +251,9 @@ impl Supply {
             }
         }
         self.decoder = None;
+        if !std::mem::take(&mut self.open_ended) {
+            return;
+        }
         self.finish_resampler();
         let kept = seconds_to_frames(JOIN_S, self.rate_hz) as usize;
         if !self.out.is_empty() {
@@ -213,15 +265,25 @@ impl Supply {
     /// Appends what was decoded, at `from_hz`, to `out`.
     fn append(&mut self, from_hz: u32) {
         if from_hz != self.from_hz {
+            if self.steady_s < STEADY_S {
+                return self.give_up("its sample rate changes all the time");
+            }
             self.finish_resampler();
-            self.from_hz = from_hz;
+            (self.from_hz, self.steady_s) = (from_hz, 0.0);
             self.resampler = Resampler::new(from_hz, self.rate_hz);
         }
         let seconds = self.decoded.len() as f64 / f64::from(from_hz.max(1));
+        self.steady_s += seconds;
+        self.open_ended = true;
         self.byte_rate.gave(seconds);
+        let made = self.made();
+        if let Some(at) = self.untitled_at.take_if(|at| *at <= made) {
+            self.titled = false;
+            self.titles.push_back((at, Metadata::default()));
+        }
         if let Some(rate) = self.byte_rate.get() {
             let capacity = (self.target_s + SLACK_S + BEYOND_S) * rate;
-            self.arrivals.set_capacity((capacity as usize).max(LEAST_CAPACITY));
+            self.arrivals.set_capacity((capacity as usize).clamp(LEAST_CAPACITY, MOST_CAPACITY));
         }
         self.resampled.clear();
         self.resampler.process(&self.decoded, &mut self.resampled);
@@ -242,8 +304,14 @@ impl Supply {
 
     fn title(&mut self, title: Metadata) {
         if self.with_titles {
-            self.titles.push_back((self.handed + self.out.len() as Frames, title));
+            (self.titled, self.untitled_at) = (title != Metadata::default(), None);
+            self.titles.push_back((self.made(), title));
         }
+    }
+
+    /// Frames that were made so far.
+    fn made(&self) -> Frames {
+        self.handed + self.out.len() as Frames
     }
 
     /// Hands on up to `frames`, each title before its first; says how many.
@@ -268,18 +336,17 @@ impl Supply {
 
     /// Steers by what waits here and in the live source, after `passed_s` more were handed on.
     pub(super) fn steer(&mut self, ahead_s: f64, passed_s: f64) {
-        self.unsettled_s -= passed_s;
         let Some(level_s) = self.waiting_s().map(|waiting_s| waiting_s + ahead_s) else { return };
-        if self.aim_s.is_none() && self.unsettled_s <= 0.0 {
-            self.aim_s = Some(level_s.clamp(self.target_s, self.target_s + SLACK_S));
-        }
-        let Some(aim_s) = self.aim_s else { return };
-        self.drift.set_ratio(self.steering.ratio(level_s, aim_s, passed_s));
+        let Some(aim_s) = self.aim.look(level_s, passed_s) else { return };
+        let aim_s = aim_s.clamp(self.target_s, self.target_s + SLACK_S);
+        let ratio = self.steering.ratio(level_s, aim_s, passed_s);
+        let least = if self.arrivals.is_full() { 1.0 - MOST_HELD_BACK } else { 0.0 };
+        self.drift.set_ratio(ratio.max(least));
     }
 
     /// How much waits is to be seen anew. The clock goes on as it did.
     fn unsettle(&mut self) {
-        (self.aim_s, self.unsettled_s) = (None, SETTLED_S);
+        self.aim = Aim::default();
         self.steering = Steering::new();
     }
 

@@ -350,6 +350,7 @@ impl LiveSlot {
         self.lost_at = at;
         let patience = frames_to_seconds(self.depths.preroll, self.format.sample_rate_hz);
         let next = match self.config.return_policy {
+            LiveReturn::Auto if self.config.live_timeout_s.is_infinite() => "it is waited for".to_owned(),
             LiveReturn::Auto => format!("it is waited for {} s", self.config.live_timeout_s),
             LiveReturn::Manual => "route it again to bring it back".to_owned(),
         };
