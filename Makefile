@@ -21,7 +21,7 @@ BUILD_PACKAGES := cmake g++ make
 # Peers that the tests run: servers, a browser, encoders, decoders, and real music (Ogg Vorbis).
 PYTHON_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(BUILD_PACKAGES) $(PYTHON_PACKAGES) ca-certificates chromium chromium-driver ffmpeg flac frozen-bubble-data icecast2 \
-	lame openssl opus-tools vorbis-tools
+	lame nginx openssl opus-tools vorbis-tools
 
 # `PACKAGES=no` leaves the system alone.
 PACKAGES ?= yes
@@ -31,7 +31,7 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python wheel check fuzz fuzz-seeds bench figures figures-dsp figures-loudness figures-python deps docs plots demo clean
+.PHONY: help build play test test-rust test-python test-manager wheel check fuzz fuzz-seeds bench figures figures-dsp figures-loudness figures-python deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,7 +44,7 @@ build:
 play: build
 	$(CARGO) run --quiet --release --locked -p airchain-server -- play --listen $(LISTEN) --loop $(PLAY) "$(MUSIC)"
 
-test: test-rust test-python
+test: test-rust test-python test-manager
 
 test-rust: deps
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
@@ -59,6 +59,18 @@ test-python: deps $(VENV)/installed
 	cd bindings-python && $(abspath $(VENV))/bin/maturin build --quiet --locked --profile dev --out ../target/wheels/test
 	$(VENV)/bin/pip install --quiet --force-reinstall --no-deps target/wheels/test/*.whl
 	cd bindings-python && $(abspath $(VENV))/bin/python -m pytest --quiet
+
+# The example that one would deploy, with the package that test-python has installed.
+MANAGER := examples/hls-manager
+test-manager: test-python $(VENV)/manager-installed target/hls.js/hls.min.js
+	cd $(MANAGER) && $(abspath $(VENV))/bin/mypy && $(abspath $(VENV))/bin/python -m pytest --quiet --numprocesses 6 --dist worksteal
+
+# A player of HLS, which runs in Chromium. Without npm its test is skipped.
+target/hls.js/hls.min.js:
+	mkdir -p $(@D)
+	@if command -v npm >/dev/null; then set -x; \
+		cd $(@D) && npm pack --silent hls.js@1.7.4 && tar --extract --gzip --strip-components 2 --file hls.js-1.7.4.tgz package/dist/hls.min.js; \
+	else echo "there is no npm to take hls.js with"; fi
 
 # Memory over 10 000 stations, events at asyncio, relays beside one ffmpeg each: tables for docs/python.md.
 figures-python: wheel
@@ -75,6 +87,10 @@ wheel: $(VENV)/installed
 $(VENV)/installed: bindings-python/requirements.txt
 	@$(call packages,$(PYTHON_PACKAGES))
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(VENV)/manager-installed: $(MANAGER)/requirements-test.txt $(VENV)/installed
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 

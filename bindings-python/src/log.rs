@@ -62,7 +62,8 @@ impl<S: Subscriber> Layer<S> for ToQueue {
         };
         let mut text = Text::default();
         event.record(&mut text);
-        let name = metadata.target().replace("::", ".");
+        // `airchain_outputs::hls` is below the logger `airchain`.
+        let name = metadata.target().replacen("airchain_", "airchain.", 1).replace("::", ".");
         let _ = self.0.try_send((level, name, text.message + &text.fields));
     }
 }

@@ -111,14 +111,19 @@ def test_types_hold(tmp_path: Path) -> None:
 
 
 def test_what_airchain_logs_is_logged(
-    host: airchain.Host, declared: Declared, caplog: pytest.LogCaptureFixture
+    host: airchain.Host, declared: Declared, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
+    def said(text: str) -> list[str]:
+        return [record.name for record in caplog.records if text in record.message]
+
     with caplog.at_level(logging.INFO, logger="airchain"):
-        host.add_station(declared()).queue("/nowhere/gone.mp3")
+        output = {"type": "recording", "path": str(tmp_path), "format": "flac"}
+        host.add_station(declared(mounts=[{"id": "m", "outputs": [output]}])).queue("/nowhere/gone.mp3")
         end = time.monotonic() + 20
-        while "gone.mp3" not in caplog.text and time.monotonic() < end:
+        while not (said("gone.mp3") and said("output is up")) and time.monotonic() < end:
             time.sleep(0.05)
-    assert "gone.mp3" in caplog.text
+    # All its crates log below the one name.
+    assert said("gone.mp3") == ["airchain.desk.telling"] and said("output is up") == ["airchain.outputs.health"]
 
 
 def test_the_interpreter_ends_cleanly_while_on_air(tone: Tone) -> None:

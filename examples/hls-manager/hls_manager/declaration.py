@@ -12,8 +12,8 @@ from .station import Station
 SAMPLE_RATE_HZ = 44_100
 #: The name of a station's stream among its sources.
 INPUT_ID = "stream"
-#: Of the stream, in seconds: a connection may be away for that long before anybody hears it.
-BUFFER_S = 6
+#: Of the stream, in seconds. A server that is back after five is found at the try 7.5 s after the break, at the latest.
+BUFFER_S = 10
 
 
 def declare(station: Station, folder: Path, settings: Settings) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def declare(station: Station, folder: Path, settings: Settings) -> dict[str, Any
     failover: dict[str, Any] = {"fallback_tone": False}
     if settings.fallback_audio is not None:
         failover["fallback_audio_path"] = literal(str(settings.fallback_audio))
-    hls = {
+    hls: dict[str, Any] = {
         "type": "hls",
         "path": literal(str(folder)),
         "segment_duration_sec": settings.segment_s,
@@ -41,15 +41,28 @@ def declare(station: Station, folder: Path, settings: Settings) -> dict[str, Any
         "tier": "live_scheduled",
         "buffer_sec": BUFFER_S,
     }
+    outputs = [hls]
+    if settings.http_listen:
+        # The listener serves the HLS of its stations. Its own audio is what is encoded for HLS anyway.
+        listener = {
+            "type": "http",
+            "listen": settings.http_listen,
+            "path": f"/{station.slug}.aac",
+            "format": "he-aac",
+            "bitrate_kbps": settings.he_aac_kbps,
+            "hls_sessions": True,
+            "access_log": literal(str(settings.access_log)),
+        }
+        outputs.append(listener)
     return {
         "station": {"id": station.slug, "name": literal(station.title), "sample_rate": SAMPLE_RATE_HZ},
         "inputs": [stream],
-        "mounts": [{"id": "hls", "outputs": [hls]}],
+        "mounts": [{"id": "hls", "outputs": outputs}],
         "dsp_graph": {} if settings.chain == "none" else {"preset": settings.chain},
         "failover": failover,
     }
 
 
 def literal(text: str) -> str:
-    """Text from elsewhere. airchain would fill in ``${NAME}`` from the environment, where this service's secrets are."""
+    """Text from elsewhere. airchain would fill in ``${NAME}`` from the environment, where secrets of this service are."""
     return text.replace("${", "$${")

@@ -1,5 +1,5 @@
-"""The folders of stations, and what becomes of those that are no longer wanted: their playlists are ended, they are kept
-until nobody can be listening any more, and removed then.
+"""The folders of stations, and what becomes of those that are no longer wanted: their playlists are ended, they are
+kept until nobody can be listening any more, and removed then.
 
 A hidden file in the folder marks it, so that a restart of the service forgets nothing. Nothing else is ever deleted
 here: what a station publishes is airchain's, at every start and stop of the service.

@@ -82,6 +82,12 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _optional_address(text: str) -> str:
+    if text:
+        _address(text)
+    return text
+
+
 def _log_format(text: str) -> str:
     logging.Formatter(text)  # Its ValueError says what is wrong.
     return text
@@ -112,6 +118,7 @@ class Settings:
     chain: str = _variable("CHAIN", "safe", _one_of(*CHAINS))
     fallback_audio: Path | None = _variable("FALLBACK_AUDIO", "", _audio_file)
 
+    http_listen: str = _variable("HTTP_LISTEN", "", _optional_address)
     access_log: Path = _variable("NGINX_LOG_PATH", "/tmp/nginx_session_access.log", Path)
     batch_interval_s: float = _variable("BATCH_INTERVAL_SECONDS", "10", _number(1, 3600, "seconds"))
     session_timeout_min: float = _variable("SESSION_TIMEOUT_MINUTES", "5", _number(1, 1440, "minutes"))

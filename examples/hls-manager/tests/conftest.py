@@ -13,6 +13,11 @@ from manager import Manager
 from peers import Icecast, Nginx
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that wait for a stream begin first, the longest of them before all."""
+    items.sort(key=lambda item: ("icecast" not in getattr(item, "fixturenames", ()), "forty" not in item.name))
+
+
 @pytest.fixture
 def backend() -> Iterator[Backend]:
     backend = Backend()

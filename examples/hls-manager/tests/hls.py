@@ -139,6 +139,11 @@ def levels_db(audio: np.ndarray, block_s: float = 0.1) -> np.ndarray:
     return 20 * np.log10(np.sqrt(np.mean(blocks.astype(np.float64) ** 2, axis=1)) + 1e-9)
 
 
+def sounding(audio: np.ndarray) -> np.ndarray:
+    """Audio without the silence that it begins with."""
+    return audio[int(np.argmax(np.abs(audio) > 0.01)) :]
+
+
 def strongest_hz(audio: np.ndarray) -> float:
     """The strongest frequency of some audio."""
     spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
@@ -147,22 +152,7 @@ def strongest_hz(audio: np.ndarray) -> float:
 
 def timed_titles(data: bytes) -> str:
     """The timed metadata of a transport stream, as ffmpeg finds it, as text."""
-    command = [
-        "ffmpeg",
-        "-loglevel",
-        "error",
-        "-f",
-        "mpegts",
-        "-i",
-        "pipe:",
-        "-map",
-        "0:d",
-        "-c",
-        "copy",
-        "-f",
-        "data",
-        "pipe:",
-    ]
+    command = ["ffmpeg", "-loglevel", "error", "-f", "mpegts", "-i", "pipe:"]
+    command += ["-map", "0:d", "-c", "copy", "-f", "data", "pipe:"]
     tags = subprocess.run(command, input=data, capture_output=True, check=True).stdout
-    assert not tags or tags.startswith(b"ID3")
     return tags.decode("utf-8", "replace")
