@@ -28,11 +28,11 @@ const RATE: u32 = 8_000;
 /// Frames between two looks at what the outside has done.
 const BLOCK: usize = 80;
 /// Frames of a run.
-const END: Frames = 12_000;
+const END: Frames = 6_000;
 /// Frames reserved for what chains look ahead.
 const LATENCY: usize = 400;
 /// Commands of a run at most.
-const MOST: usize = 32;
+const MOST: usize = 24;
 
 pub(crate) fn body(data: &[u8]) {
     let Ok(script) = Script::read(&mut Unstructured::new(data)) else { return };
@@ -42,14 +42,13 @@ pub(crate) fn body(data: &[u8]) {
     if reference.events.iter().any(|event| matches!(event.kind, EventKind::ChainReset)) {
         return;
     }
-    for blocks in [&[7, 33, 40][..], &[BLOCK - 1]] {
-        let other = script.play(blocks);
-        let differs = reference.out.iter().zip(&other.out).position(|(one, other)| one != other);
-        assert_eq!(differs, None, "audio in blocks of {blocks:?}");
-        let said =
-            |played: &Played| played.events.iter().map(|event| format!("{event:?}")).collect::<Vec<_>>();
-        assert_eq!(said(&reference), said(&other), "events in blocks of {blocks:?}");
-    }
+    // Never in step with what it is compared to.
+    let blocks = &[7, 33, BLOCK - 1];
+    let other = script.play(blocks);
+    let differs = reference.out.iter().zip(&other.out).position(|(one, other)| one != other);
+    assert_eq!(differs, None, "audio in blocks of {blocks:?}");
+    let said = |played: &Played| played.events.iter().map(|event| format!("{event:?}")).collect::<Vec<_>>();
+    assert_eq!(said(&reference), said(&other), "events in blocks of {blocks:?}");
 }
 
 /// What is asked of an engine.
@@ -194,7 +193,7 @@ fn act(u: &mut Unstructured<'_>, number: u64) -> Result<Act> {
 }
 
 fn song(u: &mut Unstructured<'_>, number: u64) -> Result<Song> {
-    let length = usize::from(u.arbitrary::<u16>()?) % 9_000;
+    let length = usize::from(u.arbitrary::<u16>()?) % 5_000;
     let fade = |u: &mut Unstructured<'_>| {
         Ok(if u.arbitrary()? { Some(Frames::from(u.arbitrary::<u16>()?) % 1_000) } else { None })
     };
@@ -346,5 +345,5 @@ impl Played {
 }
 
 pub(crate) fn seeds() -> Vec<Seed> {
-    material::random(16, 600)
+    material::random(16, 400)
 }

@@ -32,7 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "playlist", body: playlist::body, seeds: playlist::seeds, longest: 4 << 10 },
     Target { name: "config", body: config::body, seeds: config::seeds, longest: 8 << 10 },
     Target { name: "script", body: script::body, seeds: script::seeds, longest: 4 << 10 },
-    Target { name: "engine", body: engine::body, seeds: engine::seeds, longest: 1 << 10 },
+    Target { name: "engine", body: engine::body, seeds: engine::seeds, longest: 512 },
     Target { name: "http", body: http::body, seeds: http::seeds, longest: 2 << 10 },
     Target { name: "muxers", body: muxers::body, seeds: muxers::seeds, longest: 4 << 10 },
 ];
