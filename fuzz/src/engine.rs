@@ -28,11 +28,11 @@ const RATE: u32 = 8_000;
 /// Frames between two looks at what the outside has done.
 const BLOCK: usize = 80;
 /// Frames of a run.
-const END: Frames = 6_000;
+const END: Frames = 4_000;
 /// Frames reserved for what chains look ahead.
 const LATENCY: usize = 400;
 /// Commands of a run at most.
-const MOST: usize = 24;
+const MOST: usize = 16;
 
 pub(crate) fn body(data: &[u8]) {
     let Ok(script) = Script::read(&mut Unstructured::new(data)) else { return };
