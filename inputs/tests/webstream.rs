@@ -21,7 +21,8 @@ async fn a_station_plays_and_says_who_it_is() {
     rig.run(10 * SECOND).await;
     let expected: Vec<u8> = (0..100).flat_map(tenth).collect();
     assert!(rig.audio.len() >= 158_400 && expected.starts_with(&rig.audio[..158_400]));
-    let [(_, Arrival::Begins { content_type, station, url_index: 0 })] = &rig.events[..] else {
+    let [(_, Arrival::Begins { connection: 1, content_type, station, url_index: 0 })] = &rig.events[..]
+    else {
         panic!("{:?}", rig.events)
     };
     assert_eq!((content_type.as_deref(), station.name.as_deref()), (Some("audio/mpeg"), Some("Sim FM")));

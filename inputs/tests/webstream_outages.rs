@@ -11,7 +11,7 @@ use airchain_inputs::webstream::{LinkState, WebstreamConfig};
 use testkit::network::{Call, SimNet};
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
-use webstream_rig::{AUDIO, Rig, SECOND, answers, config, play, streams, tenth};
+use webstream_rig::{AUDIO, Rig, SECOND, TICK, answers, config, play, streams, tenth};
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_out_of_step_is_made_anew() {
@@ -213,7 +213,7 @@ async fn who_moves_on_gets_the_next() {
     streams(&net, "second:80");
     let mut rig = Rig::start(&net, config(&["http://first/", "http://second/"]));
     rig.run(SECOND).await;
-    rig.link().move_on();
+    rig.link().move_on(rig.connection());
     let took = rig.until(|rig| rig.began().len() == 2).await;
     assert!(took < SECOND / 2, "{took:?}");
     assert_eq!(rig.began()[1].1, 1);
@@ -221,16 +221,40 @@ async fn who_moves_on_gets_the_next() {
     // Each time it is given up, the first is tried again later.
     rig.run(35 * SECOND).await;
     assert_eq!(rig.began().last(), Some(&(31, 0)));
-    rig.link().move_on();
+    rig.link().move_on(rig.connection());
     rig.run(55 * SECOND).await;
     assert_eq!(rig.began().len(), 4);
     rig.run(10 * SECOND).await;
     let [.., (_, 1), (again, 0)] = rig.began()[..] else { panic!("{:?}", rig.began()) };
     assert!((96..=98).contains(&again), "{again}");
-    // It works while nothing comes as well.
-    let mut rig = Rig::start(&net, config(&["http://hole/", "http://second/"]));
-    net.silence("hole:80");
-    rig.run(SECOND).await;
-    rig.link().move_on();
-    rig.until(|rig| rig.began() == [(1, 1)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_moves_on_late_does_not_disturb_what_came_since() {
+    let net = SimNet::new();
+    let junk = [b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n", &[7; 500][..]].concat();
+    answers(&net, "first:80", junk);
+    streams(&net, "second:80");
+    let mut rig = Rig::start(&net, config(&["http://first/", "http://second/"]));
+    rig.run(TICK).await;
+    let late = 1;
+    rig.until(|rig| rig.began() == [(0, 0), (0, 1)]).await;
+    for _ in 0..2 {
+        rig.link().move_on(late);
+        rig.run(SECOND).await;
+    }
+    assert_eq!((rig.began().len(), rig.breaks().len()), (2, 1), "{:?}", rig.events);
+    // Nor does one that comes while another is tried; and the fallback itself can be given up after that.
+    rig.link().move_on(rig.connection());
+    rig.link().move_on(late);
+    rig.until(|rig| rig.breaks().len() == 2).await;
+    assert_eq!(rig.breaks()[1], "http://second/: given up: nothing usable came from it");
+    net.serve("first:80", |call| async move {
+        sleep(5 * SECOND).await;
+        play(call, AUDIO, usize::MAX).await;
+    });
+    rig.until(|rig| rig.link().status().state == LinkState::Connecting).await;
+    rig.link().move_on(rig.connection());
+    rig.until(|rig| rig.link().status().state == LinkState::Streaming).await;
+    assert_eq!(rig.began().last().unwrap().1, 0, "what is tried was not given up: {:?}", rig.events);
 }

@@ -11,6 +11,7 @@ use super::status::{Board, WebstreamStatus};
 /// Looks after a web stream, which is listened to as long as this lives.
 pub struct Link {
     pub(crate) board: Arc<Board>,
+    /// The latest connection that was given up.
     pub(crate) moves: watch::Sender<u64>,
     /// What it listens to, best first.
     pub(crate) urls: watch::Sender<Vec<Url>>,
@@ -22,10 +23,15 @@ impl Link {
         self.board.read()
     }
 
-    /// Gives up what is listened to or tried now, as it is silent, or nothing in it can be decoded, and takes the next
-    /// URL. With a single URL that is the same one, after a pause. Does nothing while all have failed.
-    pub fn move_on(&self) {
-        self.moves.send_modify(|count| *count += 1);
+    /// Gives a connection up by the number it [began](super::Arrival::Begins) with, as it is silent, or nothing in it can
+    /// be decoded, and takes the next URL. With a single URL that is the same one, after a pause. Does nothing when that
+    /// connection is gone already: who decodes is seconds behind, and the one there is now may be well.
+    pub fn move_on(&self, connection: u64) {
+        self.moves.send_if_modified(|given_up| {
+            let newer = connection > *given_up;
+            *given_up = connection.max(*given_up);
+            newer
+        });
     }
 
     /// Listens to other URLs from now on, best first. What is listened to goes on until the first of them brings audio, or

@@ -109,6 +109,7 @@ pub fn open_over(
         moves: moved,
         urls: route_told,
         outage: None,
+        connection: 0,
     };
     runtime.spawn(task.run());
     Ok((Link { board, moves, urls: route }, arrivals))

@@ -18,6 +18,8 @@ const OVERHEAD: usize = 64;
 pub enum Arrival {
     /// A connection: what follows has nothing to do with the bytes before.
     Begins {
+        /// Its number: one more than that of the connection before.
+        connection: u64,
         /// What the server says it is. A hint: what the bytes say wins.
         content_type: Option<String>,
         /// What the server says of the station.

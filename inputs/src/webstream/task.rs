@@ -33,11 +33,13 @@ pub(crate) struct Task {
     pub(crate) finite: bool,
     pub(crate) intake: Arc<Intake>,
     pub(crate) board: Arc<Board>,
-    /// Changes when the present URL is to be left.
+    /// The latest connection that is to be left.
     pub(crate) moves: watch::Receiver<u64>,
     /// Changes when there are other URLs to listen to.
     pub(crate) urls: watch::Receiver<Vec<Url>>,
     pub(crate) outage: Option<Outage>,
+    /// Connections so far that brought anything: the number of the latest.
+    pub(crate) connection: u64,
 }
 
 /// A time without audio, told once when it begins and once when it is over.
@@ -117,15 +119,11 @@ impl Task {
     }
 
     async fn connect(&mut self, candidate: &Candidate) -> Result<Found, Trouble> {
-        self.moves.borrow_and_update();
         self.board.enter(LinkState::Connecting);
         self.board.note(|status| {
             (status.url, status.url_index) = (mask_url(candidate.url.as_str()), candidate.index);
         });
-        tokio::select! {
-            found = open(&self.client, &candidate.url, self.patience) => found,
-            Ok(()) = self.moves.changed() => Err(Trouble::GivenUp),
-        }
+        open(&self.client, &candidate.url, self.patience).await
     }
 
     /// Other URLs are told: the first of them.
@@ -146,7 +144,10 @@ impl Task {
         loop {
             let flow = tokio::select! {
                 biased;
-                Ok(()) = self.moves.changed() => Err(Trouble::GivenUp),
+                Ok(()) = self.moves.changed() => {
+                    let given_up = *self.moves.borrow_and_update();
+                    if begun.is_some() && given_up == self.connection { Err(Trouble::GivenUp) } else { Ok(true) }
+                }
                 Ok(()) = self.urls.changed() => {
                     self.replaced();
                     (better, stale) = (self.better(Duration::ZERO), true);
@@ -211,7 +212,9 @@ impl Task {
             (status.url, status.url_index, status.title) = (url, candidate.index, None);
             (status.content_type, status.station) = (content_type.clone(), station.clone());
         });
-        self.intake.push(Arrival::Begins { content_type, station, url_index: candidate.index });
+        self.connection += 1;
+        let (connection, url_index) = (self.connection, candidate.index);
+        self.intake.push(Arrival::Begins { connection, content_type, station, url_index });
     }
 
     fn pass_on(&self, out: &mut Vec<Arrival>) {

@@ -80,6 +80,15 @@ impl Rig {
         self.events.iter().filter_map(begins).collect()
     }
 
+    /// The number of the latest connection.
+    pub fn connection(&self) -> u64 {
+        let number = |event: &(Duration, Arrival)| match event {
+            (_, Arrival::Begins { connection, .. }) => Some(*connection),
+            _ => None,
+        };
+        self.events.iter().rev().find_map(number).unwrap()
+    }
+
     pub fn titles(&self) -> Vec<String> {
         let title = |event: &(Duration, Arrival)| match event {
             (_, Arrival::Title(metadata)) => Some(metadata.one_line()),

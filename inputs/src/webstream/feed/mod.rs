@@ -184,7 +184,7 @@ impl WebstreamFeed {
             self.silence_s = silence_s;
         } else if quiet_s >= self.silence_s && self.supply.link.has_others() {
             self.silence_s = quiet_s + silence_s + self.config.buffer_s;
-            self.supply.link.move_on();
+            self.supply.link.move_on(self.supply.connection);
         }
     }
 

@@ -71,6 +71,8 @@ pub(super) struct Supply {
     pub(super) link: Arc<Link>,
     arrivals: Arrivals,
     board: FeedBoard,
+    /// The connection whose bytes are decoded.
+    pub(super) connection: u64,
     decoder: Option<StreamDecoder>,
     /// Bytes taken from the arrivals and not given to the decoder.
     rest: Bytes,
@@ -111,6 +113,7 @@ impl Supply {
             link,
             arrivals,
             board,
+            connection: 0,
             decoder: None,
             rest: Bytes::new(),
             byte_rate: ByteRate::default(),
@@ -206,7 +209,7 @@ impl Supply {
         tracing::warn!(input = %self.id, "{why}");
         self.decoder = None;
         self.rest = Bytes::new();
-        self.link.move_on();
+        self.link.move_on(self.connection);
     }
 
     /// Gives the decoder some bytes; without one they are of no use.
@@ -220,8 +223,9 @@ impl Supply {
 
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
-            Arrival::Begins { content_type, .. } => {
+            Arrival::Begins { connection, content_type, .. } => {
                 self.break_off();
+                self.connection = connection;
                 self.byte_rate = ByteRate::default();
                 self.unsettle();
                 let patience = seconds_to_frames(UNTITLED_S, self.rate_hz);

@@ -122,7 +122,8 @@ impl Bench {
     /// The server comes up, and begins with `burst_s` seconds at once.
     fn up(&mut self, burst_s: f64) {
         let station = IcyHeaders::default();
-        self.intake.push(Arrival::Begins { content_type: Some("audio/mpeg".into()), station, url_index: 0 });
+        let content_type = Some("audio/mpeg".into());
+        self.intake.push(Arrival::Begins { connection: 1, content_type, station, url_index: 0 });
         self.is_up = true;
         // From the middle of a frame.
         self.sent = self.sent.floor() + 1_234.0;
