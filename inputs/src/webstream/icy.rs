@@ -119,14 +119,16 @@ impl<'a> Fields<'a> {
     /// `None` when this is no text, so no block at all.
     fn read(block: &'a [u8]) -> Option<Self> {
         // Servers that reuse their memory leave the rest of an older title behind the first zero.
-        let end = block.iter().position(|&byte| byte == 0).unwrap_or(block.len());
-        let (text, padding) = block.split_at(end);
+        let text = block.split(|&byte| byte == 0).next().unwrap_or_default();
         let mut fields = Self { title: None, url: None };
-        if text.is_empty() {
-            return padding.iter().all(|&byte| byte == 0).then_some(fields);
+        if block.iter().all(|&byte| byte == 0 || byte.is_ascii_whitespace()) {
+            return Some(fields);
         }
-        if text.iter().any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte)) || key(text).is_none()
-        {
+        let (first, _) = key(text)?;
+        let is_known =
+            [&b"StreamTitle"[..], b"StreamUrl"].iter().any(|name| first.eq_ignore_ascii_case(name));
+        // A station's own titles may hold anything; audio does not begin like one.
+        if !is_known && text.iter().any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte)) {
             return None;
         }
         let mut rest = text;
@@ -270,12 +272,26 @@ mod tests {
     #[test]
     fn what_is_no_text_is_out_of_step() {
         let noise: Vec<u8> = (0..4080).map(|n| (n * 7919 % 251) as u8).collect();
-        for text in
-            [&noise[..], b"\xFF\xFB\x90\x64audio", b"StreamTitle='a\x01';", b"just words", b"\0\0\0x", b"="]
-        {
+        for text in [
+            &noise[..],
+            b"\xFF\xFB\x90\x64audio",
+            b"Title='a\x01';",
+            b"just words",
+            b"\0\0\0x",
+            b"  \0x",
+            b"=",
+        ] {
             assert!(matches!(read(&[text], 7), Err(Trouble::OutOfStep(10))), "{text:?}");
         }
-        assert_eq!(read(&[&[0; 16]], 7).unwrap().1, []);
+        for nothing in [&[0; 16][..], b" ", b"  \r\n\0 "] {
+            assert_eq!(read(&[nothing], 7).unwrap().1, [], "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn controls_in_a_title_become_blanks() {
+        assert_eq!(one(b"StreamTitle='a\x01b\x1b\x7f';").one_line(), "a b");
+        assert_eq!(one(b"StreamUrl='\x02';StreamTitle='x\x03y';").one_line(), "x y");
     }
 
     #[test]
