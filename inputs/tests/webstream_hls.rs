@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use airchain_inputs::webstream::{Arrival, WebstreamConfig};
 use testkit::network::SimNet;
-use tokio::time::Instant;
-use webstream_rig::{Rig, config, refusal, say};
+use tokio::time::{Instant, sleep};
+use webstream_rig::{Rig, SECOND, config, refusal, say};
 
 /// ADTS of a sine, and the segments of two seconds that ffmpeg makes of it in MPEG-TS.
 fn segments() -> (Vec<u8>, Vec<Vec<u8>>) {
@@ -136,4 +136,77 @@ async fn an_hls_station_that_stands_still_is_left() {
             .await
             .starts_with("an HLS playlist with segments of MP4, which is not listened to")
     );
+}
+
+/// A live playlist that always names three segments more, each of which is answered so; what is said of it, and when.
+async fn left_for(segment: impl Into<Option<Vec<u8>>>) -> (f64, String) {
+    let (net, segment) = (SimNet::new(), segment.into());
+    net.serve("h:80", move |call| {
+        let segment = segment.clone();
+        async move {
+            if call.head.starts_with("GET /live.m3u8") {
+                let first = 3 * call.number;
+                let head = "HTTP/1.1 200 OK\r\n\r\n#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:";
+                let names: String = (first..first + 3).map(|n| format!("{n}.ts\n")).collect();
+                return say(call, format!("{head}{first}\n{names}").as_bytes()).await;
+            }
+            match segment {
+                Some(segment) => say(call, &[b"HTTP/1.1 200 OK\r\n\r\n", &segment[..]].concat()).await,
+                None => std::future::pending::<()>().await,
+            }
+        }
+    });
+    let mut rig = Rig::start(&net, config(&["http://h/live.m3u8"]));
+    let took = rig.until(|rig| rig.link().status().failures == 1).await;
+    assert!(rig.events.is_empty(), "{:?}", rig.events);
+    (took.as_secs_f64(), rig.link().status().last_error.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hls_station_that_gives_no_audio_is_left() {
+    // Packets of a transport stream with nothing in them that is known, such as other codecs or a picture.
+    let other = [&[0x47, 0x1F, 0xFF, 0x10][..], &[0xFF; 184]].concat().repeat(50);
+    for segment in [Vec::new(), other, b"ID3\x04\0\0\0\0\0\0".to_vec()] {
+        let (took, words) = left_for(segment).await;
+        assert!(words.contains("an HLS playlist with segments without AAC or MP3 audio"), "{words}");
+        assert!(took < 3.0, "{took}");
+    }
+    // One that takes requests for segments and answers none.
+    let (took, words) = left_for(None).await;
+    assert!(words.contains("nothing to listen to came within 11s"), "{words}");
+    assert!((11.0..11.1).contains(&took), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_segment_is_lost_to_who_takes_nothing_or_interrupts() {
+    let (all, segments) = segments();
+    let net = SimNet::new();
+    let names: String = (0..segments.len()).map(|n| format!("{n}.ts\n")).collect();
+    let list = format!("HTTP/1.1 200 OK\r\n\r\n#EXT-X-TARGETDURATION:2\n{names}#EXT-X-ENDLIST\n");
+    net.serve("h:80", move |call| {
+        let number = call.head.trim_start_matches("GET /").split('.').next().unwrap().parse::<usize>();
+        let answer = match number {
+            Ok(number) => [b"HTTP/1.1 200 OK\r\n\r\n", &segments[number][..]].concat(),
+            Err(_) => list.clone().into_bytes(),
+        };
+        async move {
+            sleep(SECOND).await;
+            say(call, &answer).await;
+        }
+    });
+    for pause in [60 * SECOND, SECOND * 3 / 2] {
+        let finite =
+            WebstreamConfig { finite: true, capacity_bytes: 4096, ..config(&["http://h/live.m3u8"]) };
+        let mut rig = Rig::start(&net, finite);
+        for other in 100.. {
+            sleep(pause).await;
+            rig.take();
+            // Of no connection that there is, but it wakes the task.
+            rig.link().move_on(other);
+            if rig.events.iter().any(|(_, event)| *event == Arrival::End) {
+                break;
+            }
+        }
+        assert_eq!((rig.audio == all, rig.breaks()), (true, vec![]), "{} of {}", rig.audio.len(), all.len());
+    }
 }

@@ -1,8 +1,8 @@
 //! HLS as an upstream: a live playlist is followed, and its segments come out as one stream of ADTS or MP3. Packed audio is
 //! passed on without its leading ID3 tag, MPEG-TS is demultiplexed; what else there is, is refused.
 //!
-//! Of a live playlist the third segment from its end is first. One that is missed or gone is left out; where the list has
-//! moved past, it is gone on with from there.
+//! Of a live playlist the third segment from its end is first. One that is missed, gone or without audio is left out; where
+//! the list has moved past, it is gone on with from there.
 
 mod playlist;
 mod ts;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use url::Url;
 
 pub(crate) use self::playlist::is_hls;
@@ -46,8 +46,10 @@ pub(crate) struct Hls {
     next: Option<u64>,
     ended: bool,
     reload: Instant,
-    /// When the playlist last named anything new.
+    /// When the playlist last named anything new, or audio came.
     fresh: Instant,
+    /// Since when nothing is asked of it.
+    paused: Option<Instant>,
     misses: u32,
     segment: Option<Segment>,
     demux: ts::Demux,
@@ -60,6 +62,8 @@ struct Segment {
     body: Body,
     pace: Pace,
     form: Form,
+    /// Whether it gave audio.
+    gave: bool,
 }
 
 /// What comes next in a segment.
@@ -95,6 +99,7 @@ impl Hls {
                         ended: false,
                         reload: now,
                         fresh: now,
+                        paused: None,
                         misses: 0,
                         segment: None,
                         demux: ts::Demux::default(),
@@ -104,7 +109,7 @@ impl Hls {
                     hls.update(media);
                     return Ok(hls);
                 }
-                Playlist::Variant(variant) => (url, text) = fetch(client, &variant).await?,
+                Playlist::Variant(variant) => (url, text) = fetch(client, &variant, patience).await?,
             }
         }
         Err(Trouble::Hls("playlists that name playlists"))
@@ -115,43 +120,65 @@ impl Hls {
         self.packed.or(self.demux.content_type())
     }
 
-    /// Appends what comes next; `false` when it is over.
+    /// Appends what comes next; `false` when it is over. Cancel safe.
     pub(crate) async fn next(&mut self, out: &mut Vec<Arrival>) -> Result<bool, Trouble> {
+        if let Some(paused) = self.paused.take() {
+            self.fresh += paused.elapsed();
+        }
         loop {
-            if let Some(segment) = &mut self.segment {
-                self.raw.clear();
-                match read(&mut segment.body, &mut self.raw, &mut segment.pace).await {
-                    Ok(more) => {
-                        let audio = segment.form.take(&self.raw, &mut self.demux, &mut self.packed)?;
-                        if !more {
-                            self.segment = None;
-                        }
-                        if !audio.is_empty() {
-                            self.misses = 0;
-                            out.push(Arrival::Bytes(Bytes::from(audio)));
-                            return Ok(true);
-                        }
-                    }
-                    Err(trouble) => {
-                        self.segment = None;
-                        self.missed(trouble)?;
-                    }
-                }
-            } else if let Some(url) = self.waiting.pop_front() {
-                match self.client.get(&url).await {
-                    Ok(Answer { body, .. }) => {
-                        self.demux.cut();
-                        let pace = Pace::new(self.patience, Instant::now());
-                        self.segment = Some(Segment { body, pace, form: Form::Unknown(Vec::new()) });
-                    }
-                    Err(trouble) => self.missed(trouble)?,
-                }
-            } else if self.ended {
-                return Ok(false);
-            } else {
-                self.follow().await?;
+            let longest = self.target * BEHIND as u32 + self.patience;
+            let step = timeout_at(self.fresh + longest, self.step(out)).await;
+            if let Some(more) = step.map_err(|_| Trouble::Stalled(longest))?? {
+                self.paused = Some(Instant::now());
+                return Ok(more);
             }
         }
+    }
+
+    /// One step towards what comes next; whether there is more, once something came.
+    async fn step(&mut self, out: &mut Vec<Arrival>) -> Result<Option<bool>, Trouble> {
+        if let Some(segment) = &mut self.segment {
+            self.raw.clear();
+            match read(&mut segment.body, &mut self.raw, &mut segment.pace).await {
+                Ok(more) => {
+                    let audio = segment.form.take(&self.raw, &mut self.demux, &mut self.packed)?;
+                    segment.gave |= !audio.is_empty();
+                    let gave = segment.gave;
+                    if !more {
+                        self.segment = None;
+                    }
+                    if !audio.is_empty() {
+                        (self.misses, self.fresh) = (0, Instant::now());
+                        out.push(Arrival::Bytes(Bytes::from(audio)));
+                        return Ok(Some(true));
+                    }
+                    if !more && !gave {
+                        self.missed(Trouble::Hls("segments without AAC or MP3 audio"))?;
+                    }
+                }
+                Err(trouble) => {
+                    self.segment = None;
+                    self.missed(trouble)?;
+                }
+            }
+        } else if let Some(url) = self.waiting.front() {
+            let answer = get(&self.client, url, self.patience).await;
+            // Not before, as nobody may wait for the answer to its end.
+            self.waiting.pop_front();
+            match answer {
+                Ok(Answer { body, .. }) => {
+                    self.demux.cut();
+                    let pace = Pace::new(self.patience, Instant::now());
+                    self.segment = Some(Segment { body, pace, form: Form::Unknown(Vec::new()), gave: false });
+                }
+                Err(trouble) => self.missed(trouble)?,
+            }
+        } else if self.ended {
+            return Ok(Some(false));
+        } else {
+            self.follow().await?;
+        }
+        Ok(None)
     }
 
     fn missed(&mut self, trouble: Trouble) -> Result<(), Trouble> {
@@ -164,15 +191,14 @@ impl Hls {
         sleep_until(self.reload).await;
         // Overwritten when it names anything new.
         self.reload = Instant::now() + self.target / 2;
-        match fetch(&self.client, &self.url).await {
+        match fetch(&self.client, &self.url, self.patience).await {
             Ok((_, text)) => match parse(&text, &self.url).map_err(Trouble::Hls)? {
                 Playlist::Media(media) => self.update(media),
                 Playlist::Variant(_) => return Err(Trouble::Hls("playlists that name playlists")),
             },
             Err(trouble) => self.missed(trouble)?,
         }
-        let longest = self.target * BEHIND as u32 + self.patience;
-        if self.fresh.elapsed() > longest { Err(Trouble::Stalled(longest)) } else { Ok(()) }
+        Ok(())
     }
 
     /// Takes what is new in a playlist.
@@ -204,8 +230,13 @@ fn new_from(next: Option<u64>, media: &Media) -> (usize, u64) {
     }
 }
 
-async fn fetch(client: &Client, url: &Url) -> Result<(Url, String), Trouble> {
-    let Answer { url, mut body, .. } = client.get(url).await?;
+/// Asks for `url`; a server that does not answer within `patience` has failed, for what comes next waits behind it.
+async fn get(client: &Client, url: &Url, patience: Duration) -> Result<Answer, Trouble> {
+    timeout(patience, client.get(url)).await.map_err(|_| Trouble::NoAnswer(patience))?
+}
+
+async fn fetch(client: &Client, url: &Url, patience: Duration) -> Result<(Url, String), Trouble> {
+    let Answer { url, mut body, .. } = get(client, url, patience).await?;
     let mut bytes = Vec::new();
     let whole = timeout(LIST, read_list(&mut body, &mut bytes, LONGEST)).await;
     whole.map_err(|_| Trouble::SlowList(LIST))??;
