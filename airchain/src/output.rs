@@ -57,7 +57,7 @@ pub enum Target {
 /// What a listener does beside a station's mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// Whether it serves the station's HLS outputs: the first at `/hls/ID/`, by the station's id, a second at `/hls/ID~2/`
+    /// Whether it serves the station's HLS outputs: the first at `/hls/ID/`, by the station's id, a second at `/hls-2/ID/`
     /// and so on.
     pub serves_hls: bool,
     /// Whether it gives those who play them session ids, `?s=`.

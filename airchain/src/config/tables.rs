@@ -325,7 +325,7 @@ const RECORDING: Section = Section {
 
 const HTTP: Section = Section {
     name: "http",
-    help: "The built-in listener: audio with ICY titles, a page with a player, and the station's HLS outputs: `/hls/ID/index.m3u8` by the station's id, a second one `/hls/ID~2/index.m3u8`.",
+    help: "The built-in listener: audio with ICY titles, a page with a player, and the station's HLS outputs: `/hls/ID/index.m3u8` by the station's id, a second one `/hls-2/ID/index.m3u8`.",
     fields: &[
         field(
             "listen",

@@ -39,8 +39,8 @@ impl Serving {
     /// Adds an HLS output of a station.
     pub(super) fn add_folder(&mut self, station: &str, output: &str, path: PathBuf) {
         let first = format!("/hls/{station}");
-        // No id has a tilde, so that it is not the folder of another station.
-        let further = (2..).map(|number| format!("{first}~{number}"));
+        // Whatever the ids, none of these is the folder of another station.
+        let further = (2..).map(|number| format!("/hls-{number}/{station}"));
         let is_free = |prefix: &String| self.folders.iter().all(|folder| folder.prefix != *prefix);
         let Some(prefix) = std::iter::once(first.clone()).chain(further).find(is_free) else { return };
         self.folders.push(Folder { output: output.to_owned(), path, prefix });
