@@ -63,7 +63,7 @@ def test_what_cannot_be_an_input_is_refused_by_name(host: airchain.Host, declare
         ({**good, "tier": "automation"}, "tier"),
         ({**good, "type": "carrier-pigeon"}, "type"),
         ({"type": "webstream", "id": "a"}, "url"),
-        ({**good, "url": "http://${HOME}/"}, "url"),
+        ({**good, "url": "http://${HOME}/"}, "NAME"),
     ):
         with pytest.raises(airchain.Error, match=named) as refused:
             station.add_input(wrong)
