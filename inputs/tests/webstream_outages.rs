@@ -193,6 +193,15 @@ async fn a_fallback_plays_until_the_first_is_well() {
     assert_eq!((rig.began().len(), rig.breaks().len()), (2, 1));
     let trials = net.dials().iter().filter(|(at, place)| at.as_secs() > 20 && place == "first:80").count();
     assert!((3..=4).contains(&trials), "about every 30 s: {trials}");
+    // Nor is one that sends what cannot be decoded, however much of it.
+    net.serve("first:80", |mut call: Call| async move {
+        let _ = call.peer.write_all(AUDIO).await;
+        while call.peer.write_all(&[0x55; 1600]).await.is_ok() {
+            sleep(SECOND / 10).await;
+        }
+    });
+    rig.run(300 * SECOND).await;
+    assert_eq!((rig.began().len(), rig.breaks().len()), (2, 1), "{:?}", rig.events);
     let heard = rig.audio.len();
     streams(&net, "first:80");
     let late = rig.until(|rig| rig.began().len() == 3).await;

@@ -15,8 +15,8 @@
 //! brought audio for 10 s and breaks is made again at once, and pauses start small again; one that broke earlier counts
 //! as failed.
 //!
-//! **Back again.** On a fallback, `url` is tried beside it every `return_after_s`, and taken when it has brought 4 KiB of
-//! audio; only then the fallback is left. Each time in a row that it does not hold for a minute, or is given up, the wait
+//! **Back again.** On a fallback, `url` is tried beside it every `return_after_s`, and taken when it has brought audio that
+//! can be decoded; only then the fallback is left. Each time in a row that it does not hold for a minute, or is given up, the wait
 //! is doubled, up to 10 minutes.
 //!
 //! **Other URLs** ([`Link::set_urls`]) are tried at once, beside what is listened to; that is left when the first of them has

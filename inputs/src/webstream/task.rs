@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use airchain_codecs::decode::stream::{Step as Decoded, StreamDecoder};
+use airchain_core::Stereo;
 use airchain_net::mask_url;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::http::Client;
@@ -18,8 +20,10 @@ use super::trouble::Trouble;
 use super::upstream::{Found, Upstream, open};
 use crate::text;
 
-/// So much audio the first URL must bring before a running fallback is left for it.
-const PROOF: usize = 4096;
+/// In so many bytes of another URL there must be audio, or what is listened to is not left for it.
+const LONGEST_PROOF: usize = 256 * 1024;
+/// Longest time that may take, beside the patience with a silent server.
+const PROOF: Duration = Duration::from_secs(15);
 /// Characters of an error that are kept.
 const LONGEST_WORDS: usize = 1000;
 
@@ -287,7 +291,7 @@ async fn try_first(client: &Arc<Client>, route: &mut Route, patience: Duration) 
     while let Some(candidate) = next {
         match open(client, &candidate.url, patience).await {
             Ok(Found::Upstream(mut upstream)) => {
-                if let Some(early) = prove(&mut upstream).await {
+                if let Ok(Some(early)) = timeout(PROOF + patience, prove(&mut upstream)).await {
                     return Some(Better { upstream, candidate, early });
                 }
             }
@@ -303,15 +307,36 @@ async fn try_first(client: &Arc<Client>, route: &mut Route, patience: Duration) 
     None
 }
 
-/// The first audio of a connection, if it comes.
+/// What comes of a connection until there is audio in it that can be decoded, if there is.
 async fn prove(upstream: &mut Upstream) -> Option<Vec<Arrival>> {
-    let (mut early, mut bytes) = (Vec::new(), 0);
-    while bytes < PROOF {
+    let (mut early, mut bytes, mut decoder) = (Vec::new(), 0, StreamDecoder::new(None));
+    while bytes < LONGEST_PROOF {
         let known = early.len();
         if !upstream.next(&mut early).await.ok()? {
             return None;
         }
-        bytes += early.iter().skip(known).map(Arrival::bytes).sum::<usize>();
+        let new = early.get(known..).unwrap_or_default();
+        bytes += new.iter().map(Arrival::bytes).sum::<usize>();
+        if is_heard(&mut decoder, new)? {
+            return Some(early);
+        }
     }
-    Some(early)
+    None
+}
+
+/// Whether there is audio up to here; `None` if there never will be.
+fn is_heard(decoder: &mut StreamDecoder, arrivals: &[Arrival]) -> Option<bool> {
+    let mut frames: Vec<Stereo> = Vec::new();
+    for arrival in arrivals {
+        let Arrival::Bytes(bytes) = arrival else { continue };
+        decoder.push(bytes);
+        loop {
+            match decoder.decode(&mut frames).ok()? {
+                Decoded::Audio { .. } => return Some(true),
+                Decoded::Title(_) => {}
+                Decoded::Hungry | Decoded::End => break,
+            }
+        }
+    }
+    Some(false)
 }

@@ -106,9 +106,19 @@ impl Rig {
     }
 }
 
-/// The `n`th tenth of a second of a stream of 128 kbit/s.
+/// Length of a frame of MP3, 128 kbit/s at 48 kHz.
+const FRAME: usize = 384;
+const FRAME_HEAD: [u8; 4] = [0xFF, 0xFB, 0x94, 0];
+/// What tells how to decode a frame: with zeros behind the head, that there is nothing in it.
+const FRAME_START: usize = FRAME_HEAD.len() + 32;
+
+/// The `n`th tenth of a second of a stream of 128 kbit/s: frames of silence, no two of which are alike.
 pub fn tenth(n: usize) -> Vec<u8> {
-    (0..1600).map(|at| 0x80 | ((n * 1600 + at) % 127) as u8).collect()
+    let byte = |at: usize| match at % FRAME {
+        start @ 0..FRAME_START => FRAME_HEAD.get(start).copied().unwrap_or(0),
+        _ => 0x80 | (at % 127) as u8,
+    };
+    (n * 1600..(n + 1) * 1600).map(byte).collect()
 }
 
 pub const AUDIO: &[u8] = b"ICY 200 OK\r\ncontent-type:audio/mpeg\r\nicy-name:Sim FM\r\nicy-br:128\r\n\r\n";
