@@ -267,3 +267,57 @@ async fn who_moves_on_late_does_not_disturb_what_came_since() {
     rig.until(|rig| rig.link().status().state == LinkState::Streaming).await;
     assert_eq!(rig.began().last().unwrap().1, 0, "what is tried was not given up: {:?}", rig.events);
 }
+
+#[tokio::test(start_paused = true)]
+async fn other_urls_are_tried_at_once_while_none_is_connected() {
+    let net = SimNet::new();
+    net.silence("hole:80");
+    streams(&net, "good:80");
+    let mut rig = Rig::start(&net, config(&["http://hole/"]));
+    rig.run(SECOND).await;
+    rig.link().set_urls(&["http://good/".into()]).unwrap();
+    let took = rig.until(|rig| rig.began().len() == 1).await;
+    assert!(took <= 2 * TICK, "{took:?}");
+    assert_eq!(rig.link().status().failures, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_other_urls_the_first_that_brings_audio_is_taken() {
+    let net = SimNet::new();
+    streams(&net, "old:80");
+    net.refuse("dead:80");
+    net.silence("hole:80");
+    answers(&net, "list:80", "HTTP/1.1 200 OK\r\n\r\n#EXTM3U\nhttp://dead/\nhttp://good/\n");
+    streams(&net, "good:80");
+    let mut rig = Rig::start(&net, config(&["http://old/"]));
+    rig.run(SECOND).await;
+    let urls = ["http://hole/", "http://dead/", "http://list/", "http://old/"];
+    rig.link().set_urls(&urls.map(str::to_owned)).unwrap();
+    let took = rig.until(|rig| rig.began().len() == 2).await;
+    assert!((10.0..10.1).contains(&took.as_secs_f64()), "a black hole is tried for its time first: {took:?}");
+    assert_eq!(rig.breaks(), ["http://good/ is taken instead, as asked"]);
+    assert_eq!((rig.began()[1].1, rig.link().status().url.as_str()), (2, "http://good/"));
+    let heard = rig.audio.len() as f64 / 16_000.0;
+    assert!((heard - rig.start.elapsed().as_secs_f64()).abs() < 1.0, "what was there played on: {heard} s");
+    // From there it goes on as ever: to the next when it breaks, and to the first when that is well.
+    streams(&net, "hole:80");
+    rig.until(|rig| rig.began().len() == 3).await;
+    assert_eq!(rig.began()[2], (41, 0));
+    assert_eq!(rig.breaks()[1], "http://hole/ is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_urls_without_audio_leave_what_plays() {
+    let net = SimNet::new();
+    streams(&net, "old:80");
+    net.refuse("dead:80");
+    let mut rig = Rig::start(&net, config(&["http://old/"]));
+    rig.run(SECOND).await;
+    rig.link().set_urls(&["http://dead/".into(), "http://late/".into()]).unwrap();
+    rig.run(100 * SECOND).await;
+    assert_eq!((rig.began().len(), rig.breaks().len()), (1, 0), "{:?}", rig.events);
+    streams(&net, "late:80");
+    let took = rig.until(|rig| rig.began().len() == 2).await;
+    assert!(took <= 30 * SECOND, "{took:?}");
+    assert_eq!(rig.began()[1].1, 1);
+}

@@ -34,8 +34,8 @@ impl Link {
         });
     }
 
-    /// Listens to other URLs from now on, best first. What is listened to goes on until the first of them brings audio, or
-    /// until it breaks.
+    /// Listens to other URLs from now on, best first. What is listened to goes on until one of them brings audio, or until it
+    /// breaks.
     pub fn set_urls(&self, urls: &[String]) -> Result<(), InvalidWebstream> {
         let (url, fallback_urls) = match urls.split_first() {
             Some((first, others)) => (first.clone(), others.to_vec()),

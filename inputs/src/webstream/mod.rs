@@ -19,8 +19,8 @@
 //! can be decoded; only then the fallback is left. Each time in a row that it does not hold for a minute, or is given up, the wait
 //! is doubled, up to 10 minutes.
 //!
-//! **Other URLs** ([`Link::set_urls`]) are tried at once, beside what is listened to; that is left when the first of them has
-//! brought 4 KiB, or when it breaks.
+//! **Other URLs** ([`Link::set_urls`]) are tried at once in their order, beside what is listened to; that is left when one of
+//! them has brought audio, or when it breaks. What is only being tried then is dropped for them.
 //!
 //! **What has failed.** Not connected within 10 s, or no answer within another 10 s; no byte of audio within
 //! `stall_timeout_s`, or fewer than 64 a second over that time (of HLS: no new segment for three of their durations

@@ -77,15 +77,20 @@ impl Route {
         *self = Self::new(urls, self.longest_pause, self.return_after);
     }
 
-    /// Where it begins, and where it returns to from a fallback.
+    /// Where it begins.
     pub(crate) fn first(&mut self) -> Option<Candidate> {
-        (self.at, self.left) = (0, self.urls.len());
+        self.begin_at(0)
+    }
+
+    /// Goes on from one of the URLs, as it is listened to now; gives it.
+    pub(crate) fn begin_at(&mut self, index: usize) -> Option<Candidate> {
+        (self.at, self.left) = (index, self.urls.len());
         self.present()
     }
 
-    /// The first URL alone, for a trial beside a running fallback.
-    pub(crate) fn only_first(&self) -> Self {
-        Self::new(self.urls.iter().take(1).cloned().collect(), self.longest_pause, self.return_after)
+    /// The first `count` URLs alone, for a trial beside what is listened to.
+    pub(crate) fn trial(&self, count: usize) -> Self {
+        Self::new(self.urls.iter().take(count).cloned().collect(), self.longest_pause, self.return_after)
     }
 
     /// How long to stay on a fallback before the first URL is tried.

@@ -62,7 +62,7 @@ struct Lost {
     streamed: Option<Duration>,
 }
 
-/// The first URL, found well while a fallback was listened to.
+/// What is to be listened to instead: the first URL, or one of those told anew. Found well while the other was listened to.
 struct Better {
     upstream: Box<Upstream>,
     candidate: Candidate,
@@ -86,10 +86,6 @@ impl Task {
     async fn listen(&mut self) {
         let mut step = self.route.first().map(Step::Now);
         while let Some(next) = step {
-            if self.urls.has_changed().unwrap_or(false) {
-                step = self.replaced().map(Step::Now);
-                continue;
-            }
             let candidate = match next {
                 Step::Now(candidate) => candidate,
                 Step::After(pause, candidate) => {
@@ -103,7 +99,11 @@ impl Task {
                     }
                 }
             };
-            step = match self.connect(&candidate).await {
+            let Some(found) = self.connect(&candidate).await else {
+                step = self.replaced().map(Step::Now);
+                continue;
+            };
+            step = match found {
                 Ok(Found::Upstream(upstream)) => match self.stream(upstream, candidate).await {
                     Some(lost) => self.after(lost),
                     None => return,
@@ -122,12 +122,17 @@ impl Task {
         }
     }
 
-    async fn connect(&mut self, candidate: &Candidate) -> Result<Found, Trouble> {
+    /// What there is at a URL; `None` once other URLs are told.
+    async fn connect(&mut self, candidate: &Candidate) -> Option<Result<Found, Trouble>> {
         self.board.enter(LinkState::Connecting);
         self.board.note(|status| {
             (status.url, status.url_index) = (mask_url(candidate.url.as_str()), candidate.index);
         });
-        open(&self.client, &candidate.url, self.patience).await
+        tokio::select! {
+            biased;
+            Ok(()) = self.urls.changed() => None,
+            found = open(&self.client, &candidate.url, self.patience) => Some(found),
+        }
     }
 
     /// Other URLs are told: the first of them.
@@ -139,10 +144,7 @@ impl Task {
 
     /// Passes on what `upstream` brings, or something better; `None` at the end of the programme.
     async fn stream(&mut self, mut upstream: Box<Upstream>, mut candidate: Candidate) -> Option<Lost> {
-        let mut better = match candidate.index {
-            0 => Box::pin(pending()),
-            _ => self.better(self.route.return_pause()),
-        };
+        let mut better = self.better_than(&candidate);
         let mut stale = false;
         let (mut out, mut begun) = (Vec::new(), None);
         loop {
@@ -154,17 +156,18 @@ impl Task {
                 }
                 Ok(()) = self.urls.changed() => {
                     self.replaced();
-                    (better, stale) = (self.better(Duration::ZERO), true);
+                    (better, stale) = (self.better(Duration::ZERO, usize::MAX), true);
                     Ok(true)
                 }
                 found = &mut better => {
                     if begun.take().is_some() {
-                        let why = format!("{} is back", mask_url(found.candidate.url.as_str()));
+                        let what = if stale { "is taken instead, as asked" } else { "is back" };
+                        let why = format!("{} {what}", mask_url(found.candidate.url.as_str()));
                         self.intake.push(Arrival::Breaks { why });
                     }
                     (upstream, candidate, out) = (found.upstream, found.candidate, found.early);
-                    (better, stale) = (Box::pin(pending()), false);
-                    self.route.first();
+                    self.route.begin_at(candidate.index);
+                    (better, stale) = (self.better_than(&candidate), false);
                     Ok(true)
                 }
                 flow = wait_for(&self.intake, &self.board, &mut upstream, &mut out) => flow,
@@ -184,16 +187,24 @@ impl Task {
         }
     }
 
-    /// The first URL, once it is well: tried after `first_pause`, and then every so often.
-    fn better(&self, first_pause: Duration) -> Pin<Box<dyn Future<Output = Better> + Send>> {
+    /// The first URL, once it is well, while a fallback is listened to.
+    fn better_than(&self, candidate: &Candidate) -> Pin<Box<dyn Future<Output = Better> + Send>> {
+        match candidate.index {
+            0 => Box::pin(pending()),
+            _ => self.better(self.route.return_pause(), 1),
+        }
+    }
+
+    /// The best of the first `count` URLs, once one is well: they are tried after `first_pause`, and then every so often.
+    fn better(&self, first_pause: Duration, count: usize) -> Pin<Box<dyn Future<Output = Better> + Send>> {
         let (client, patience) = (self.client.clone(), self.patience);
         let (mut pause, again) = (first_pause, self.route.return_pause());
-        let mut route = self.route.only_first();
+        let mut route = self.route.trial(count);
         Box::pin(async move {
             loop {
                 sleep(pause).await;
                 pause = again;
-                if let Some(found) = try_first(&client, &mut route, patience).await {
+                if let Some(found) = try_all(&client, &mut route, patience).await {
                     return found;
                 }
             }
@@ -285,8 +296,8 @@ async fn wait_for(
     flow
 }
 
-/// Tries the first URL and what its playlists name, without a pause.
-async fn try_first(client: &Arc<Client>, route: &mut Route, patience: Duration) -> Option<Better> {
+/// Tries the URLs of a route and what their playlists name, without a pause.
+async fn try_all(client: &Arc<Client>, route: &mut Route, patience: Duration) -> Option<Better> {
     let mut next = route.first();
     while let Some(candidate) = next {
         match open(client, &candidate.url, patience).await {
