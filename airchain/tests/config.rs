@@ -204,6 +204,16 @@ fn fields_must_fit_each_other() {
     assert_eq!(output("{ type: hls, path: h, container: fmp4 }").accepted.as_deref(), Some("ts"));
     assert_eq!(output("{ type: hls, path: h }, { type: hls, path: h }").field, "mounts[0].outputs[1].path");
     assert_eq!(error(&with("mounts: [{ id: a }, { id: a }]")).field, "mounts[1].id");
+    let others = |count| format!("[{}]", "'http://h/', ".repeat(count));
+    let input = |others| {
+        with(&format!("inputs: [{{ type: webstream, id: w, url: 'http://h/', fallback_urls: {others} }}]"))
+    };
+    assert!(config::parse(&input(others(16)), "station.yaml").is_ok());
+    let problem = error(&input(others(17)));
+    assert_eq!(
+        (problem.field.as_str(), problem.accepted.as_deref()),
+        ("inputs[0].fallback_urls", Some("at most 16"))
+    );
 }
 
 #[test]

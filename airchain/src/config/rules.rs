@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use airchain_inputs::webstream::MOST_FALLBACK_URLS;
 use airchain_net::mask_url;
 use airchain_outputs::hls;
 
@@ -10,7 +11,10 @@ use super::encoding::{AudioFormat, Encoding};
 use super::nodes;
 use super::problem::Severity;
 use super::schedule;
-use super::station::{DspGraph, HlsConfig, HlsContainer, OutputConfig, Rendition, StationConfig, Store};
+use super::station::{
+    DspGraph, HlsConfig, HlsContainer, InputConfig, OutputConfig, Rendition, StationConfig, Store,
+    WebstreamConfig,
+};
 
 /// A problem with the field it belongs to; the caller knows the line.
 pub(crate) struct Finding {
@@ -46,6 +50,8 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
     for (index, input) in config.inputs.iter().enumerate() {
         let thing = format!("input {}", input.id());
         rules.unique(&format!("inputs[{index}].id"), &thing, input.id(), "an id of its own");
+        let InputConfig::Webstream(webstream) = input;
+        rules.webstream(&format!("inputs[{index}]"), webstream);
     }
     rules.findings.extend(two_chains(&config.dsp_graph, "dsp_graph."));
     rules.findings.extend(schedule::findings(config));
@@ -134,6 +140,19 @@ impl Rules {
             None => {
                 self.taken.insert(thing.to_owned(), field.to_owned());
             }
+        }
+    }
+
+    fn webstream(&mut self, place: &str, webstream: &WebstreamConfig) {
+        let count = webstream.fallback_urls.len();
+        if count > MOST_FALLBACK_URLS {
+            let problem = format!("{count} URLs are too many to try in turn");
+            self.error(
+                format!("{place}.fallback_urls"),
+                None,
+                problem,
+                &format!("at most {MOST_FALLBACK_URLS}"),
+            );
         }
     }
 

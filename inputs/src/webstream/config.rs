@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 /// Fallback URLs at most.
-const MOST_FALLBACKS: usize = 16;
+pub const MOST_FALLBACK_URLS: usize = 16;
 
 /// How a web stream is declared.
 #[derive(Clone, Deserialize)]
@@ -19,7 +19,7 @@ pub struct WebstreamConfig {
     /// `http://` or `https://` (`icy://` is taken for `http://`): a stream or a playlist of streams. User and password
     /// may stand in it.
     pub url: String,
-    /// What is listened to while `url` cannot be had, best first.
+    /// What is listened to while `url` cannot be had, best first: [`MOST_FALLBACK_URLS`] at most.
     pub fallback_urls: Vec<String>,
     /// A connection that brings nothing for this long, in seconds, is given up: 0.5 to 120.
     pub stall_timeout_s: f64,
@@ -83,7 +83,7 @@ impl WebstreamConfig {
     pub fn validate(&self) -> Result<(), InvalidWebstream> {
         self.urls()?;
         let invalid = |field, value: String, accepted| Err(InvalidWebstream { field, value, accepted });
-        if self.fallback_urls.len() > MOST_FALLBACKS {
+        if self.fallback_urls.len() > MOST_FALLBACK_URLS {
             let count = format!("a list of {}", self.fallback_urls.len());
             return invalid("fallback_urls", count, "at most 16 URLs");
         }

@@ -10,23 +10,23 @@
 //!
 //! **Which URL.** `url` first, then each of `fallback_urls`. One that turns out to be a playlist (M3U, PLS, XSPF, ASX, by
 //! content type, by look or by name) stands for what it names: up to 64 URLs, up to three playlists deep, tried in
-//! order. One of HLS is followed itself. Whatever fails, the next is tried at once. When all have failed, there is a
-//! pause: half a second, doubled each round up to `retry_max_s`, less up to a quarter by chance. A connection that
-//! brought audio for 10 s and breaks is made again at once, and pauses start small again; one that broke earlier counts
-//! as failed.
+//! order; after eight the next of `fallback_urls` has its turn, and the others come behind those. One of HLS is followed
+//! itself. Whatever fails, the next is tried at once. When all have failed, there is a pause: half a second, doubled each
+//! round up to `retry_max_s`, less up to a quarter by chance. A connection that brought audio for 10 s and breaks is made
+//! again at once, and pauses start small again; one that broke earlier counts as failed.
 //!
 //! **Back again.** On a fallback, `url` is tried beside it every `return_after_s`, and taken when it has brought audio that
-//! can be decoded; only then the fallback is left. Each time in a row that it does not hold for a minute, or is given up, the wait
-//! is doubled, up to 10 minutes.
+//! can be decoded; only then the fallback is left. Each time in a row that it does not hold for a minute, or is given up,
+//! the wait is doubled, up to 10 minutes.
 //!
 //! **Other URLs** ([`Link::set_urls`]) are tried at once in their order, beside what is listened to; that is left when one of
 //! them has brought audio, or when it breaks. What is only being tried then is dropped for them.
 //!
 //! **What has failed.** Not connected within 10 s, or no answer within another 10 s; no byte of audio within
-//! `stall_timeout_s`, or fewer than 64 a second over that time (of HLS: no new segment for three of their durations
-//! more); an answer that is no audio; a body that ends (unless `finite`, when a whole body is the end); titles that are no
-//! text, as the stream is then out of step with its `icy-metaint` and cuts pieces out of the audio; and what
-//! [`Link::move_on`] says has.
+//! `stall_timeout_s`, or fewer than 64 a second over that time (of HLS: nothing new for three segments' durations more, or
+//! three segments in a row missing, unanswered for that time, or without audio); an answer that is no audio; a body that
+//! ends (unless `finite`, when a whole body is the end); titles that are no text, as the stream is then out of step with its
+//! `icy-metaint` and cuts pieces out of the audio; and what [`Link::move_on`] says has.
 //!
 //! **Redirects** are followed up to 10 times. User and password of a URL go with them only within the same server, and
 //! never from TLS into the open.
@@ -61,7 +61,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airchain_net::{Dialler, Network};
-pub use config::{InvalidWebstream, WebstreamConfig};
+pub use config::{InvalidWebstream, MOST_FALLBACK_URLS, WebstreamConfig};
 pub use feed::{FeedBoard, FeedConfig, FeedStatus, WebstreamFeed};
 pub use link::Link;
 pub use queue::{Arrival, Arrivals};

@@ -11,6 +11,8 @@ use super::trouble::Trouble;
 const DEEPEST: usize = 3;
 /// What the playlists of one URL may name, all together.
 const MOST_ENTRIES: usize = 64;
+/// Entries of one URL's playlists that are tried before the next URL has its turn.
+const MOST_IN_TURN: usize = 8;
 /// First pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A connection that held this long is worth making again, and pauses start small.
@@ -45,6 +47,10 @@ pub(crate) struct Route {
     at: usize,
     /// What playlists of the present URL name and was not tried yet.
     entries: VecDeque<Candidate>,
+    /// Entries of the present URL that were tried.
+    tried: usize,
+    /// Entries beyond that, which come when all URLs had their turn.
+    later: VecDeque<Candidate>,
     /// The present URL and all that its playlists name.
     named: HashSet<Url>,
     /// URLs to try before the next pause, the present one reckoned in.
@@ -62,6 +68,8 @@ impl Route {
         Self {
             at: 0,
             entries: VecDeque::new(),
+            tried: 0,
+            later: VecDeque::new(),
             named: HashSet::new(),
             left: urls.len(),
             pause: FIRST_PAUSE,
@@ -85,6 +93,7 @@ impl Route {
     /// Goes on from one of the URLs, as it is listened to now; gives it.
     pub(crate) fn begin_at(&mut self, index: usize) -> Option<Candidate> {
         (self.at, self.left) = (index, self.urls.len());
+        self.later.clear();
         self.present()
     }
 
@@ -125,13 +134,22 @@ impl Route {
 
     /// What comes after a playlist, or after a candidate that gave no audio.
     pub(crate) fn next(&mut self) -> Option<Step> {
-        if let Some(entry) = self.entries.pop_front() {
+        if self.tried < MOST_IN_TURN
+            && let Some(entry) = self.entries.pop_front()
+        {
+            self.tried += 1;
+            return Some(Step::Now(entry));
+        }
+        self.later.append(&mut self.entries);
+        if self.left <= 1
+            && let Some(entry) = self.later.pop_front()
+        {
             return Some(Step::Now(entry));
         }
         self.at = (self.at + 1) % self.urls.len().max(1);
-        self.left = self.left.saturating_sub(1);
         let candidate = self.present()?;
-        if self.left > 0 {
+        if self.left > 1 {
+            self.left -= 1;
             return Some(Step::Now(candidate));
         }
         self.left = self.urls.len();
@@ -159,6 +177,7 @@ impl Route {
     fn present(&mut self) -> Option<Candidate> {
         let url = self.urls.get(self.at)?.clone();
         self.entries.clear();
+        self.tried = 0;
         self.named = HashSet::from([url.clone()]);
         Some(Candidate { url, index: self.at, depth: 0 })
     }
@@ -226,6 +245,22 @@ mod tests {
         assert!(pauses[0] <= 0.5 && pauses[6] >= 0.75 * 15.0 && pauses[6] <= 15.0, "{pauses:?}");
         assert_eq!(told(route.lost(first, LONG, false)).1, 0.0);
         assert!(told(route.next()).1 <= 0.5);
+    }
+
+    #[test]
+    fn a_long_playlist_does_not_keep_the_next_url_waiting() {
+        let mut route = route(&["list", "b", "c"]);
+        for _ in 0..2 {
+            let list = route.first().unwrap();
+            let names: Vec<String> = (0..100).map(|n| format!("e{n}")).collect();
+            route.list(&list, names.iter().map(|name| url(name)).collect()).unwrap();
+            let in_turn = names.iter().take(8).map(String::as_str);
+            let later = names.iter().take(64).skip(8).map(String::as_str);
+            for name in in_turn.chain(["b", "c"]).chain(later) {
+                assert_eq!(told(route.next()), (name.into(), 0.0));
+            }
+            assert!(matches!(route.next(), Some(Step::After(_, again)) if again == list));
+        }
     }
 
     #[test]
