@@ -4,15 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use airchain_net::mask_url;
-use serde::Deserialize;
 use url::Url;
 
 /// Fallback URLs at most.
 pub const MOST_FALLBACK_URLS: usize = 16;
 
 /// How a web stream is declared.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone)]
 pub struct WebstreamConfig {
     /// What the log calls it: the input's name.
     pub id: String,
