@@ -11,6 +11,7 @@ use airchain::codecs::packet::{Packet, SharedInfo, StreamInfo};
 use airchain::codecs::{Codec, Format, decode};
 use airchain::core::Stereo;
 use airchain::core::item::Metadata;
+use airchain_inputs::webstream::fuzzing;
 use arbitrary::{Result, Unstructured};
 
 use crate::decode::InMemory;
@@ -167,6 +168,11 @@ fn transport(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) ->
         for pes in checker.segment(&out) {
             read.extend(if info.format.codec == Codec::Mp3 { pes.data } else { unframed(&pes.data) });
         }
+    }
+    for step in [188, 1_400, stream.len()] {
+        let heard = fuzzing::transport(&stream, step);
+        let heard = if info.format.codec == Codec::Mp3 { heard } else { unframed(&heard) };
+        assert!(sent == heard, "what an input hears of a transport stream in pieces of {step}");
     }
     assert!(sent == read, "the payload of a transport stream is not what it was");
     assert_eq!(checker.titles.len(), titles.len());

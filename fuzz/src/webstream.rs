@@ -1,15 +1,16 @@
-//! Any bytes as what servers of web streams answer, list and redirect to.
+//! Any bytes as what servers of web streams answer, list, redirect to and cut into segments.
 
 use airchain_inputs::webstream::fuzzing::{self, Heard};
 use url::Url;
 
-use crate::{Seed, one_line};
+use crate::{Seed, material, one_line};
 
 pub(crate) fn body(data: &[u8]) {
     let Some((&kind, rest)) = data.split_first() else { return };
     match kind {
         b'A' => answer(rest),
         b'L' => list(rest),
+        b'T' => assert!([188, 1_000].iter().all(|step| fuzzing::transport(rest, *step).len() <= rest.len())),
         b'R' => redirect(&String::from_utf8_lossy(rest)),
         _ => {}
     }
@@ -44,6 +45,11 @@ fn list(bytes: &[u8]) {
         if let Some(url) = url {
             asks(&url);
         }
+    }
+    match fuzzing::hls(bytes, &base) {
+        Some(Ok(urls)) => urls.iter().for_each(asks),
+        Some(Err(why)) => assert!(one_line(why)),
+        None => {}
     }
     assert!(fuzzing::is_told(None, &base, bytes) && fuzzing::is_told(Some("text/plain"), &base, bytes));
 }
@@ -99,9 +105,26 @@ pub(crate) fn seeds() -> Vec<Seed> {
               <x:track><location><![CDATA[c d]]></location></x:track></trackList><!-- x --></playlist>",
         ),
         ("asx", b"L<ASX version=\"3.0\"><Entry><Ref HREF = 'http://a/?b=1&#38;c'/></Entry><entryref href=d.asx></ASX>"),
+        (
+            "segments",
+            b"L#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:170\n#EXTINF:4.0,\na.ts\nhttp://cdn/b.ts?y\n#EXT-X-ENDLIST\n",
+        ),
+        (
+            "variants",
+            b"L#EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS=\"mp4a.40.5\"\nlow.m3u8\n\
+              #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a,b\",DEFAULT=YES,URI=\"/a.m3u8\"\n",
+        ),
         ("redirect", b"Rhttp://u:p%40@radio.example:8000/a b?c#d //other/e"),
         ("relative", b"Ricy://u@radio.example/a/b ../c?d"),
         ("downgrade", b"Rhttps://u:p@[::1]:1/ http://[::1]:1/x\\y"),
     ];
-    seeds.iter().map(|(name, bytes)| Seed { name: (*name).into(), bytes: bytes.to_vec() }).collect()
+    let mut seeds: Vec<Seed> =
+        seeds.iter().map(|(name, bytes)| Seed { name: (*name).into(), bytes: bytes.to_vec() }).collect();
+    let streams = material::random(20, 300).into_iter().filter_map(|seed| crate::made(&seed.bytes));
+    let streams = streams.filter(|(extension, bytes)| *extension == "ts" && bytes.len() < 4_000);
+    seeds.extend(streams.take(2).enumerate().map(|(number, (_, bytes))| Seed {
+        name: format!("transport-{number}"),
+        bytes: [&b"T"[..], &bytes].concat(),
+    }));
+    seeds
 }

@@ -7,7 +7,7 @@ use super::head::{self, Head};
 use super::icy::{Demux, Piece};
 use super::trouble::Trouble;
 use super::upstream::resolve;
-use super::{config, http, kind};
+use super::{config, hls, http, kind};
 use crate::{lists, text};
 
 /// What comes of a server's answer.
@@ -78,6 +78,24 @@ pub fn listed(bytes: &[u8], base: &Url) -> Vec<(String, Option<String>, Option<U
         (entry.target, entry.title, url)
     };
     entries.into_iter().map(told).collect()
+}
+
+/// What an HLS playlist names, or why it is not listened to; `None` if it is none.
+pub fn hls(bytes: &[u8], base: &Url) -> Option<Result<Vec<Url>, &'static str>> {
+    let text = text::decode(bytes);
+    hls::playlist::is_hls(&text).then(|| {
+        Ok(match hls::playlist::parse(&text, base)? {
+            hls::playlist::Playlist::Variant(url) => vec![url],
+            hls::playlist::Playlist::Media(media) => media.segments,
+        })
+    })
+}
+
+/// The audio in a transport stream that comes in pieces of `step` bytes.
+pub fn transport(bytes: &[u8], step: usize) -> Vec<u8> {
+    let (mut demux, mut audio) = (hls::ts::Demux::default(), Vec::new());
+    bytes.chunks(step.max(1)).for_each(|piece| demux.push(piece, &mut audio));
+    audio
 }
 
 /// A URL as people write it.

@@ -4,8 +4,8 @@
 //! Of a live playlist the third segment from its end is first. One that is missed, gone or without audio is left out; where
 //! the list has moved past, it is gone on with from there.
 
-mod playlist;
-mod ts;
+pub(super) mod playlist;
+pub(super) mod ts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
