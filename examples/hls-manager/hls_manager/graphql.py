@@ -13,6 +13,8 @@ from typing import IO, Any
 #: The most that is read of an answer.
 _MAX_BYTES = 64 << 20
 _CHUNK = 1 << 16
+#: What says that a question is wrong in itself. Others, a missing token among them, can be mended elsewhere.
+_REFUSED = (400, 422)
 
 
 class GraphQLError(Exception):
@@ -21,7 +23,7 @@ class GraphQLError(Exception):
     def __init__(self, message: str, *, refused: bool = False) -> None:
         super().__init__(message)
         self.refused = refused
-        """Whether the server answered and said no, so that the same again will hardly do better."""
+        """Whether the server understood and said no to just this, so that the same again will hardly do better."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -52,13 +54,21 @@ class GraphQL:
             with self._opener.open(request, timeout=timeout_s) as response:
                 return _data(_read(response, end))
         except urllib.error.HTTPError as error:
-            with error:
-                text = error.read(300).decode(errors="replace")
-            raise GraphQLError(f"HTTP {error.code}: {_line(text)}", refused=400 <= error.code < 500) from None
+            said = f"HTTP {error.code}: {_line(_beginning(error))}"
+            raise GraphQLError(said, refused=error.code in _REFUSED) from None
         except urllib.error.URLError as error:
             raise GraphQLError(str(error.reason)) from None
         except (OSError, http.client.HTTPException) as error:
             raise GraphQLError(str(error) or type(error).__name__) from None
+
+
+def _beginning(error: urllib.error.HTTPError) -> str:
+    """Of what a server says of an error; nothing when that breaks off, as the status is known all the same."""
+    try:
+        with error:
+            return error.read(300).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 def _read(response: http.client.HTTPResponse, end: float) -> bytes:
@@ -81,7 +91,7 @@ def _data(body: bytes) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise GraphQLError("the answer is not a JSON object")
     if answer.get("errors"):
-        raise GraphQLError(_line(json.dumps(answer["errors"])), refused=True)
+        raise GraphQLError(_line(json.dumps(answer["errors"])))
     data = answer.get("data")
     if not isinstance(data, dict):
         raise GraphQLError("the answer has no data")

@@ -28,7 +28,7 @@ mutation SubmitListeningEvents($events: [ListeningEventInput!]!) {
 _AT_ONCE = 500
 #: Events that wait at most; the oldest batch goes when there are more.
 _MAX_WAITING = 100_000
-#: How often a batch is refused before it is given up. What is not answered is not refused.
+#: How often a batch is refused before it is given up. What is not answered, or by an error of the server, is not refused.
 _MAX_REFUSALS = 5
 _MAX_PAUSE_S = 300.0
 
@@ -109,12 +109,13 @@ class Outbox:
     def _submit(self, events: Sequence[dict[str, Any]], timeout_s: float) -> None:
         answer = self._graphql.ask(MUTATION, {"events": events}, timeout_s=timeout_s).get("submit_listening_events")
         if not isinstance(answer, dict):
-            raise GraphQLError("the answer says nothing of the events", refused=True)
+            raise GraphQLError("the answer says nothing of the events")
         if answer.get("__typename") == "OperationInfo":
             said = [f"{each.get('kind')}: {each.get('message')}" for each in answer.get("messages") or []]
             raise GraphQLError("; ".join(said) or "refused without a reason", refused=True)
         if answer.get("success") is not True:
-            raise GraphQLError(str(answer.get("message") or "refused without a reason"), refused=True)
+            said = str(answer.get("message") or "refused without a reason")
+            raise GraphQLError(said, refused=answer.get("success") is False)
         processed = answer.get("processed_count")
         if isinstance(processed, int) and processed < len(events):
             log.warning("the server took %d of %d listening events: %s", processed, len(events), answer.get("message"))

@@ -40,7 +40,12 @@ class Poll:
 
     def first(self) -> StationList | None:
         """The list to start with: GraphQL's, or the one that was kept if there is no answer soon."""
-        fresh = self.latest(timeout_s=FIRST_TIMEOUT_S)
+        try:
+            fresh = self.latest(timeout_s=FIRST_TIMEOUT_S)
+        except Exception:
+            # Whatever it is, listeners get what was kept.
+            log.exception("the first refresh failed")
+            fresh = None
         if fresh is not None:
             return fresh
         rows = self._cache.load()

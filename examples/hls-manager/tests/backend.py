@@ -74,13 +74,15 @@ def row(slug: str, stream_url: str, id: int = 1, **more: Any) -> dict[str, Any]:
 
 
 class Backend:
-    """The server. ``rows`` is what it lists, ``events`` what it was told; ``broken`` makes it answer with errors."""
+    """The server. ``rows`` is what it lists, ``events`` what it was told; ``broken`` makes it answer with errors, and
+    events of sessions in ``refused`` it does not take."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.asked = 0
         self.broken = False
+        self.refused: set[str] = set()
         self.authorizations: set[str | None] = set()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
@@ -134,6 +136,8 @@ class Backend:
                     return OperationInfo(messages=[said])
                 if backend.broken:
                     raise RuntimeError("the database is away")
+                if any(event.anonymous_session_id in backend.refused for event in events):
+                    return SubmitListeningEventsResponse(success=False, message="what is this?", processed_count=0)
                 backend.events += [strawberry.asdict(event) for event in events]
                 return SubmitListeningEventsResponse(success=True, message="", processed_count=len(events))
 

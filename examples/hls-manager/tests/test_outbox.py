@@ -82,8 +82,8 @@ def test_a_wrong_key_is_an_error(backend: Backend, caplog: pytest.LogCaptureFixt
 
 def test_what_is_refused_again_and_again_is_given_up_aloud(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     sender = Sender(backend)
-    bad = {**event(1), "bytes_transferred": "many"}
-    sender.outbox.put([bad], Place(1, 10))
+    backend.refused = {"s1"}
+    sender.outbox.put([event(1)], Place(1, 10))
     sender.outbox.put([event(2)], Place(1, 20))
     for _ in range(4):
         sender.send()
@@ -92,6 +92,18 @@ def test_what_is_refused_again_and_again_is_given_up_aloud(backend: Backend, cap
     assert backend.events == [event(2)] and sender.outbox.dropped == 1
     assert "1 listening events are lost: refused 5 times" in caplog.text
     assert sender.places == [Place(1, 10), Place(1, 20)]
+
+
+def test_errors_of_the_server_are_waited_for(backend: Backend) -> None:
+    sender = Sender(backend)
+    backend.broken = True
+    sender.outbox.put([event(1)], Place(1, 10))
+    for _ in range(20):
+        sender.send()
+    assert (sender.outbox.failures, sender.outbox.waiting, sender.outbox.dropped) == (20, 1, 0)
+    backend.broken = False
+    sender.send()
+    assert backend.events == [event(1)] and sender.places == [Place(1, 10)]
 
 
 def test_there_is_a_bound_to_what_waits(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:

@@ -76,6 +76,8 @@ def test_answers_that_say_nothing_change_nothing(
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "no data"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", "IncompleteRead|no data"),
         (b"HTTP/1.1 502 Bad\r\nContent-Length: 4\r\n\r\nbusy", "HTTP 502: busy"),
+        (b"HTTP/1.1 502 Bad\r\nContent-Length: 99\r\n\r\nbusy", "HTTP 502"),
+        (b"HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\n\r\n63\r\nbusy", "HTTP 502"),
         (b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/x/\r\nContent-Length: 0\r\n\r\n", "set GRAPHQL_ENDPOINT"),
         (b"SSH-2.0-x\r\n", "SSH"),
         (b"", "closed|reset"),
@@ -84,6 +86,39 @@ def test_answers_that_say_nothing_change_nothing(
 def test_odd_answers_are_errors(answer: bytes, said: str) -> None:
     with pytest.raises(GraphQLError, match=said):
         ask(lambda client: client.sendall(answer), timeout_s=10)
+
+
+def test_an_error_that_never_says_what_it_is_is_one_in_time() -> None:
+    def hang(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 503 Bad\r\nContent-Length: 9\r\n\r\n")
+        client.recv(1)  # Until the other side hangs up.
+
+    with pytest.raises(GraphQLError, match="HTTP 503"):
+        ask(hang, timeout_s=0.5)
+
+
+def test_what_was_kept_goes_on_air_whatever_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache, graphql = Cache(tmp_path / "cache.json", 24), GraphQL("http://127.0.0.1:1/")
+    cache.save([row("a", URL)])
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("of a kind that nobody thought of")
+
+    monkeypatch.setattr(graphql, "ask", fail)
+    kept = Poll(graphql, cache).first()
+    assert kept is not None and list(kept.stations) == ["a"] and "nobody thought of" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [(400, True), (422, True), (401, False), (403, False), (408, False), (413, False), (429, False), (503, False)],
+)
+def test_only_what_is_wrong_in_itself_is_refused(status: int, refused: bool) -> None:
+    with pytest.raises(GraphQLError) as raised:
+        ask(lambda client: client.sendall(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status), timeout_s=10)
+    assert raised.value.refused is refused
 
 
 def test_an_answer_that_drips_is_given_up() -> None:
