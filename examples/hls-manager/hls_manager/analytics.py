@@ -23,6 +23,7 @@ class Analytics:
 
     def __init__(self, settings: Settings) -> None:
         self._interval_s = settings.batch_interval_s
+        self._most_bytes = int(settings.access_log_max_mb * 1_000_000)
         self._tail = LogTail(settings.access_log, settings.data_dir / "access_log_place.json")
         self._sessions = Sessions(settings.session_timeout_min)
         # The server wants the key in a header of its own; the superuser's key wins over the token.
@@ -68,6 +69,8 @@ class Analytics:
             self.outbox.send(timeout_s=_LAST_TIMEOUT_S, at_once=True)
         else:
             self.outbox.send()
+            if self._most_bytes:
+                self._tail.truncate(self._most_bytes)
 
     def _keep(self, place: Place) -> None:
         try:

@@ -42,6 +42,8 @@ class LogTail:
         self._rest = b""
         self._skipping = False
         self._started = False
+        self._leaving = False
+        self._fault = ""
         self._kept: Place | None = None
 
     @property
@@ -55,10 +57,29 @@ class LogTail:
             write_whole(self._kept_in, json.dumps(asdict(place)) + "\n")
             self._kept = place
 
+    def truncate(self, over_bytes: int) -> None:
+        """Empties the file if it is larger, and if its end is the place that is kept. Its writer must append, as nginx
+        does. A line written between the look at the size and the truncation is lost: that is microseconds."""
+        if self._kept is None or self._kept.offset <= over_bytes or self._kept != self.place:
+            return
+        try:
+            with open(self._path, "r+b", buffering=0) as file:
+                about = os.fstat(file.fileno())
+                if (about.st_ino, about.st_size) != (self._kept.inode, self._kept.offset):
+                    return
+                file.truncate(0)
+        except OSError as error:
+            self._tell(f"cannot be truncated: {error}")
+            return
+        self._rewind()
+        self.keep(Place(self._inode, 0))
+        log.info("%s had %d bytes that are done with, and is empty now", self._path, about.st_size)
+
     def read(self, most_bytes: int = 64 << 20) -> list[str]:
         """The lines that have come; of a great backlog about ``most_bytes``, and the rest at the next call. A file that
         is not there, or cannot be read, has none."""
         lines: list[str] = []
+        due = self._leaving
         try:
             if not self._started:
                 self._start()
@@ -70,29 +91,39 @@ class LogTail:
                 taken += len(chunk)
                 if chunk:
                     self._take(chunk, lines)
-                elif not self._turn():
+                elif not self._turn(due):
                     break
+            self._fault = ""
         except OSError as error:
-            log.error("%s cannot be read: %s", self._path, error)
-            self.close()
+            # It stays where it is, for the next try.
+            self._tell(f"cannot be read: {error}")
         return lines
 
     def close(self) -> None:
         """Closes the file. Reading goes on from the kept place then."""
         if self._file is not None:
             self._file.close()
-        self._file, self._rest, self._skipping, self._started = None, b"", False, False
+        self._file, self._rest, self._skipping, self._started, self._leaving = None, b"", False, False, False
+
+    def _tell(self, fault: str) -> None:
+        """Once, until all is well again."""
+        if fault != self._fault:
+            log.error("%s %s", self._path, fault)
+        self._fault = fault
 
     def _start(self) -> None:
         """Finds the kept place again, in the file or in what rotation has made of it."""
-        self._started = True
         kept = self._kept or self._load()
         for path in (self._path, *(Path(f"{self._path}{suffix}") for suffix in (".1", ".old"))):
             if kept is not None and _inode(path) == kept.inode and os.path.getsize(path) >= kept.offset:
                 self._open(path, kept.offset)
+                self._started = True
                 return
         # What was there before anybody kept a place is of the past.
         self._open(self._path, None if kept is None else 0)
+        self._started = True
+        if kept is not None:
+            log.warning("%s is read from its start: the kept place, %s, is nowhere any more", self._path, kept)
 
     def _load(self) -> Place | None:
         try:
@@ -104,31 +135,43 @@ class LogTail:
             return None
 
     def _open(self, path: Path, offset: int | None) -> None:
-        """Opens a file at an offset, or at its end; nothing where there is none."""
+        """Opens a file at an offset, or at its end, in the place of the one before; nothing where there is none."""
         try:
-            self._file = open(path, "rb")
+            file = open(path, "rb")
         except FileNotFoundError:
             return
-        self._inode = os.fstat(self._file.fileno()).st_ino
-        self._offset = self._file.seek(0, os.SEEK_END) if offset is None else self._file.seek(offset)
+        if self._file is not None:
+            self._file.close()
+        self._file = file
+        self._inode = os.fstat(file.fileno()).st_ino
+        self._offset = file.seek(0, os.SEEK_END) if offset is None else file.seek(offset)
+        self._rest, self._skipping, self._leaving = b"", False, False
 
-    def _turn(self) -> bool:
-        """At the end of the file: whether it was truncated, or another one has its name, and reading goes on there."""
+    def _rewind(self) -> None:
+        assert self._file is not None
+        self._offset = self._file.seek(0)
+        self._rest, self._skipping = b"", False
+
+    def _turn(self, due: bool) -> bool:
+        """At the end of the file: whether it was truncated, or another one has its name, and reading goes on there.
+        That is put off until the reading after the one that found the other (``due``): a worker of nginx that was not
+        told yet writes to the old one."""
         assert self._file is not None
         at = self._offset + len(self._rest)
         if os.fstat(self._file.fileno()).st_size < at:
             log.info("%s was truncated", self._path)
-            self._offset = self._file.seek(0)
-            self._rest, self._skipping = b"", False
+            self._rewind()
             return True
         if _inode(self._path) in (self._inode, None):
             return False
         if os.fstat(self._file.fileno()).st_size > at:
-            return True  # Its writer was quicker than the rotation.
-        self._file.close()
-        self._file, self._rest, self._skipping = None, b"", False
+            return True  # Its writer was quicker than this.
+        if not due:
+            self._leaving = True
+            return False
+        old = self._file
         self._open(self._path, 0)
-        return self._file is not None
+        return self._file is not old
 
     def _take(self, chunk: bytes, lines: list[str]) -> None:
         *whole, self._rest = (self._rest + chunk).split(b"\n")

@@ -114,8 +114,8 @@ class Outbox:
             said = [f"{each.get('kind')}: {each.get('message')}" for each in answer.get("messages") or []]
             raise GraphQLError("; ".join(said) or "refused without a reason", refused=True)
         if answer.get("success") is not True:
-            said = str(answer.get("message") or "refused without a reason")
-            raise GraphQLError(said, refused=answer.get("success") is False)
+            why = str(answer.get("message") or "refused without a reason")
+            raise GraphQLError(why, refused=answer.get("success") is False)
         processed = answer.get("processed_count")
         if isinstance(processed, int) and processed < len(events):
             log.warning("the server took %d of %d listening events: %s", processed, len(events), answer.get("message"))

@@ -120,6 +120,7 @@ class Settings:
 
     http_listen: str = _variable("HTTP_LISTEN", "", _optional_address)
     access_log: Path = _variable("NGINX_LOG_PATH", "/tmp/nginx_session_access.log", Path)
+    access_log_max_mb: float = _variable("ACCESS_LOG_MAX_MB", "0", _number(0, 1_000_000, "megabytes"))
     batch_interval_s: float = _variable("BATCH_INTERVAL_SECONDS", "10", _number(1, 3600, "seconds"))
     session_timeout_min: float = _variable("SESSION_TIMEOUT_MINUTES", "5", _number(1, 1440, "minutes"))
 

@@ -84,10 +84,38 @@ def test_rotation(log: Log) -> None:
     with open(f"{log.path}.1", "a") as old:
         old.write("c\n")  # Its writer was not told yet.
     log.write("d\n")
-    assert log.read() == ["c", "d"]
+    assert log.read() == ["c"]
+    with open(f"{log.path}.1", "a") as old:
+        old.write("e\n")  # It is told one reading later.
+    assert log.read() == ["e", "d"]
+    log.write("f\n")
+    assert log.read() == ["f"] and log.read() == []
 
 
-def test_rotation_while_nobody_was_there(log: Log) -> None:
+def test_a_new_log_that_cannot_be_opened_yet(
+    log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.write("")
+    log.read()
+    log.write("a\n")
+    assert log.read(keep=False) == ["a"]
+    log.path.rename(f"{log.path}.1")
+    log.write("b\n")
+
+    # Root may open anything, so the refusal is played.
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", refuse)
+        assert [log.read(keep=False) for _ in range(5)] == [[]] * 5
+    assert caplog.text.count("cannot be read") == 1
+    with open(f"{log.path}.1", "a") as old:
+        old.write("c\n")
+    assert log.read() == ["c", "b"]
+
+
+def test_rotation_while_nobody_was_there(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     log.write("")
     log.read()
     log.write("a\n")
@@ -96,14 +124,14 @@ def test_rotation_while_nobody_was_there(log: Log) -> None:
     log.path.rename(f"{log.path}.1")
     log.write("c\n")
     log.restart()
-    assert log.read() == ["b", "c"]
+    assert log.read() + log.read() == ["b", "c"] and not caplog.records
     # Rotated twice: what is gone is gone, and what is there is read.
     log.write("d\n")
     log.path.unlink()
     Path(f"{log.path}.1").unlink()
     log.write("e\n")
     log.restart()
-    assert log.read() == ["e"]
+    assert log.read() == ["e"] and "is nowhere any more" in caplog.text
 
 
 def test_truncation(log: Log) -> None:
@@ -118,6 +146,42 @@ def test_truncation(log: Log) -> None:
     log.restart()
     log.write("c\n")
     assert log.read() == ["c"]
+
+
+def test_a_log_that_was_sent_is_emptied(log: Log) -> None:
+    log.write("")
+    log.read()
+    writer = open(log.path, "a")  # As nginx has it: opened once, and appended to.
+
+    def write(text: str) -> None:
+        writer.write(text)
+        writer.flush()
+
+    write("a\n" * 100)
+    assert len(log.read(keep=False)) == 100
+    log.tail.truncate(50)
+    assert log.path.stat().st_size == 200, "nobody was told of it"
+    assert log.tail.place
+    log.tail.keep(log.tail.place)
+    log.tail.truncate(200)
+    assert log.path.stat().st_size == 200, "it is not larger"
+    write("b\nhalf")
+    log.tail.truncate(50)
+    assert log.path.stat().st_size > 200, "there is more in it"
+    assert log.read() == ["b"]
+    log.tail.truncate(50)
+    assert log.path.stat().st_size > 200, "a line is in the middle of being written"
+    write(" of it\n")
+    assert log.read() == ["half of it"]
+    log.tail.truncate(50)
+    assert log.path.stat().st_size == 0
+    write("c\n")
+    assert log.read(keep=False) == ["c"]
+    log.restart()
+    assert log.read() == ["c"]
+    write("d\n")
+    assert log.read() == ["d"] and log.path.read_text() == "c\nd\n"
+    writer.close()
 
 
 def test_lines_without_end_and_bytes_that_are_no_text(log: Log) -> None:

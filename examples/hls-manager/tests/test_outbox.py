@@ -169,6 +169,25 @@ def test_from_the_log_to_the_server_through_restarts(settings: Settings, backend
     second.stop()
 
 
+def test_a_log_that_was_sent_is_emptied_and_one_that_was_not_is_kept(settings: Settings, backend: Backend) -> None:
+    path, text = settings.access_log, line() + "\n"
+    analytics = Analytics(dataclasses.replace(settings, access_log_max_mb=len(text) / 1_000_000))
+    analytics.start()
+    until("the log is followed", lambda: analytics._tail.place)
+    backend.broken = True
+    with open(path, "a") as out:
+        out.write(text * 3)
+    until("two failures", lambda: analytics.outbox.failures >= 2)
+    assert path.read_text() == text * 3
+    backend.broken = False
+    until("an empty log", lambda: path.stat().st_size == 0)
+    with open(path, "a") as out:
+        out.write(text)
+    until("both events", lambda: [each["request_count"] for each in backend.events] == [3, 1])
+    analytics.stop()
+    assert path.read_text() == text
+
+
 def test_without_a_key_a_refusal_is_told(
     settings: Settings, backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
