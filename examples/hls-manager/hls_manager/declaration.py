@@ -12,6 +12,9 @@ from .station import Station
 SAMPLE_RATE_HZ = 44_100
 #: The name of a station's stream among its sources.
 INPUT_ID = "stream"
+#: What a station publishes besides segments, below its folder: airchain names media playlists ``live.m3u8``.
+INDEX = "index.m3u8"
+PLAYLISTS = ("live.m3u8", "aac/live.m3u8")
 #: Of the stream, in seconds. A server that is back after five is found at the try 7.5 s after the break, at the latest.
 BUFFER_S = 10
 

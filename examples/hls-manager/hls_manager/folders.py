@@ -72,16 +72,14 @@ class Folders:
             log.info("%s is removed", folder)
 
 
-def playlists(folder: Path) -> list[Path]:
-    """Where the media playlists of a station are, or can be."""
-    return [folder / PLAYLIST, *sorted(folder.glob(f"*/{PLAYLIST}"))]
-
-
 def _end(folder: Path) -> None:
-    """Tells players that nothing more will come."""
-    for path in playlists(folder):
-        if path.exists() and not (text := path.read_text(encoding="utf-8")).endswith(_END):
-            write_whole(path, text + _END)
+    """Tells players that nothing more will come, those of renditions that are no longer made among them."""
+    for path in [folder / PLAYLIST, *sorted(folder.glob(f"*/{PLAYLIST}"))]:
+        try:
+            if path.exists() and not (text := path.read_text(encoding="utf-8")).endswith(_END):
+                write_whole(path, text + _END)
+        except UnicodeDecodeError as error:
+            log.warning("%s is no playlist, and is not ended: %s", path, error)
 
 
 def _remove(folder: Path) -> None:

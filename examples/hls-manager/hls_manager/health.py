@@ -1,7 +1,7 @@
 """Whether listeners get something: by the age of the playlists, which are written with every segment.
 
-A station is well while each of its media playlists is younger than ``PLAYLIST_MAX_AGE_SECONDS``, and for
-``START_GRACE_SECONDS`` after it was started. The service
+A station is well while it has each playlist that it was declared with, each media playlist younger than
+``PLAYLIST_MAX_AGE_SECONDS``, and for ``START_GRACE_SECONDS`` after it was started. The service
 
 * is **well** (``/health``) when all its stations are, and there is at least one;
 * is **alive** (``/live``, for containers) when any is: to start hundreds anew for the sake of one helps nobody.
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .folders import playlists
+from .declaration import INDEX, PLAYLISTS
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,18 @@ class Limits:
 def look(slug: str, folder: Path, up_s: float, limits: Limits, now: float | None = None) -> StationHealth:
     """How a station is that was started ``up_s`` seconds ago and publishes in ``folder``."""
     now = time.time() if now is None else now
-    ages = {path: max(0.0, now - changed) for path, changed in _changed(folder)}
-    oldest = max(ages, key=lambda path: ages[path]) if ages else None
+    ages = {name: max(0.0, now - at) for name in PLAYLISTS if (at := _changed(folder / name)) is not None}
+    missing = [name for name in PLAYLISTS if name not in ages]
+    if _changed(folder / INDEX) is None:
+        missing.append(INDEX)
+    oldest = max(ages, key=lambda name: ages[name], default=None)
     age_s = None if oldest is None else round(ages[oldest], 1)
     reason = None
     if up_s >= limits.grace_s:
-        if oldest is None or age_s is None:
-            reason = f"no playlist {up_s:.0f} s after its start"
-        elif age_s >= limits.max_age_s:
-            reason = f"{oldest.relative_to(folder)} is {age_s:.0f} s old, {limits.max_age_s:g} s are accepted"
+        if missing:
+            reason = f"no {missing[0]} {up_s:.0f} s after its start"
+        elif age_s is not None and age_s >= limits.max_age_s:
+            reason = f"{oldest} is {age_s:.0f} s old, {limits.max_age_s:g} s are accepted"
     return StationHealth(slug, reason, age_s)
 
 
@@ -68,11 +71,8 @@ def is_alive(stations: Iterable[StationHealth], limits: Limits, up_s: float) -> 
     return up_s < limits.grace_s or any(station.is_well for station in stations)
 
 
-def _changed(folder: Path) -> list[tuple[Path, float]]:
-    found = []
-    for path in playlists(folder):
-        try:
-            found.append((path, path.stat().st_mtime))
-        except OSError:
-            continue
-    return found
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

@@ -19,6 +19,10 @@ from .station import Station
 from .station_log import StationLogs
 
 
+#: How long a station that starts in vain again and again is left alone at most, in seconds.
+_MAX_PAUSE_S = 3600.0
+
+
 @dataclass
 class Running:
     """A station on air."""
@@ -29,6 +33,8 @@ class Running:
     log: logging.Logger
     since: float
     """Monotonic time of its start."""
+    restarts: int = 0
+    """How often it was started anew before, without doing better."""
 
 
 class OnAir:
@@ -42,6 +48,11 @@ class OnAir:
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}
         self._failed: dict[str, str] = {}
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """The service ends: what a plan still has to do is left undone."""
+        self._stopping.set()
 
     @property
     def running(self) -> list[Running]:
@@ -51,8 +62,16 @@ class OnAir:
 
     @property
     def stations(self) -> Mapping[str, Station]:
-        """What is on air, by slug. A station that fell off by a fault is not, so that it is started anew."""
-        return {each.station.slug: each.station for each in self.running if not each.handle.is_off}
+        """What is on air, by slug."""
+        return {each.station.slug: each.station for each in self.running}
+
+    @property
+    def fallen(self) -> frozenset[str]:
+        """Which of them fell off by a fault, or publish nothing any more, and are to be started anew."""
+        now = time.monotonic()
+        return frozenset(
+            each.station.slug for each in self.running if each.handle.is_off or self._is_stuck(each, now - each.since)
+        )
 
     def health(self, limits: Limits) -> list[StationHealth]:
         """How each of them is, and those that could not be started."""
@@ -79,22 +98,28 @@ class OnAir:
         """Does what a plan says, as far as it can: what fails is logged, and planned again at the next refresh."""
         wanted = {station.slug for station in plan.start}
         with self._lock:
-            self._failed = {slug: why for slug, why in self._failed.items() if slug in wanted}
-        for station in plan.stop:
-            self._stop(station.slug)
-        for station in plan.start:
-            self._start(station)
-        for station in plan.move:
-            self._move(station)
-        for station in plan.note:
-            self._note(station)
+            forgotten = self._failed.keys() - wanted
+            for slug in forgotten:
+                del self._failed[slug]
+        for slug in forgotten:
+            self._logs.close(slug)
+        steps = [(self._stop, plan.stop), (self._start, plan.start), (self._move, plan.move), (self._note, plan.note)]
+        for do, stations in steps:
+            for station in stations:
+                if self._stopping.is_set():
+                    return
+                do(station)
 
     def _start(self, station: Station) -> None:
         slug = station.slug
         with self._lock:
             fallen = self._running.pop(slug, None)
+        restarts = 0
         if fallen is not None:
-            fallen.log.error("it fell off the air, and is started anew")
+            why = "it fell off the air" if fallen.handle.is_off else "it publishes nothing any more"
+            fallen.log.error("%s, and is started anew", why)
+            if time.monotonic() - fallen.since < 2 * self._pause_s(fallen):
+                restarts = fallen.restarts + 1
             fallen.handle.close()
         log = self._logs.open(slug)
         try:
@@ -107,12 +132,28 @@ class OnAir:
                 self._failed[slug] = str(error)
             return
         log.info("started: %s (id %d)", station.title, station.id)
-        running = Running(station, handle, handle.events(), log, time.monotonic())
+        running = Running(station, handle, handle.events(), log, time.monotonic(), restarts)
         with self._lock:
             self._failed.pop(slug, None)
             self._running[slug] = running
 
-    def _stop(self, slug: str) -> None:
+    def _is_stuck(self, running: Running, up_s: float) -> bool:
+        """Whether its stream is there and yet nothing of it has been published for long. What was just started has
+        time for it, and more after each start that was in vain."""
+        slug, after_s = running.station.slug, self._settings.restart_after_s
+        if up_s < self._pause_s(running) or look(slug, self._folders.of(slug), up_s, Limits(after_s, after_s)).is_well:
+            return False
+        try:
+            return any(status.state == "streaming" for status in running.handle.telemetry().inputs)
+        except airchain.Error:
+            return False
+
+    def _pause_s(self, running: Running) -> float:
+        after_s = self._settings.restart_after_s
+        return max(after_s, min(after_s * 2.0 ** min(running.restarts, 30), _MAX_PAUSE_S))
+
+    def _stop(self, station: Station) -> None:
+        slug = station.slug
         with self._lock:
             running = self._running.pop(slug, None)
         if running is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from .station import Station
@@ -31,13 +31,14 @@ class Plan:
         return any(self.parts.values())
 
 
-def plan(on_air: Mapping[str, Station], wanted: StationList) -> Plan:
+def plan(on_air: Mapping[str, Station], wanted: StationList, fallen: Container[str] = ()) -> Plan:
     """What leads from one to the other. A station whose row cannot be read just now stays as it is: a slip in an
-    administrator's form does not take listeners off."""
+    administrator's form does not take listeners off. Those that have fallen are started anew if they are wanted."""
     gone = [station for slug, station in on_air.items() if slug not in wanted.stations and slug not in wanted.refused]
-    both = [(on_air[slug], station) for slug, station in wanted.stations.items() if slug in on_air]
+    on = {slug: station for slug, station in on_air.items() if slug not in fallen}
+    both = [(on[slug], station) for slug, station in wanted.stations.items() if slug in on]
     return Plan(
-        start=_sorted(station for slug, station in wanted.stations.items() if slug not in on_air),
+        start=_sorted(station for slug, station in wanted.stations.items() if slug not in on),
         stop=_sorted(gone),
         move=_sorted(new for old, new in both if new.stream_url != old.stream_url),
         note=_sorted(new for old, new in both if new != old and new.stream_url == old.stream_url),

@@ -65,10 +65,11 @@ class Service:
     def _refresh(self) -> None:
         """The list, once at the start and then every ``STREAM_REFRESH_INTERVAL`` seconds. This thread may be waiting
         for GraphQL when the service ends; nothing waits for it."""
-        ask = self._poll.first
+        ask, wanted = self._poll.first, None
         while not self._stopping.is_set():
             try:
-                wanted = ask()
+                # Without an answer the list stays as it is, and stations that fall are started anew all the same.
+                wanted = ask() or wanted
                 if wanted is not None and not self._stopping.is_set():
                     self._carry_out(wanted)
             except Exception:
@@ -77,7 +78,7 @@ class Service:
             self._stopping.wait(self._settings.refresh_interval_s)
 
     def _carry_out(self, wanted: StationList) -> None:
-        what = plan(self._on_air.stations, wanted)
+        what = plan(self._on_air.stations, wanted, self._on_air.fallen)
         if what:
             counts = [f"{len(part)} {name}" for name, part in what.parts.items() if part]
             log.info("stations: %s", ", ".join(counts))

@@ -127,6 +127,7 @@ class Settings:
     health_address: tuple[str, int] = _variable("HEALTH_LISTEN", "0.0.0.0:8081", _address)
     playlist_max_age_s: float = _variable("PLAYLIST_MAX_AGE_SECONDS", "60", _number(1, 3600, "seconds"))
     start_grace_s: float = _variable("START_GRACE_SECONDS", "30", _number(0, 3600, "seconds"))
+    restart_after_s: float = _variable("RESTART_AFTER_SECONDS", "180", _number(1, 86_400, "seconds"))
 
     data_dir: Path = _variable("DATA_DIR", "/tmp/data", Path)
     log_dir: Path = _variable("LOG_DIR", "/tmp/logs", Path)

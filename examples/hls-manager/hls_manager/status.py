@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import airchain
 
@@ -16,15 +17,38 @@ from .settings import Settings
 from .web import Page, json_page
 
 
+T = TypeVar("T")
+
+#: For how long what was found is not looked for again, in seconds: probes, however many, cost no more than that.
+_KEPT_S = 2.0
+
+
+class _Kept(Generic[T]):
+    """What a function returned, for a while."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: tuple[float, T] | None = None
+
+    def __call__(self) -> T:
+        with self._lock:
+            now = time.monotonic()
+            if self._made is None or now - self._made[0] >= _KEPT_S:
+                self._made = (now, self._make())
+            return self._made[1]
+
+
 class Status:
     """Makes the pages."""
 
     def __init__(self, settings: Settings, on_air: OnAir, poll: Poll, analytics: Analytics) -> None:
-        self._on_air = on_air
         self._poll = poll
         self._analytics = analytics
         self._limits = Limits(settings.playlist_max_age_s, settings.start_grace_s)
         self._started = time.monotonic()
+        self._look = _Kept(lambda: sorted(on_air.health(self._limits), key=lambda each: each.slug))
+        self._streams = _Kept(on_air.streams)
         self.pages: Mapping[str, Callable[[], Page]] = {
             "/health": self.health,
             "/live": self.live,
@@ -35,7 +59,7 @@ class Status:
         """200 when every station is well, else 503 with reasons."""
         found = self._look()
         why = reasons(found)
-        streams = self._on_air.streams()
+        streams = self._streams()
         about = {
             "status": "unwell" if why else "ok",
             "reasons": why,
@@ -71,9 +95,6 @@ class Status:
             if each.playlist_age_s is not None:
                 lines.append(f'hls_manager_playlist_age_seconds{{station="{each.slug}"}} {each.playlist_age_s}')
         return 200, "text/plain; version=0.0.4", "\n".join(lines) + "\n"
-
-    def _look(self) -> list[StationHealth]:
-        return sorted(self._on_air.health(self._limits), key=lambda each: each.slug)
 
     def _list_age_s(self) -> float | None:
         at = self._poll.answered_at

@@ -43,8 +43,8 @@ def manager(tmp_path: Path, backend: Backend) -> Iterator[Manager]:
 
 
 @pytest.fixture
-def nginx(tmp_path: Path, manager: Manager) -> Iterator[Nginx]:
+def nginx(tmp_path: Path) -> Iterator[Nginx]:
     """In front of the manager."""
-    nginx = Nginx(tmp_path, manager.health_port)
+    nginx = Nginx(tmp_path)
     yield nginx
     nginx.stop()

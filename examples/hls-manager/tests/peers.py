@@ -81,7 +81,7 @@ class Process:
 class Nginx(Process):
     """nginx with the configuration that is deployed, but for its ports and folders."""
 
-    def __init__(self, folder: Path, health_port: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.data = folder / "data"
         (self.data / "hls").mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,6 @@ class Nginx(Process):
         text = NGINX_CONF.read_text()
         for deployed, here in (
             ("listen 8080 reuseport", f"listen 127.0.0.1:{self.port}"),
-            ("127.0.0.1:8081", f"127.0.0.1:{health_port}"),
             ("worker_processes auto", "daemon off; worker_processes 1"),
             ("/tmp/nginx_session_access.log", str(folder / "access.log")),
             ("/tmp/data", str(self.data)),

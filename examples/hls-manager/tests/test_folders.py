@@ -17,7 +17,7 @@ LIMITS = Limits(max_age_s=60, grace_s=30)
 
 def published(folder: Path, *, age_s: float = 0) -> Path:
     """A station's folder, as airchain leaves it."""
-    for part in (folder / "aac", folder / "he-aac"):
+    for part in (folder, folder / "aac"):
         part.mkdir(parents=True)
         (part / "live.m3u8").write_text("#EXTM3U\n")
         (part / "1700000000000-1.ts").write_bytes(b"")
@@ -38,7 +38,7 @@ def test_a_removed_stations_folder_is_kept_for_a_while_and_goes(tmp_path: Path) 
     assert folder.exists() and not (folder / ".removed").exists()
     folders.sweep(set())
     folders.sweep(set(), now + 900)
-    assert all(path.read_text() == "#EXTM3U\n#EXT-X-ENDLIST\n" for path in folder.glob("*/live.m3u8"))
+    assert all(path.read_text() == "#EXTM3U\n#EXT-X-ENDLIST\n" for path in folder.rglob("live.m3u8"))
     folders.sweep(set(), now + 1000)
     assert not folder.exists()
 
@@ -81,7 +81,37 @@ def test_a_station_is_well_while_its_playlists_are_young(tmp_path: Path) -> None
 
 def test_without_a_playlist_it_is_well_for_a_while(tmp_path: Path) -> None:
     assert look("x", tmp_path / "x", 29, LIMITS).is_well
-    assert look("x", tmp_path / "x", 31, LIMITS).reason == "no playlist 31 s after its start"
+    assert look("x", tmp_path / "x", 31, LIMITS).reason == "no live.m3u8 31 s after its start"
+
+
+@pytest.mark.parametrize("name", ["live.m3u8", "aac/live.m3u8", "index.m3u8"])
+def test_each_declared_playlist_must_be_there(tmp_path: Path, name: str) -> None:
+    folder = published(tmp_path / "x")
+    (folder / name).unlink()
+    assert look("x", folder, 29, LIMITS).is_well
+    assert look("x", folder, 31, LIMITS).reason == f"no {name} 31 s after its start"
+
+
+def test_what_a_rendition_left_that_is_no_longer_declared_is_no_fault(tmp_path: Path) -> None:
+    folder = published(tmp_path / "x")
+    (folder / "opus").mkdir()
+    (folder / "opus" / "live.m3u8").write_text("#EXTM3U\n")
+    aged(folder / "opus" / "live.m3u8", 10_000)
+    health = look("x", folder, 1000, LIMITS)
+    assert health.is_well and health.playlist_age_s is not None and health.playlist_age_s < 60
+
+
+def test_a_playlist_that_is_no_text_holds_nothing_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folders, now = Folders(tmp_path, 990), time.time()
+    bad, good = published(tmp_path / "bad"), published(tmp_path / "good")
+    (bad / "live.m3u8").write_bytes(b"\xff\xfe")
+    folders.sweep(set())
+    assert "is no playlist" in caplog.text
+    assert all(
+        path.read_text().endswith("#EXT-X-ENDLIST\n") for path in (bad / "aac/live.m3u8", good / "live.m3u8")
+    )
+    folders.sweep(set(), now + 1000)
+    assert not bad.exists() and not good.exists()
 
 
 def test_the_service_is_well_when_all_are_and_alive_when_any_is(tmp_path: Path) -> None:

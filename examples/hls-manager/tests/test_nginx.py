@@ -12,7 +12,7 @@ import pytest
 
 from hls_manager.access_log import Access, read_line
 from hls_manager.log_tail import LogTail
-from peers import Nginx, fetch, free_port
+from peers import Nginx, fetch
 from waiting import until
 
 INDEX = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhe-aac/live.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\naac/live.m3u8\n"
@@ -21,7 +21,7 @@ LIVE = "#EXTM3U\n" + "".join(f"#EXTINF:6.000,\n1700000000000-{n}.ts\n" for n in 
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    nginx = Nginx(tmp_path_factory.mktemp("nginx"), free_port())
+    nginx = Nginx(tmp_path_factory.mktemp("nginx"))
     station = nginx.data / "hls" / "radio-x"
     (station / "aac").mkdir(parents=True)
     (station / "index.m3u8").write_text(INDEX)
@@ -123,8 +123,11 @@ def test_its_log_is_read(nginx: Nginx) -> None:
     assert access("/hls/radio-x/aac/none.ts") is None
 
 
-def test_health_is_the_managers(nginx: Nginx) -> None:
-    assert fetch(nginx.url("/health"))[0] == 502
+def test_its_health_is_its_own(nginx: Nginx) -> None:
+    status, got, body = fetch(nginx.url("/health"))
+    assert (status, got["Content-Type"], body) == (200, "text/plain", b"healthy\n")
+    for path in ("/live", "/metrics"):
+        assert fetch(nginx.url(path))[0] == 404
 
 
 def test_each_line_is_read_once_while_the_log_is_rotated(nginx: Nginx, tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ def test_the_plan_is_the_difference() -> None:
     assert plan(on_air, listed(a, c)) == Plan(start=(c,), stop=(b,))
     moved, titled = Station(0, "a", "A", "http://new/"), Station(1, "b", "Other", "http://b/")
     assert plan(on_air, listed(moved, titled)) == Plan(move=(moved,), note=(titled,))
+    # What has fallen is started anew, or stopped; what is told of it otherwise comes with that.
+    assert plan(on_air, listed(moved, b), {"a"}) == Plan(start=(moved,))
+    assert plan(on_air, listed(b), {"a"}) == Plan(stop=(a,))
     # A row that cannot be read just now changes nothing; nor does an id.
     assert not plan(on_air, listed(a, refused=("b",)))
     assert plan(on_air, listed(Station(7, "a", "a", "http://a/"), b)).note[0].id == 7
