@@ -25,13 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("health_check", help="ask the running service: exit status 0 if it does well, else 1")
     check.add_argument("--all", action="store_true", help="whether every station is well, rather than any")
     given = parser.parse_args(arguments)
+    if given.command == "health_check":
+        return health_check(os.environ, all_stations=given.all)
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    if given.command == "health_check":
-        return health_check(settings, all_stations=given.all)
     return run(settings)
 
 

@@ -22,6 +22,8 @@ _PATH = re.compile(
     r"/hls/(?P<slug>[a-z0-9][a-z0-9-]*)/(?:[^/?#]+/)*[^/?#]+\.(?P<kind>m3u8|ts|aac|mp3|m4s|mp4)(?:[?#]|$)"
 )
 _ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})")
+#: Whole, in part, and what the listener has already. A redirect to a session is none yet.
+_SERVED = (200, 206, 304)
 _MAX_SESSION = 128
 _MAX_TEXT = 512
 
@@ -43,9 +45,9 @@ class Access:
 
 
 def read_line(line: str) -> Access | None:
-    """Reads a line; None for what is no successful GET of a playlist or segment, and for what cannot be read."""
+    """Reads a line; None for what is no GET that brought something of a playlist or segment, and for what cannot be read."""
     found = _LINE.fullmatch(line)
-    if found is None or found["method"] != "GET" or not 200 <= int(found["status"]) < 400:
+    if found is None or found["method"] != "GET" or int(found["status"]) not in _SERVED:
         return None
     path = _PATH.match(found["uri"])
     if path is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from .access_log import read_line
 from .graphql import GraphQL
@@ -14,7 +15,7 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: How long the last batch may take when the service ends. What it does not get through is read again by the next.
+#: For how long the last batches are sent when the service ends, and how long each of them may take. What it does not get through is read again by the next.
 _LAST_TIMEOUT_S = 3.0
 
 
@@ -44,11 +45,15 @@ class Analytics:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Sends what can be sent at once, and ends."""
+    def end(self) -> None:
+        """Tells it to send what can be sent at once, and to end. Returns at once."""
         self._stopping.set()
+
+    def stop(self, timeout_s: float = _LAST_TIMEOUT_S * 2) -> None:
+        """Ends, and waits for that; what is not through after ``timeout_s`` is read again by the next process."""
+        self.end()
         if self._thread.is_alive():
-            self._thread.join(_LAST_TIMEOUT_S * 2)
+            self._thread.join(max(0.0, timeout_s))
 
     def _run(self) -> None:
         last = False
@@ -66,9 +71,10 @@ class Analytics:
         if lines:
             self.outbox.put(self._sessions.sum_up(accesses), self._tail.place)
         if last:
-            self.outbox.send(timeout_s=_LAST_TIMEOUT_S, at_once=True)
+            end = time.monotonic() + _LAST_TIMEOUT_S
+            self.outbox.send(timeout_s=_LAST_TIMEOUT_S, at_once=True, enough=lambda: time.monotonic() > end)
         else:
-            self.outbox.send()
+            self.outbox.send(enough=self._stopping.is_set)
             if self._most_bytes:
                 self._tail.truncate(self._most_bytes)
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+from collections.abc import Mapping
 
-from .settings import Settings
+from .settings import SettingsError, read_variable
 
 _TIMEOUT_S = 2.5
 
 
-def health_check(settings: Settings, *, all_stations: bool = False) -> int:
+def health_check(environment: Mapping[str, str], *, all_stations: bool = False) -> int:
     """Asks the running service whether it is alive, or well in all its stations: 0 for yes, 1 for no, with the reasons
-    on stderr."""
-    host, port = settings.health_address
+    on stderr. Of the environment nothing but the service's address is of interest here."""
+    try:
+        host, port = read_variable("health_address", environment)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:

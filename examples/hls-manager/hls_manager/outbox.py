@@ -82,12 +82,14 @@ class Outbox:
             waiting -= len(oldest.events)
             self._give_up(oldest, f"more than {self._max_waiting} events wait")
 
-    def send(self, *, timeout_s: float = 30.0, at_once: bool = False) -> None:
-        """Sends what waits, up to the first batch that fails; after a failure not before a pause has passed, which
-        grows with each, unless ``at_once``."""
+    def send(
+        self, *, timeout_s: float = 30.0, at_once: bool = False, enough: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Sends what waits, up to the first batch that fails, or before which ``enough`` is true; after a failure not
+        before a pause has passed, which grows with each, unless ``at_once``."""
         if time.monotonic() < self._not_before and not at_once:
             return
-        while self._batches:
+        while self._batches and not enough():
             batch = self._batches[0]
             try:
                 if batch.events:

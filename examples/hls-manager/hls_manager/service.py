@@ -24,8 +24,10 @@ from .web import Web
 
 log = logging.getLogger(__name__)
 
-#: How long stations may take to write their last segments when the service ends. Containers are killed after ten.
+#: How long stations may take to write their last segments when the service ends, and how long after the signal last
+#: events are waited for, which are sent meanwhile. Containers are killed after ten.
 _DRAIN_S = 6.0
+_END_S = 8.0
 
 
 class Service:
@@ -56,9 +58,12 @@ class Service:
         log.info("ending: %d stations go off", len(self._on_air.running))
         self._stopping.set()
         began = time.monotonic()
+        # Events are sent while stations drain.
+        self._on_air.stop()
+        self._analytics.end()
         self._host.close(drain_s=_DRAIN_S)
         self._reporter.stop()
-        self._analytics.stop()
+        self._analytics.stop(_END_S - (time.monotonic() - began))
         self._web.stop()
         log.info("ended after %.1f s", time.monotonic() - began)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 #: What airchain can do to the sound; ``none`` leaves it as it is.
 CHAINS = ("none", "safe", "broadcast", "gentle", "speech", "loud")
+
+#: So many segments must fit into the age that a playlist may have.
+_SEGMENTS_YOUNG = 3
 
 
 class SettingsError(ValueError):
@@ -113,7 +116,7 @@ class Settings:
     segment_s: float = _variable("SEGMENT_DURATION", "6", _number(0.5, 60, "seconds"))
     list_size: int = _variable("HLS_LIST_SIZE", "65", _whole(3, 10_000, "segments"))
     retained: int = _variable("HLS_DELETE_THRESHOLD", "100", _whole(0, 100_000, "segments"))
-    he_aac_kbps: int = _variable("HE_AAC_BITRATE_KBPS", "64", _whole(16, 128, "kbit/s"))
+    he_aac_kbps: int = _variable("HE_AAC_BITRATE_KBPS", "64", _whole(24, 128, "kbit/s"))
     aac_kbps: int = _variable("AAC_BITRATE_KBPS", "128", _whole(32, 320, "kbit/s"))
     chain: str = _variable("CHAIN", "safe", _one_of(*CHAINS))
     fallback_audio: Path | None = _variable("FALLBACK_AUDIO", "", _audio_file)
@@ -141,13 +144,17 @@ class Settings:
         values: dict[str, Any] = {}
         problems = []
         for entry in fields(cls):
-            about = entry.metadata
-            text = environment.get(about["name"], "") or about["default"]
             try:
-                values[entry.name] = about["read"](text)
-            except ValueError as error:
-                shown = "its value" if about["secret"] else repr(text)
-                problems.append(f"{about['name']}: {shown} is not accepted, give {error}")
+                values[entry.name] = _read(entry, environment)
+            except SettingsError as error:
+                problems.append(str(error))
+        if not problems and values["segment_s"] * _SEGMENTS_YOUNG > values["playlist_max_age_s"]:
+            # A playlist is written once per segment: it would be too old again and again.
+            most = values["playlist_max_age_s"] / _SEGMENTS_YOUNG
+            problems.append(
+                f"SEGMENT_DURATION: {values['segment_s']:g} is not accepted, give at most {most:g} (a third of"
+                f" PLAYLIST_MAX_AGE_SECONDS), or a greater PLAYLIST_MAX_AGE_SECONDS"
+            )
         if problems:
             raise SettingsError("\n".join(problems))
         return cls(**values)
@@ -161,3 +168,19 @@ class Settings:
     def kept_s(self) -> float:
         """How long a segment can be fetched after it was made."""
         return self.segment_s * (self.list_size + self.retained)
+
+
+def read_variable(field_name: str, environment: Mapping[str, str]) -> Any:
+    """One setting by itself, for who has no business with the others. Raises SettingsError."""
+    (entry,) = [entry for entry in fields(Settings) if entry.name == field_name]
+    return _read(entry, environment)
+
+
+def _read(entry: Field[Any], environment: Mapping[str, str]) -> Any:
+    about = entry.metadata
+    text = environment.get(about["name"], "") or about["default"]
+    try:
+        return about["read"](text)
+    except ValueError as error:
+        shown = "its value" if about["secret"] else repr(text)
+        raise SettingsError(f"{about['name']}: {shown} is not accepted, give {error}") from None

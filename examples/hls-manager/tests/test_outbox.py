@@ -58,6 +58,13 @@ def test_many_go_in_parts(backend: Backend) -> None:
     assert len(backend.events) == 1200 and sender.places == [Place(1, 10)]
 
 
+def test_sending_ends_between_batches(backend: Backend) -> None:
+    sender = Sender(backend)
+    sender.outbox.put([event(number) for number in range(1200)], Place(1, 10))
+    sender.outbox.send(enough=lambda: len(backend.events) >= 500)
+    assert (len(backend.events), sender.outbox.waiting, sender.places) == (500, 700, [])
+
+
 def test_what_is_not_answered_is_kept(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     sender = Sender(backend)
     backend.stop()

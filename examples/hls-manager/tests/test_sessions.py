@@ -89,6 +89,11 @@ def test_clients_are_known_from_batch_to_batch_and_forgotten() -> None:
     assert not sessions._clients
 
 
+@pytest.mark.parametrize("status", [200, 206, 304])
+def test_what_was_served_counts(status: int) -> None:
+    assert [event["status_code"] for event in events(line(status=status))] == [status]
+
+
 @pytest.mark.parametrize("session", ["-", "", "x" * 200])
 def test_lines_without_a_session_are_dropped(session: str) -> None:
     assert events(line(session=session)) == []
@@ -101,6 +106,9 @@ def test_lines_without_a_session_are_dropped(session: str) -> None:
         "garbage",
         line(method="HEAD"),
         line(method="OPTIONS", status=204),
+        line(status=204),
+        line(status=301),
+        line(status=302),
         line(status=404),
         line(status=502),
         line("/health"),

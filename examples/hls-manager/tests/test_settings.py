@@ -40,6 +40,8 @@ def test_defaults_are_those_that_neighbours_know() -> None:
         ("BATCH_INTERVAL_SECONDS", "1e9", "a number from 1 to 3600"),
         ("HLS_LIST_SIZE", "6.5", "a whole number from 3"),
         ("HLS_LIST_SIZE", "²", "a whole number from 3"),
+        ("HE_AAC_BITRATE_KBPS", "16", "a whole number from 24 to 128"),
+        ("SEGMENT_DURATION", "21", "at most 20 .a third of PLAYLIST_MAX_AGE_SECONDS"),
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
         ("LOG_FORMAT", "%(message", "ormat"),
         ("HEALTH_LISTEN", "8081", "an address and port"),
@@ -69,6 +71,16 @@ def test_a_wrong_setting_ends_the_service_with_2(
 ) -> None:
     monkeypatch.setenv("STREAM_REFRESH_INTERVAL", "soon")
     assert main([]) == 2 and "STREAM_REFRESH_INTERVAL: 'soon' is not accepted" in capsys.readouterr().err
+
+
+def test_a_health_check_needs_its_address_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FALLBACK_AUDIO", "/nowhere.mp3")
+    monkeypatch.setenv("HEALTH_LISTEN", "127.0.0.1:1")
+    assert main(["health_check"]) == 1 and "http://127.0.0.1:1: " in capsys.readouterr().err
+    monkeypatch.setenv("HEALTH_LISTEN", "here")
+    assert main(["health_check"]) == 1 and "HEALTH_LISTEN: 'here' is not accepted" in capsys.readouterr().err
 
 
 def test_the_readme_has_each_with_its_default() -> None:
