@@ -45,7 +45,7 @@ class Access:
 
 
 def read_line(line: str) -> Access | None:
-    """Reads a line; None for what is no GET that brought something of a playlist or segment, and for what cannot be read."""
+    """Reads a line; None for what is no GET that brought a playlist or segment, and for what cannot be read."""
     found = _LINE.fullmatch(line)
     if found is None or found["method"] != "GET" or int(found["status"]) not in _SERVED:
         return None

@@ -15,7 +15,8 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: For how long the last batches are sent when the service ends, and how long each of them may take. What it does not get through is read again by the next.
+#: For how long the last batches are sent when the service ends, and how long each of them may take. What it
+#: does not get through is read again by the next process.
 _LAST_TIMEOUT_S = 3.0
 
 

@@ -28,7 +28,8 @@ mutation SubmitListeningEvents($events: [ListeningEventInput!]!) {
 _AT_ONCE = 500
 #: Events that wait at most; the oldest batch goes when there are more.
 _MAX_WAITING = 100_000
-#: How often a batch is refused before it is given up. What is not answered, or by an error of the server, is not refused.
+#: How often a batch is refused before it is given up. What is not answered, or with an error of the
+#: server, is not refused.
 _MAX_REFUSALS = 5
 _MAX_PAUSE_S = 300.0
 

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from peers import Process, free_port, listens
+from peers import Server
 from waiting import until
 
 _ARGUMENTS = [
@@ -36,13 +36,16 @@ class Browser:
         handler = functools.partial(_Quiet, directory=str(folder))
         self._pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._pages.serve_forever, daemon=True).start()
-        port = free_port()
-        self._driver = Process(["chromedriver", f"--port={port}"], folder / "chromedriver.out")
-        self._url = f"http://127.0.0.1:{port}"
-        until("chromedriver", lambda: listens(port) and self._call("GET", "/status")["ready"])
-        options = {"args": [*_ARGUMENTS, f"--user-data-dir={folder / 'profile'}"]}
-        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
-        self._url += f"/session/{self._call('POST', '/session', wanted)['sessionId']}"
+        self._driver = Server("chromedriver", lambda port: ["chromedriver", f"--port={port}"], folder / "chromedriver.out")
+        self._url = f"http://127.0.0.1:{self._driver.port}"
+        try:
+            until("chromedriver", lambda: self._call("GET", "/status")["ready"])
+            options = {"args": [*_ARGUMENTS, f"--user-data-dir={folder / 'profile'}"]}
+            wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
+            self._url += f"/session/{self._call('POST', '/session', wanted)['sessionId']}"
+        except BaseException:
+            self._driver.stop()
+            raise
 
     def open(self, page: str) -> None:
         """Opens a page of the folder."""

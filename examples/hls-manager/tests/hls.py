@@ -96,13 +96,17 @@ class Watch:
         return segments
 
     def _run(self) -> None:
-        while not self._stopping.wait(0.02):
+        last = False
+        while not last:
+            # Once more at the end, for what came just before.
+            last = self._stopping.wait(0.02)
             try:
                 self._look(self.path.read_text())
             except FileNotFoundError:
                 continue
-            except (AssertionError, ValueError) as problem:
-                self.problems.add(f"unreadable: {problem}")
+            except Exception as problem:
+                # Else the thread would end, and see nothing.
+                self.problems.add(f"unreadable: {problem!r}")
 
     def _look(self, text: str) -> None:
         playlist = Playlist.read(text)

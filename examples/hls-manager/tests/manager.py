@@ -48,9 +48,16 @@ class Manager:
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
-        self._process = self._run("manager.out")
-        until("the manager", lambda: self._answers() or not self.process.is_running())
-        assert self.process.is_running(), self.process.said
+        for _ in range(5):
+            self._process = self._run("manager.out")
+            until("the manager", lambda: self.process.listens_at(self.health_port) or not self.process.is_running())
+            if self.process.is_running():
+                until("its answer", self._answers)
+                return
+            assert "in use" in self.process.said, self.process.said
+            self.health_port = free_port()
+            self.set(HEALTH_LISTEN=f"127.0.0.1:{self.health_port}")
+        raise AssertionError(self.process.said)
 
     def stop(self) -> None:
         """Ends it cleanly."""

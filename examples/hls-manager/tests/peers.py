@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPMessage
 from pathlib import Path
 from urllib.parse import quote
@@ -20,11 +22,6 @@ def free_port() -> int:
     """A port that nobody listens at."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 class _Kept(urllib.request.HTTPRedirectHandler):
@@ -65,6 +62,15 @@ class Process:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
+    def listens_at(self, port: int) -> bool:
+        """Whether it, and not another, listens there."""
+        table = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        sockets = {f"socket:[{row[9]}]" for row in map(str.split, table) if row[1].endswith(f":{port:04X}")}
+        try:
+            return any(os.readlink(file) in sockets for file in Path(f"/proc/{self.pid}/fd").iterdir())
+        except OSError:
+            return False  # It ended, or closed one just now.
+
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
@@ -78,31 +84,50 @@ class Process:
         return self.wait()
 
 
-class Nginx(Process):
+class Server(Process):
+    """A process that listens at a port of its own; if another was quicker to take that, at the next."""
+
+    def __init__(self, name: str, command: Callable[[int], list[str]], output: Path) -> None:
+        for _ in range(5):
+            self.port = free_port()
+            output.unlink(missing_ok=True)
+            super().__init__(command(self.port), output)
+            try:
+                until(name, lambda: self.listens_at(self.port) or not self.is_running() or "in use" in self.said)
+            except BaseException:
+                self.stop(signal.SIGKILL)
+                raise
+            if self.listens_at(self.port):
+                return
+            self.stop(signal.SIGKILL)
+        raise AssertionError(f"{name} does not start: {self.said}")
+
+
+class Nginx(Server):
     """nginx with the configuration that is deployed, but for its ports and folders."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
         self.data = folder / "data"
         (self.data / "hls").mkdir(parents=True, exist_ok=True)
         (folder / "nginx").mkdir(exist_ok=True)
+        self.access_log = folder / "access.log"
+        self._folder = folder
+        super().__init__("nginx", self._command, folder / "nginx.out")
+
+    def _command(self, port: int) -> list[str]:
         text = NGINX_CONF.read_text()
         for deployed, here in (
-            ("listen 8080 reuseport", f"listen 127.0.0.1:{self.port}"),
+            ("listen 8080 reuseport", f"listen 127.0.0.1:{port}"),
             ("worker_processes auto", "daemon off; worker_processes 1"),
-            ("/tmp/nginx_session_access.log", str(folder / "access.log")),
+            ("/tmp/nginx_session_access.log", str(self.access_log)),
             ("/tmp/data", str(self.data)),
-            ("/tmp/nginx", str(folder / "nginx" / "nginx")),
+            ("/tmp/nginx", str(self._folder / "nginx" / "nginx")),
         ):
             assert deployed in text, f"nginx.conf has no {deployed}"
             text = text.replace(deployed, here)
         # Started by root, workers would not be allowed to read the test's folder.
-        (folder / "nginx.conf").write_text("user root;\n" + text)
-        self.access_log = folder / "access.log"
-        command = ["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
-        super().__init__(command, folder / "nginx.out")
-        until("nginx", lambda: listens(self.port) or not self.is_running())
-        assert self.is_running(), self.said
+        (self._folder / "nginx.conf").write_text("user root;\n" + text)
+        return ["nginx", "-c", str(self._folder / "nginx.conf"), "-p", str(self._folder)]
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -120,17 +145,23 @@ _ICECAST = """<icecast>
 </icecast>"""
 
 
-class Icecast(Process):
-    """icecast2."""
+class Icecast(Server):
+    """icecast2, and the sources that send to it."""
 
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o777)
-        self.port = free_port()
         self._folder = folder
-        (folder / "icecast.xml").write_text(_ICECAST.format(port=self.port, folder=folder))
-        super().__init__(["icecast2", "-c", str(folder / "icecast.xml")], folder / "icecast.out")
-        until("icecast2", lambda: listens(self.port) or not self.is_running())
-        assert self.is_running(), self.said
+        self._sources: list[Process] = []
+        super().__init__("icecast2", self._command, folder / "icecast.out")
+
+    def _command(self, port: int) -> list[str]:
+        (self._folder / "icecast.xml").write_text(_ICECAST.format(port=port, folder=self._folder))
+        return ["icecast2", "-c", str(self._folder / "icecast.xml")]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        for source in self._sources:
+            source.stop()
+        return super().stop(number)
 
     def url(self, mount: str) -> str:
         return f"http://127.0.0.1:{self.port}/{mount}"
@@ -142,6 +173,7 @@ class Icecast(Process):
         coded = ["-ac", "2", "-c:a", "libmp3lame", "-b:a", "128k", "-content_type", "audio/mpeg", "-f", "mp3"]
         command = ["ffmpeg", "-loglevel", "error", *tone, *coded, target]
         source = Process(command, self._folder / f"{mount}.out")
+        self._sources.append(source)
         until(
             f"the source of {mount}", lambda: 'listenurl":"http://' in self._status() and f"/{mount}" in self._status()
         )

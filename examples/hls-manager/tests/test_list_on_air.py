@@ -109,7 +109,7 @@ def test_restarts_go_on(manager: Manager, backend: Backend, icecast: Icecast) ->
         end()
     lists = [watch.stop() for watch in watches]
     # Both renditions are cut alike, and each restart is one seam in each.
-    for first, second in zip(*lists):
+    for first, second in zip(*lists, strict=True):
         assert (first.sequence, first.date, first.discontinuity) == (second.sequence, second.date, second.discontinuity)
     assert [segment.discontinuity for segment in lists[0]].count(True) == 2
     # Everything in the playlist is there.

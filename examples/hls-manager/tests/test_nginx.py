@@ -96,7 +96,9 @@ def test_a_preflight_is_answered(nginx: Nginx, path: str) -> None:
     assert got["Access-Control-Allow-Headers"] == "Range, Content-Range, Content-Length"
 
 
-@pytest.mark.parametrize("path", ["/hls/radio-x/.airchain.lock", "/stations_cache.json", "/hls/", "/hls/../x.m3u8", NEWLINE])
+@pytest.mark.parametrize(
+    "path", ["/hls/radio-x/.airchain.lock", "/stations_cache.json", "/hls/", "/hls/../x.m3u8", NEWLINE]
+)
 def test_nothing_else_is_served(nginx: Nginx, path: str) -> None:
     assert fetch(nginx.url(path))[0] in (400, 404)
 
