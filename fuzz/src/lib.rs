@@ -28,7 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "decode", body: decode::body, seeds: decode::seeds, longest: 64 << 10 },
     Target { name: "containers", body: containers::body, seeds: decode::seeds, longest: 64 << 10 },
     Target { name: "stream", body: stream::body, seeds: stream::seeds, longest: 32 << 10 },
-    Target { name: "webstream", body: webstream::body, seeds: webstream::seeds, longest: 4 << 10 },
+    Target { name: "webstream", body: webstream::body, seeds: webstream::seeds, longest: 8 << 10 },
     Target { name: "playlist", body: playlist::body, seeds: playlist::seeds, longest: 4 << 10 },
     Target { name: "config", body: config::body, seeds: config::seeds, longest: 8 << 10 },
     Target { name: "script", body: script::body, seeds: script::seeds, longest: 4 << 10 },

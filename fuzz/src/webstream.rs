@@ -3,7 +3,7 @@
 use airchain_inputs::webstream::fuzzing::{self, Heard};
 use url::Url;
 
-use crate::{Seed, material, one_line};
+use crate::{Seed, muxers, one_line};
 
 pub(crate) fn body(data: &[u8]) {
     let Some((&kind, rest)) = data.split_first() else { return };
@@ -120,8 +120,8 @@ pub(crate) fn seeds() -> Vec<Seed> {
     ];
     let mut seeds: Vec<Seed> =
         seeds.iter().map(|(name, bytes)| Seed { name: (*name).into(), bytes: bytes.to_vec() }).collect();
-    let streams = material::random(20, 300).into_iter().filter_map(|seed| crate::made(&seed.bytes));
-    let streams = streams.filter(|(extension, bytes)| *extension == "ts" && bytes.len() < 4_000);
+    let streams = muxers::seeds().into_iter().filter_map(|seed| crate::made(&seed.bytes));
+    let streams = streams.filter(|(extension, bytes)| *extension == "ts" && bytes.len() < 8_000);
     seeds.extend(streams.take(2).enumerate().map(|(number, (_, bytes))| Seed {
         name: format!("transport-{number}"),
         bytes: [&b"T"[..], &bytes].concat(),
