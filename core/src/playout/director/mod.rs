@@ -312,8 +312,10 @@ impl Director {
 
     /// Whether the next block can begin with the programme, or waiting for it would be of no use.
     pub fn is_ready(&self) -> bool {
+        // What is to be heard over the automation from the start must not come a moment after it.
+        let over = self.opening.values().any(|opening| opening.tier < Tier::Automation);
         let loaded = self.line.iter().any(|entry| matches!(entry.state, line::State::Loaded(_)));
-        loaded || (self.line.is_empty() && self.opening.is_empty())
+        !over && loaded || (self.line.is_empty() && self.opening.is_empty())
     }
 
     /// The items known to be on their way to the automation, first the one on air.
