@@ -1,6 +1,5 @@
 //! Inputs: programmes that come from elsewhere, each a live source of its station.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,9 +16,6 @@ use tokio::runtime::Handle;
 use crate::config;
 use crate::decode_pool::{Feed, Workers};
 use crate::error::Error;
-
-/// Tiers that live sources can have.
-const LIVE: [Tier; 3] = [Tier::Emergency, Tier::LiveOverride, Tier::LiveScheduled];
 
 /// An input as a program declares it.
 #[derive(Clone, Debug)]
@@ -73,7 +69,7 @@ impl InputSpec {
         let InputSource::Webstream { config, .. } = &self.source;
         config.validate().map_err(|error| refused(&error))?;
         self.feed(rate_hz).validate().map_err(|error| refused(&error))?;
-        if let Some(tier) = self.tier.filter(|tier| !LIVE.contains(tier)) {
+        if let Some(tier) = self.tier.filter(|tier| !tier.takes_live()) {
             return Err(LiveError::Tier(tier).into());
         }
         if let Some(fade_in_s) = self.fade_in_s.filter(|fade_in_s| !(0.0..=60.0).contains(fade_in_s)) {
@@ -196,15 +192,13 @@ impl Feed for Fed {
         self.0.is_urgent()
     }
 
-    /// A panic in a codec ends a connection and nothing else.
     fn turn(&mut self) -> bool {
-        let pumped = catch_unwind(AssertUnwindSafe(|| self.0.pump(Instant::now())));
-        match pumped {
-            Ok(pump) => matches!(pump, Pump::Worked | Pump::Full),
-            Err(_) => {
-                self.0.recover();
-                true
-            }
-        }
+        matches!(self.0.pump(Instant::now()), Pump::Worked | Pump::Full)
+    }
+
+    /// It costs a connection and nothing else.
+    fn panicked(&mut self) -> bool {
+        self.0.recover();
+        true
     }
 }

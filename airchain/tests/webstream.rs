@@ -121,7 +121,7 @@ fn a_station_is_relayed_with_its_titles_and_moved_without_a_gap() {
     station.set_input_urls("upstream", &[listening(&server, "/other.opus")]).unwrap();
     hears(&station, 1_500.0);
     let status = station.inputs().remove(0);
-    assert_eq!((status.feed.codec.as_deref(), status.feed.joins), (Some("opus"), 1), "{status:?}");
+    assert_eq!((status.feed.codec, status.feed.joins), (Some("opus"), 1), "{status:?}");
     let lost = |report: TimedReport| matches!(report.report.event, StationEvent::SourceFailed { .. });
     assert!(!reports.try_iter().any(lost));
 

@@ -36,6 +36,11 @@ impl Tier {
         ["emergency", "live_override", "live_scheduled", "automation", "fallback"][self.index()]
     }
 
+    /// Whether live sources can be routed to it.
+    pub fn takes_live(self) -> bool {
+        self <= Self::LiveScheduled
+    }
+
     /// The tier called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tier| tier.name() == name)

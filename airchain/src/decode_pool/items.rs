@@ -9,7 +9,7 @@ use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Feed, Workers};
+use super::{Feed, Workers, turn};
 use crate::desk::Waker;
 use crate::levels::{Analyst, Asked, Question};
 use crate::loader::{Ends, LoadConfig, open};
@@ -93,7 +93,7 @@ impl Opening {
                     Box::new(Feeding { ticket, feed, reply: reply.clone(), low: urgent, urgent });
                 let mut goes_on = true;
                 while goes_on && feeding.is_low() {
-                    goes_on = feeding.turn();
+                    goes_on = turn(&mut *feeding);
                 }
                 reply.opened(ticket, Ok((loaded, question)));
                 feeding.low = low;
@@ -122,24 +122,28 @@ impl Feed for Feeding {
 
     /// Fills the ring; over when the item is decoded to its end or no longer wanted.
     fn turn(&mut self) -> bool {
-        let pumped = catch_unwind(AssertUnwindSafe(|| {
-            (0..PUMPS).map(|_| self.feed.pump()).find(|pump| *pump != Pump::Worked).unwrap_or(Pump::Worked)
-        }));
+        let pumped = (0..PUMPS).map(|_| self.feed.pump()).find(|pump| *pump != Pump::Worked);
+        self.tell_damage();
+        let goes_on = matches!(pumped, None | Some(Pump::Full));
+        if !goes_on {
+            self.reply.ends().note(self.ticket, &self.feed);
+        }
+        goes_on
+    }
+
+    /// Dropping the feed closes its ring: what was decoded plays, then the next item starts.
+    fn panicked(&mut self) -> bool {
+        self.tell_damage();
+        let words = "the decoder failed; the rest of the item is left out".to_owned();
+        let _ = self.reply.damage.send((self.ticket, words));
+        false
+    }
+}
+
+impl Feeding {
+    fn tell_damage(&mut self) {
         if let Some(words) = self.feed.take_damage() {
             let _ = self.reply.damage.send((self.ticket, words));
-        }
-        match pumped {
-            Ok(Pump::Worked | Pump::Full) => true,
-            Ok(Pump::Done | Pump::Abandoned) => {
-                self.reply.ends().note(self.ticket, &self.feed);
-                false
-            }
-            // Dropping the feed closes its ring: what was decoded plays, then the next item starts.
-            Err(_) => {
-                let words = "the decoder failed; the rest of the item is left out".to_owned();
-                let _ = self.reply.damage.send((self.ticket, words));
-                false
-            }
         }
     }
 }

@@ -32,6 +32,9 @@ pub(crate) trait Feed: Send {
 
     /// As much work as is fair to the others; `false` when nothing is left to be done for ever.
     fn turn(&mut self) -> bool;
+
+    /// Its turn panicked; `false` when that is the end of it.
+    fn panicked(&mut self) -> bool;
 }
 
 #[derive(Default)]
@@ -135,9 +138,9 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Gives a feed its turn; one that panics is over.
+/// Gives a feed its turn; `false` when it is over. A panic is the feed's alone.
 fn turn(feed: &mut dyn Feed) -> bool {
-    catch_unwind(AssertUnwindSafe(|| feed.turn())).unwrap_or(false)
+    catch_unwind(AssertUnwindSafe(|| feed.turn())).unwrap_or_else(|_| feed.panicked())
 }
 
 /// What is most urgent; waits until there is something. `None` when the pool closes.

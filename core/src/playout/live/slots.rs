@@ -77,7 +77,7 @@ impl LiveSlots {
         fade_in_s: Option<f64>,
         at: Frames,
     ) -> Result<(), LiveError> {
-        if tier > Tier::LiveScheduled {
+        if !tier.takes_live() {
             return Err(LiveError::Tier(tier));
         }
         if let Some(value) = fade_in_s.filter(|value| !(0.0..=3600.0).contains(value)) {

@@ -13,7 +13,7 @@ pub struct FeedStatus {
     /// Audio that waits, in seconds; `None` until its bit rate is known.
     pub buffered_s: Option<f64>,
     /// Codec, in the words of `airchain analyze`.
-    pub codec: Option<String>,
+    pub codec: Option<&'static str>,
     /// Sample rate in Hz.
     pub sample_rate_hz: Option<u32>,
     /// Channels.

@@ -369,7 +369,7 @@ impl Supply {
             status.bitrate_kbps = rate.map(|bytes| bytes / 125.0);
             status.damage = damage.or(status.damage.take());
             if let Some(format) = format {
-                status.codec = Some(format.codec.to_string());
+                status.codec = Some(format.codec);
                 status.sample_rate_hz = Some(format.sample_rate_hz);
                 status.channels = Some(format.channels);
             }
