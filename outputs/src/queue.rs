@@ -41,33 +41,32 @@ impl Queue {
 
     /// Takes a parcel; never waits. What comes after [`Parcel::End`] is ignored.
     pub(crate) fn push(&self, parcel: Parcel) {
-        {
-            let mut state = self.lock();
-            if state.ended {
-                return;
-            }
-            match &parcel {
-                Parcel::Packet(packet) => state.frames += u64::from(packet.duration),
-                Parcel::Title { at, .. } => state.supersede(*at),
-                Parcel::End => {
-                    state.ended = true;
-                    self.ended.send_replace(true);
-                }
-            }
-            state.parcels.push_back(parcel);
-            if state.frames > state.limit || state.parcels.len() > MOST_PARCELS {
-                state.trim();
-            }
+        self.push_all([parcel]);
+    }
+
+    /// Takes parcels in their order.
+    pub(crate) fn push_all(&self, parcels: impl IntoIterator<Item = Parcel>) {
+        let mut state = self.lock();
+        let ended = state.ended;
+        for parcel in parcels {
+            state.push(parcel);
         }
+        if state.ended && !ended {
+            self.ended.send_replace(true);
+        }
+        drop(state);
         self.filled.notify_one();
     }
 
-    /// The next parcel. Cancel safe. One caller at a time.
-    pub(crate) async fn pop(&self) -> Parcel {
+    /// The next parcel, and whether it is the last for now. Cancel safe. One caller at a time.
+    pub(crate) async fn pop(&self) -> (Parcel, bool) {
         loop {
             let filled = self.filled.notified();
-            if let Some(parcel) = self.lock().pop() {
-                return parcel;
+            {
+                let mut state = self.lock();
+                if let Some(parcel) = state.pop() {
+                    return (parcel, state.parcels.is_empty());
+                }
             }
             filled.await;
         }
@@ -156,6 +155,21 @@ impl State {
     fn supersede(&mut self, at: i64) {
         if matches!(self.parcels.back(), Some(Parcel::Title { at: last, .. }) if *last >= at) {
             self.parcels.pop_back();
+        }
+    }
+
+    fn push(&mut self, parcel: Parcel) {
+        if self.ended {
+            return;
+        }
+        match &parcel {
+            Parcel::Packet(packet) => self.frames += u64::from(packet.duration),
+            Parcel::Title { at, .. } => self.supersede(*at),
+            Parcel::End => self.ended = true,
+        }
+        self.parcels.push_back(parcel);
+        if self.frames > self.limit || self.parcels.len() > MOST_PARCELS {
+            self.trim();
         }
     }
 

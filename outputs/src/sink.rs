@@ -51,8 +51,14 @@ impl Opening {
 /// A place that encoded audio goes to, once open.
 #[async_trait]
 pub trait Sink: Send {
-    /// Takes a packet.
+    /// Takes a packet. It may be held until the next [`flush`](Self::flush).
     async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError>;
+
+    /// Sends what is held: no more packets are there for now. What comes from an encoder comes several packets at a time,
+    /// and need not be sent one by one.
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Notes a change of title; `at` may lie a little ahead of the packets taken so far.
     async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError>;

@@ -114,6 +114,11 @@ impl ParcelSender {
         self.queue.push(parcel);
     }
 
+    /// Takes parcels, in their order, and wakes the output once.
+    pub fn send_all(&self, parcels: &[Parcel]) {
+        self.queue.push_all(parcels.iter().cloned());
+    }
+
     /// Whether the output has been ended, so that sending to it is wasted work.
     pub fn is_closed(&self) -> bool {
         self.queue.has_ended()
@@ -273,9 +278,14 @@ impl Worker {
         let mut watch = LagWatch::new(self.queue.dropped());
         let mut fresh = true;
         loop {
-            match self.queue.pop().await {
+            let (parcel, last) = self.queue.pop().await;
+            match parcel {
                 Parcel::Packet(packet) => {
-                    if let Err(error) = guarded(&what, "sending", allowed, sink.packet(&packet)).await {
+                    let sent = async {
+                        sink.packet(&packet).await?;
+                        if last { sink.flush().await } else { Ok(()) }
+                    };
+                    if let Err(error) = guarded(&what, "sending", allowed, sent).await {
                         self.queue.give_back(packet, !fresh);
                         return Err(error);
                     }
@@ -292,7 +302,11 @@ impl Worker {
                 }
                 Parcel::Title { at, metadata } => {
                     self.ahead.push(at, &metadata);
-                    guarded(&what, "a title", allowed, sink.title(at, &metadata)).await?;
+                    let sent = async {
+                        sink.title(at, &metadata).await?;
+                        if last { sink.flush().await } else { Ok(()) }
+                    };
+                    guarded(&what, "a title", allowed, sent).await?;
                 }
                 Parcel::End => return guarded(&what, "closing", allowed, sink.close()).await,
             }

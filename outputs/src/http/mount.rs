@@ -256,7 +256,8 @@ impl MountSink {
         self.preamble = head;
     }
 
-    fn flush(&mut self) {
+    /// Lets listeners have what is pending.
+    fn hand_on(&mut self) {
         if self.pending.is_empty() {
             return;
         }
@@ -273,7 +274,7 @@ impl MountSink {
         let mut head = out.split_off(begin);
         self.pending.append(&mut out);
         if !head.is_empty() {
-            self.flush();
+            self.hand_on();
             self.pending = head.split_off(ogg::headers(&head));
             self.begin_chain(head.into());
         }
@@ -284,7 +285,7 @@ impl MountSink {
         let mut out = Vec::new();
         self.muxer.retitle(metadata, &mut out);
         self.take(out);
-        self.flush();
+        self.hand_on();
         self.title = Arc::new(Title::new(metadata));
         self.mount.note_title(&self.title);
     }
@@ -300,9 +301,14 @@ impl Sink for MountSink {
         self.muxer.packet(packet, &mut out);
         self.take(out);
         self.pending_frames += u64::from(packet.duration);
-        if self.pending_frames >= self.chunk_frames || self.ring.is_empty() {
-            self.flush();
+        if self.pending_frames >= self.chunk_frames {
+            self.hand_on();
         }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        self.hand_on();
         Ok(())
     }
 
@@ -314,7 +320,7 @@ impl Sink for MountSink {
     async fn close(&mut self) -> Result<(), SinkError> {
         // Patches are for files: what has been broadcast cannot be taken back.
         let _patches = self.muxer.finish(&mut self.pending);
-        self.flush();
+        self.hand_on();
         self.mount.end();
         Ok(())
     }
@@ -323,7 +329,7 @@ impl Sink for MountSink {
 impl Drop for MountSink {
     /// Unless it was closed it failed and will be opened again: listeners wait, new ones are told to come back.
     fn drop(&mut self) {
-        self.flush();
+        self.hand_on();
         self.mount.up.store(false, Relaxed);
     }
 }

@@ -135,11 +135,6 @@ impl Ring {
         self.wake.send_replace(());
     }
 
-    /// Whether nothing has been pushed yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().chunks.is_empty()
-    }
-
     /// Listeners now, the most there were at once, and those dropped for being slow.
     pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();

@@ -19,6 +19,8 @@ use crate::upcoming::Upcoming;
 
 /// How long the server may take to close after we did.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// Bytes that are held for those that come with them.
+const MOST_HELD: usize = 16 * 1024;
 /// What is kept of what the server says while it is fed.
 const LONGEST_SAYING: usize = 1024;
 
@@ -28,7 +30,7 @@ pub(crate) struct IcecastSink {
     read: ReadHalf<Box<dyn Connection>>,
     write: WriteHalf<Box<dyn Connection>>,
     muxer: Box<dyn Muxer>,
-    /// Bytes to send with the next packet.
+    /// Bytes that are still to be sent.
     buffer: Vec<u8>,
     /// What the server said since it let us in.
     said: Vec<u8>,
@@ -109,8 +111,12 @@ impl Sink for IcecastSink {
             }
         }
         self.muxer.packet(packet, &mut self.buffer);
-        self.send().await?;
         self.lead = self.lead.saturating_sub(u64::from(packet.duration));
+        if self.buffer.len() < MOST_HELD { Ok(()) } else { self.flush().await }
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        self.send().await?;
         if self.lead == 0
             && let (Some(titles), Some(song)) = (&self.titles, self.song.take())
         {
