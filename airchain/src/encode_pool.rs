@@ -1,26 +1,79 @@
-//! Encode workers: a few threads that run the renditions and meters of every station.
+//! Encode workers: a few threads that run the renditions, meters and logs of every station.
 //!
-//! Nothing wakes them: the air thread must not. Each job looks at its tap every so often and takes all there is,
-//! which keeps the codec's tables in the cache for many frames at a time.
+//! Nothing wakes them: the air thread must not. Each job looks at its tap every so often and takes all there is. The
+//! longer that is, the more frames a codec encodes with its tables in the cache; a station that has been asked for
+//! something that is to be heard at once [hurries](EncodePool::hurry) for a while. When the processor does not suffice,
+//! encoders come before meters and logs, and among themselves the one that waits longest comes first.
 
 use std::collections::BinaryHeap;
+use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::cost::{Cost, charged};
+
 /// Work that comes back at intervals.
 pub(crate) trait Job: Send {
-    /// Does what there is to do; the pause until the next time, or `None` when it is over for good.
-    fn step(&mut self) -> Option<Duration>;
+    /// Does what there is to do.
+    fn step(&mut self) -> Step;
 
     /// It panicked and is about to be dropped.
     fn panicked(&mut self) {}
 }
 
+/// What a [`Job`] says of what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// There is more to do now; others may have their turn first.
+    More,
+    /// Nothing for now.
+    Idle,
+    /// It is over for good.
+    Over,
+}
+
+/// What a job is to its station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Listeners hear what it does not get done.
+    Encoder,
+    /// Nobody hears it.
+    Meter,
+}
+
+/// How often a job looks at its tap. Codecs find their tables in the cache for that much audio at a time, and as much
+/// later it is with the listeners at most.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The same for encoders in a hurry: a block of the air thread.
+const HURRIED: Duration = Duration::from_millis(10);
+/// How long a station hurries: what is asked for has to be opened before it is heard.
+const HURRY: Duration = Duration::from_secs(2);
+/// Meters wait until no encoder is due, but not longer than this: what they report of a second ago is of some use.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 struct Due {
+    /// When it is due, and by which it is put in order.
     at: Instant,
+    kind: Kind,
+    cost: Arc<Cost>,
     job: Box<dyn Job>,
+}
+
+impl Due {
+    /// Does its work, for as long as it is due.
+    fn step(&mut self) -> Step {
+        let counter = match self.kind {
+            Kind::Encoder => &self.cost.encode_ns,
+            Kind::Meter => &self.cost.meter_ns,
+        };
+        let job = &mut self.job;
+        charged(counter, || catch_unwind(AssertUnwindSafe(|| job.step()))).unwrap_or_else(|_| {
+            job.panicked();
+            Step::Over
+        })
+    }
 }
 
 impl PartialEq for Due {
@@ -46,24 +99,65 @@ impl Ord for Due {
 
 #[derive(Default)]
 struct Work {
-    jobs: BinaryHeap<Due>,
+    encoders: BinaryHeap<Due>,
+    meters: BinaryHeap<Due>,
+    /// Stations in a hurry, and until when.
+    hurried: Vec<(Arc<Cost>, Instant)>,
     closing: bool,
 }
 
-#[derive(Default)]
+impl Work {
+    fn push(&mut self, due: Due) {
+        match due.kind {
+            Kind::Encoder => self.encoders.push(due),
+            Kind::Meter => self.meters.push(due),
+        }
+    }
+
+    /// The job whose turn it is, or how long until there is one; `None` for ever.
+    fn next(&mut self, now: Instant) -> Result<Due, Option<Duration>> {
+        let encoder = self.encoders.peek().map(|due| due.at);
+        let meter = self.meters.peek().map(|due| due.at);
+        let is_due = |at: &Instant| *at <= now;
+        let has_waited = meter.is_some_and(|at| now.saturating_duration_since(at) > PATIENCE);
+        let turn = match (encoder.filter(is_due), meter.filter(is_due)) {
+            (Some(encoder), Some(meter)) if has_waited && meter < encoder => self.meters.pop(),
+            (Some(_), _) => self.encoders.pop(),
+            (None, Some(_)) => self.meters.pop(),
+            (None, None) => None,
+        };
+        turn.ok_or_else(|| encoder.into_iter().chain(meter).min().map(|at| at - now))
+    }
+
+    /// When a job that has nothing to do is due again.
+    fn again(&mut self, due: &Due, epoch: Instant) -> Instant {
+        let now = Instant::now();
+        self.hurried.retain(|(_, until)| *until > now);
+        if due.kind == Kind::Encoder && self.hurried.iter().any(|(cost, _)| Arc::ptr_eq(cost, &due.cost)) {
+            return now + HURRIED;
+        }
+        // Those of a station together, so that one worker wakes up for all of them; those of others at other times.
+        let phase = PAUSE.mul_f64(phase(&due.cost));
+        let pauses = (now - epoch).saturating_sub(phase).as_nanos() / PAUSE.as_nanos() + 1;
+        epoch + phase + PAUSE * u32::try_from(pauses).unwrap_or(u32::MAX)
+    }
+}
+
+/// The part of a pause at which a station has its turn, from 0 to 1.
+fn phase(cost: &Arc<Cost>) -> f64 {
+    let hash = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+    hash.hash_one(Arc::as_ptr(cost)) as f64 / u64::MAX as f64
+}
+
 struct Shared {
     work: Mutex<Work>,
     woken: Condvar,
+    epoch: Instant,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, due: Due) {
-        self.lock().jobs.push(due);
-        self.woken.notify_one();
     }
 }
 
@@ -75,7 +169,8 @@ pub(crate) struct EncodePool {
 
 impl EncodePool {
     pub(crate) fn new(workers: usize) -> std::io::Result<Self> {
-        let shared = Arc::<Shared>::default();
+        let shared =
+            Arc::new(Shared { work: Mutex::default(), woken: Condvar::new(), epoch: Instant::now() });
         let spawn = |number| {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("encode-{number}")).spawn(move || run(&shared))
@@ -84,8 +179,32 @@ impl EncodePool {
         Ok(Self { shared, workers })
     }
 
-    pub(crate) fn add(&self, job: Box<dyn Job>) {
-        self.shared.add(Due { at: Instant::now(), job });
+    /// Runs a job of the station that `cost` is of, which hurries for the first moments.
+    pub(crate) fn add(&self, job: Box<dyn Job>, kind: Kind, cost: &Arc<Cost>) {
+        self.shared.lock().push(Due { at: Instant::now(), kind, cost: Arc::clone(cost), job });
+        self.hurry(cost);
+    }
+
+    /// For the next two seconds the encoders of the station that `cost` is of look at their taps each 10 ms: what it was
+    /// asked for is to be with the listeners at once.
+    pub(crate) fn hurry(&self, cost: &Arc<Cost>) {
+        let now = Instant::now();
+        let mut work = self.shared.lock();
+        let is_its = |other: &Arc<Cost>| Arc::ptr_eq(other, cost);
+        match work.hurried.iter_mut().find(|(other, _)| is_its(other)) {
+            // Its encoders have been called already.
+            Some((_, until)) => *until = now + HURRY,
+            None => {
+                work.hurried.push((Arc::clone(cost), now + HURRY));
+                let mut encoders = std::mem::take(&mut work.encoders).into_vec();
+                for due in encoders.iter_mut().filter(|due| is_its(&due.cost)) {
+                    due.at = due.at.min(now);
+                }
+                work.encoders = encoders.into();
+            }
+        }
+        drop(work);
+        self.shared.woken.notify_one();
     }
 }
 
@@ -101,10 +220,13 @@ impl Drop for EncodePool {
 
 fn run(shared: &Shared) {
     while let Some(mut due) = next_due(shared) {
-        match catch_unwind(AssertUnwindSafe(|| due.job.step())) {
-            Ok(Some(pause)) => shared.add(Due { at: Instant::now() + pause, job: due.job }),
-            Ok(None) => {}
-            Err(_) => due.job.panicked(),
+        match due.step() {
+            Step::Over => {}
+            step => {
+                let mut work = shared.lock();
+                due.at = if step == Step::More { Instant::now() } else { work.again(&due, shared.epoch) };
+                work.push(due);
+            }
         }
     }
 }
@@ -116,14 +238,82 @@ fn next_due(shared: &Shared) -> Option<Due> {
         if work.closing {
             return None;
         }
-        let now = Instant::now();
-        let pause = work.jobs.peek().map(|due| due.at.saturating_duration_since(now));
-        match pause {
-            Some(Duration::ZERO) => return work.jobs.pop(),
-            Some(pause) => {
-                (work, _) = shared.woken.wait_timeout(work, pause).unwrap_or_else(PoisonError::into_inner)
+        work = match work.next(Instant::now()) {
+            Ok(due) => return Some(due),
+            Err(Some(pause)) => {
+                shared.woken.wait_timeout(work, pause).unwrap_or_else(PoisonError::into_inner).0
             }
-            None => work = shared.woken.wait(work).unwrap_or_else(PoisonError::into_inner),
+            Err(None) => shared.woken.wait(work).unwrap_or_else(PoisonError::into_inner),
+        };
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Job for Nothing {
+        fn step(&mut self) -> Step {
+            Step::Idle
         }
+    }
+
+    fn due(at: Instant, kind: Kind, cost: &Arc<Cost>) -> Due {
+        Due { at, kind, cost: Arc::clone(cost), job: Box::new(Nothing) }
+    }
+
+    #[test]
+    fn encoders_come_before_meters_until_those_have_waited_for_a_second() {
+        let start = Instant::now();
+        let ms = |ms| start + Duration::from_millis(ms);
+        let cost = Arc::default();
+        let mut work = Work::default();
+        let turns = |work: &mut Work, now: Instant| {
+            let next = |_| work.next(now).ok().map(|due| (due.kind, (due.at - start).as_millis()));
+            std::iter::repeat_with(|| ()).map_while(next).collect::<Vec<_>>()
+        };
+        for (at, kind) in [
+            (0, Kind::Meter),
+            (30, Kind::Encoder),
+            (20, Kind::Meter),
+            (10, Kind::Encoder),
+            (90, Kind::Encoder),
+        ] {
+            work.push(due(ms(at), kind, &cost));
+        }
+        let (meter, encoder) = (Kind::Meter, Kind::Encoder);
+        assert_eq!(turns(&mut work, ms(50)), [(encoder, 10), (encoder, 30), (meter, 0), (meter, 20)]);
+        assert_eq!(work.next(ms(50)).err(), Some(Some(Duration::from_millis(40))));
+        work.push(due(ms(0), meter, &cost));
+        assert_eq!(turns(&mut work, ms(1_100)), [(meter, 0), (encoder, 90)]);
+        assert!(matches!(work.next(ms(1_100)), Err(None)));
+    }
+
+    #[test]
+    fn those_of_a_station_are_due_together_and_at_once_when_it_hurries() {
+        let shared = Shared { work: Mutex::default(), woken: Condvar::new(), epoch: Instant::now() };
+        let pool = EncodePool { shared: Arc::new(shared), workers: Vec::new() };
+        let (calm, hurried) = (Arc::<Cost>::default(), Arc::<Cost>::default());
+        let again = |kind, cost: &Arc<Cost>| {
+            let due = due(Instant::now(), kind, cost);
+            pool.shared.lock().again(&due, pool.shared.epoch)
+        };
+        let phases = [Kind::Encoder, Kind::Meter, Kind::Encoder].map(|kind| again(kind, &calm));
+        let apart = |a: Instant, b: Instant| (a.max(b) - a.min(b)).as_nanos() % PAUSE.as_nanos();
+        assert!(phases.iter().all(|at| apart(*at, phases[0]) == 0));
+        let later = Instant::now() + 100 * PAUSE;
+        for cost in [&calm, &hurried] {
+            pool.shared.lock().push(due(later, Kind::Encoder, cost));
+        }
+        pool.hurry(&hurried);
+        let first = pool.shared.lock().next(Instant::now()).ok().unwrap();
+        assert!(Arc::ptr_eq(&first.cost, &hurried));
+        assert!(pool.shared.lock().next(Instant::now()).is_err(), "the other does not hurry");
+        let before = Instant::now();
+        assert!(again(Kind::Encoder, &hurried) <= Instant::now() + HURRIED);
+        assert!(again(Kind::Encoder, &hurried) >= before + HURRIED);
     }
 }

@@ -24,13 +24,14 @@ use crate::air::{self, AirState, AirStation};
 use crate::as_run;
 use crate::decode_pool::{DecodePool, Workers};
 use crate::desk::{Desk, DeskStation, Waker};
-use crate::encode_pool::EncodePool;
+use crate::encode_pool::{EncodePool, Kind};
 use crate::error::Error;
+use crate::fallback::fallback;
 use crate::journal::Journal;
 use crate::lengths::Surveyor;
 use crate::levels::Analyst;
 use crate::listeners::Listeners;
-use crate::loader::fallback;
+use crate::loader::LoadConfig;
 use crate::meter::{BusMeter, LevelBoard, Meter};
 use crate::output::OutputSpec;
 use crate::spec::StationSpec;
@@ -90,8 +91,8 @@ pub struct Host {
     dealt: AtomicUsize,
 }
 
-/// Audio a tap can hold before its reader counts as lost: what an encode worker may be late by.
-const TAP_S: u32 = 2;
+/// Audio that the meter's tap can hold: what an encode worker may be late by before something is not measured.
+const TAP_S: u32 = 1;
 /// What a station waits for its first item.
 const FIRST_ITEM: Duration = Duration::from_millis(500);
 /// What threads may take to end. One that hangs, in a file on a dead network share perhaps, is left behind.
@@ -155,7 +156,21 @@ impl Host {
         let (control, engine, config) = spec.engine()?;
         let rate = spec.sample_rate_hz;
         let block = spec.block();
-        let load = spec.load_config();
+        let levels = LevelBoard::default();
+        let air = Arc::<AirState>::default();
+        let (orders_in, orders) = crossbeam_channel::unbounded();
+        let shared = Shared::new(
+            &spec.id,
+            &spec.name,
+            rate,
+            config.latency as u64,
+            air.clone(),
+            levels.clone(),
+            orders_in,
+        );
+        let shared = Arc::new(shared);
+        let load =
+            LoadConfig { head: Some(rate.into()), cost: Arc::clone(&shared.cost), ..spec.load_config() };
         let latency = config.latency as u64;
         let as_run = spec.as_run.clone().map(|log| as_run::start(&spec, log, latency, self.runtime.handle()));
         let analyst = if load.levels.is_measuring() { Some(self.analyst()?) } else { None };
@@ -179,16 +194,12 @@ impl Host {
             std::thread::sleep(Duration::from_millis(1));
             director.tick(0);
         }
-        let levels = LevelBoard::default();
         let (writer, reader) = tap((rate * TAP_S) as usize);
         let meter = Meter::new(rate).map_err(|error| Error::Output(format!("meter: {error}")))?;
         director.send(When::Now, Command::AddTap(Tap { id: METER_TAP, writer }));
-        self.engines.encode.add(Box::new(BusMeter::new(reader, meter, levels.clone())));
+        let meter = BusMeter::new(reader, meter, levels, Arc::clone(&shared.cost));
+        self.engines.encode.add(Box::new(meter), Kind::Meter, &shared.cost);
 
-        let air = Arc::<AirState>::default();
-        let (orders_in, orders) = crossbeam_channel::unbounded();
-        let shared =
-            Arc::new(Shared::new(&spec.id, &spec.name, rate, latency, air.clone(), levels, orders_in));
         let station =
             Station::new(Arc::clone(&shared), self.runtime.handle().clone(), self.waker.clone(), spec.live);
         let mut desk_station = DeskStation::new(

@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
 use airchain_codecs::grid::Grid;
+use airchain_core::Frames;
 use airchain_core::item::{Item, Metadata};
 use airchain_core::playout::{Loaded, Loader, Ticket};
-use airchain_core::source::MemorySource;
-use airchain_core::{Frames, Stereo};
 use airchain_inputs::file::{FeedConfig, FileFeed, Opened, Pump};
 
+use crate::cost::Cost;
 use crate::levels::{Levels, Question};
-use crate::spec::Fallback;
 
 /// How a station's items are to be opened.
 #[derive(Clone)]
@@ -20,8 +20,12 @@ pub(crate) struct LoadConfig {
     pub rate_hz: u32,
     /// Frames decoded ahead of an item without a fade of its own.
     pub lookahead: Frames,
+    /// Frames decoded of a long item before anybody reads it; `None` is all there is room for.
+    pub head: Option<Frames>,
     /// How loud they are.
     pub levels: Levels,
+    /// What decoding them costs.
+    pub cost: Arc<Cost>,
 }
 
 /// Where the latest items ended on their resamplers' grids, for those that follow them.
@@ -60,7 +64,7 @@ pub(crate) fn open(
 ) -> Result<(FileFeed, Loaded, Option<Question>), String> {
     let own_fade = item.fade_out_s.unwrap_or(0.0) * f64::from(config.rate_hz);
     let lookahead = config.lookahead + own_fade as Frames;
-    let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead, after };
+    let feed_config = FeedConfig { rate_hz: config.rate_hz, lookahead, head: config.head, after };
     let Opened { feed, reader, info, length } =
         FileFeed::open(item, &feed_config).map_err(|error| error.to_string())?;
     let (loudness, question) = config.levels.known(item, &info);
@@ -74,77 +78,6 @@ pub(crate) fn titled(mut metadata: Metadata, item: &Item) -> Metadata {
     let name = || Path::new(&item.path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     metadata.title = metadata.title.or_else(name);
     metadata
-}
-
-/// The fallback that `spec` names, ready to play, and what it is called. A file that cannot be read keeps no station
-/// off the air.
-pub(crate) fn fallback(spec: &Fallback, rate_hz: u32, looped: bool) -> Option<(Item, MemorySource)> {
-    if let Fallback::File(path) = spec {
-        let item = Item::file(path.display().to_string());
-        match open_whole(&item, rate_hz) {
-            Ok(audio) if looped => return Some((item, MemorySource::new(audio.into(), true))),
-            Ok(mut audio) => {
-                // After the file there would be nothing, and nothing is what a fallback is there against.
-                let end = audio.len();
-                audio.extend(tone(rate_hz));
-                return Some((item, MemorySource::looped_from(audio.into(), end)));
-            }
-            Err(error) => tracing::warn!("fallback: {error}; a tone takes its place"),
-        }
-    }
-    (*spec != Fallback::None).then(|| (Item::file(TONE), MemorySource::new(tone(rate_hz).collect(), true)))
-}
-
-/// What the fallback tone is called.
-pub(crate) const TONE: &str = "fallback tone";
-
-/// A tone of 440 Hz that swells to -30 dBFS and back to -36 every four seconds: clearly not the programme, clearly
-/// not silence, and nobody's speakers suffer.
-fn tone(rate_hz: u32) -> impl Iterator<Item = Stereo> {
-    use std::f64::consts::TAU;
-    const LENGTH_S: u32 = 4;
-    let frames = LENGTH_S * rate_hz;
-    // Whole periods of both in its length, so that it loops without a seam.
-    let frame = move |n: u32| {
-        let t = f64::from(n) / f64::from(rate_hz);
-        let swell = 0.75 - 0.25 * (TAU * t / f64::from(LENGTH_S)).cos();
-        let sample = 10.0_f64.powf(-30.0 / 20.0) * swell * (TAU * 440.0 * t).sin();
-        [sample as f32; 2]
-    };
-    (0..frames).map(frame)
-}
-
-/// The most audio a fallback may hold: ten minutes of stereo at 48 kHz are 230 MB.
-const LONGEST_FALLBACK_S: usize = 600;
-
-/// Decodes a whole file into memory.
-fn open_whole(item: &Item, rate_hz: u32) -> Result<Vec<Stereo>, String> {
-    use airchain_core::source::Fill;
-    let config = LoadConfig { rate_hz, lookahead: Frames::from(rate_hz), levels: Levels::default() };
-    let (mut feed, mut loaded, _) = open(item, &config, None)?;
-    let mut audio: Vec<Stereo> = Vec::new();
-    let mut block = vec![[0.0; 2]; rate_hz as usize / 10];
-    loop {
-        while feed.pump() == Pump::Worked {}
-        match loaded.source.fill(&mut block) {
-            Fill::Full => audio.extend_from_slice(&block),
-            Fill::Short { frames } => audio.extend_from_slice(block.get(..frames).unwrap_or_default()),
-            Fill::End { frames } => {
-                audio.extend_from_slice(block.get(..frames).unwrap_or_default());
-                break;
-            }
-        }
-        if audio.len() > LONGEST_FALLBACK_S * rate_hz as usize {
-            return Err(format!(
-                "{}: longer than {LONGEST_FALLBACK_S} s, give shorter fallback audio",
-                item.path
-            ));
-        }
-    }
-    if audio.is_empty() {
-        return Err(format!("{}: holds no audio", item.path));
-    }
-    Ok(audio)
 }
 
 /// A loader that opens at once and keeps every feed full: for rendering as fast as the processor goes. What it

@@ -18,8 +18,9 @@ use airchain_core::{Frames, Stereo};
 use jiff::Timestamp;
 
 use crate::as_run::{AsRun, Record};
+use crate::fallback::fallback;
 use crate::lengths;
-use crate::loader::{InlineLoader, fallback};
+use crate::loader::InlineLoader;
 use crate::spec::StationSpec;
 use crate::unheard::{self, UnheardLoader};
 

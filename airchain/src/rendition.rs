@@ -1,8 +1,8 @@
 //! A rendition: one encoder at the end of one tap, and all the outputs that want its format.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use airchain_codecs::Format;
 use airchain_codecs::encode::{self, EncodeError, Encoder};
@@ -16,11 +16,9 @@ use airchain_outputs::worker::{self, OutputHandle, ParcelSender, WorkerOptions};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::encode_pool::Job;
+use crate::encode_pool::{Job, Step};
 use crate::station::Shared;
 
-/// How often the tap is emptied. Longer costs less and adds that much latency.
-const PAUSE: Duration = Duration::from_millis(20);
 /// Frames encoded at a time.
 const CHUNK: usize = 4800;
 /// Encoders that may fail in a row, each at its first audio, before the rendition is given up.
@@ -46,7 +44,7 @@ impl Door {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an output; it starts within [`PAUSE`]. `false` when the rendition is over.
+    /// Adds an output; it starts with the rendition's next turn. `false` when the rendition is over.
     pub(crate) fn add(&self, waiting: Waiting) -> bool {
         self.lock().as_mut().map(|all| all.push(waiting)).is_some()
     }
@@ -79,6 +77,10 @@ pub(crate) struct Rendition {
     failures: u32,
     block: Vec<Stereo>,
     packets: Vec<Packet>,
+    /// What goes to the outputs at the end of this turn: they are woken up once for all of it.
+    parcels: Vec<Parcel>,
+    /// Frames of the tap that were lost, as far as that has been told.
+    lost: Frames,
 }
 
 impl Rendition {
@@ -109,7 +111,10 @@ impl Rendition {
             failures: 0,
             block: vec![[0.0; 2]; CHUNK],
             packets: Vec::new(),
+            parcels: Vec::new(),
+            lost: 0,
         };
+        rendition.station.cost.encoders.fetch_add(1, Ordering::Relaxed);
         Ok((rendition, door))
     }
 
@@ -151,7 +156,7 @@ impl Rendition {
             while let Some(mark) = self.tap.next_mark() {
                 let at = self.encoder_position(mark.at);
                 self.metadata = Some(Arc::clone(&mark.metadata));
-                self.deliver(&Parcel::Title { at, metadata: mark.metadata });
+                self.parcels.push(Parcel::Title { at, metadata: mark.metadata });
             }
             let (_, frames) = self.tap.read(&mut self.block);
             if frames == 0 {
@@ -204,21 +209,38 @@ impl Rendition {
             self.deliver_packets();
         }
         *self.door.lock() = None;
-        self.deliver(&Parcel::End);
+        self.parcels.push(Parcel::End);
+        self.deliver();
     }
 
     fn deliver_packets(&mut self) {
         let mut packets = std::mem::take(&mut self.packets);
         for mut packet in packets.drain(..) {
             packet.pts += self.origin;
-            self.deliver(&Parcel::Packet(packet));
+            self.parcels.push(Parcel::Packet(packet));
         }
         self.packets = packets;
     }
 
-    fn deliver(&self, parcel: &Parcel) {
+    /// Hands over to the outputs what has come together.
+    fn deliver(&mut self) {
         for sender in &self.senders {
-            sender.send(parcel.clone());
+            sender.send_all(&self.parcels);
+        }
+        self.parcels.clear();
+    }
+
+    /// Tells of audio that came too late for the encoder: outputs have silence in its place.
+    fn tell_lost(&mut self) {
+        let lost = self.tap.lost();
+        let new = lost - std::mem::replace(&mut self.lost, lost);
+        if new > 0 {
+            self.station.cost.unencoded.fetch_add(new, Ordering::Relaxed);
+            tracing::warn!(
+                station = %self.station.id, format = %self.format,
+                "the processor does not suffice: {} ms were not encoded, outputs have silence there",
+                new * 1000 / Frames::from(self.station_rate).max(1)
+            );
         }
     }
 
@@ -230,13 +252,14 @@ impl Rendition {
 }
 
 impl Job for Rendition {
-    fn step(&mut self) -> Option<Duration> {
+    fn step(&mut self) -> Step {
         self.let_in();
         if self.epoch.is_none() && !self.tap.is_finished() {
-            return Some(PAUSE);
+            return Step::Idle;
         }
         let finished = self.tap.is_finished();
         let more = self.drain();
+        self.tell_lost();
         if self.failures > RESTARTS {
             tracing::error!(
                 station = %self.station.id, format = %self.format,
@@ -245,15 +268,23 @@ impl Job for Rendition {
         }
         if finished || self.failures > RESTARTS {
             self.close();
-            return None;
+            return Step::Over;
         }
+        self.deliver();
         self.senders.retain(|sender| !sender.is_closed());
-        Some(if more { Duration::ZERO } else { PAUSE })
+        if more { Step::More } else { Step::Idle }
     }
 
     fn panicked(&mut self) {
         tracing::error!(station = %self.station.id, format = %self.format, "a panic; the outputs are closed");
         *self.door.lock() = None;
-        self.deliver(&Parcel::End);
+        self.parcels = vec![Parcel::End];
+        self.deliver();
+    }
+}
+
+impl Drop for Rendition {
+    fn drop(&mut self) {
+        self.station.cost.encoders.fetch_sub(1, Ordering::Relaxed);
     }
 }

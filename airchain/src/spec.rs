@@ -1,6 +1,7 @@
 //! What a station is, as a program declares it: the parts that offline rendering and a host on air share.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use airchain_core::chain::{Chain, ChainError, NodeSpec};
 use airchain_core::control::{Control, Ramp};
@@ -136,6 +137,8 @@ impl StationSpec {
             rate_hz: self.sample_rate_hz,
             lookahead: self.lookahead(None),
             levels: Levels::new(self),
+            head: None,
+            cost: Arc::default(),
         }
     }
 

@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::air::AirState;
+use crate::cost::{Cost, CostReport};
 use crate::desk::Waker;
 use crate::error::Error;
 use crate::input::{self, InputSpec, InputStatus};
@@ -46,6 +47,22 @@ pub(crate) enum Order {
     AddTap(Box<TapWriter>, Sender<Result<TapId, Error>>),
     RemoveTap(TapId),
     Stop,
+}
+
+impl Order {
+    /// Whether it is meant to change what listeners hear, or who listens, right now.
+    pub(crate) fn is_heard_soon(&self) -> bool {
+        match self {
+            Self::Request(_, request) => !matches!(**request, Request::Queue(_)),
+            Self::AddInput(..) | Self::AddOutput(..) => true,
+            Self::RemoveOutput(..)
+            | Self::OpenLive(..)
+            | Self::LiveStatus(..)
+            | Self::AddTap(..)
+            | Self::RemoveTap(..)
+            | Self::Stop => false,
+        }
+    }
 }
 
 /// A report with the time at which listeners of an output without delay would have noticed.
@@ -116,6 +133,7 @@ pub(crate) struct Shared {
     /// Frames by which the bus lags behind the programme.
     pub(crate) latency: Frames,
     pub(crate) air: Arc<AirState>,
+    pub(crate) cost: Arc<Cost>,
     pub(crate) levels: LevelBoard,
     orders: Sender<Order>,
     epoch: Mutex<Timestamp>,
@@ -160,6 +178,7 @@ impl Shared {
             rate,
             latency,
             air,
+            cost: Arc::default(),
             levels,
             orders,
             epoch: Mutex::new(Timestamp::UNIX_EPOCH),
@@ -410,6 +429,11 @@ impl Station {
     /// Frames that were never rendered because the processor was not there in time.
     pub fn missed(&self) -> Frames {
         self.shared.air.missed.load(Ordering::Acquire)
+    }
+
+    /// What it has cost its host's workers, and what they had to leave out.
+    pub fn cost(&self) -> CostReport {
+        self.shared.cost.report()
     }
 
     /// What is on air.

@@ -11,8 +11,9 @@ use airchain_core::source::{Fill, Source};
 use airchain_core::{Frames, Stereo};
 use airchain_inputs::file;
 
+use crate::fallback::TONE;
 use crate::lengths::Catalogue;
-use crate::loader::{Ends, LoadConfig, TONE, titled};
+use crate::loader::{Ends, LoadConfig, titled};
 use crate::spec::Fallback;
 
 /// So many frames of nothing.
@@ -77,7 +78,7 @@ impl Loader for UnheardLoader {
     }
 }
 
-/// The fallback that `spec` names, as [`fallback`](crate::loader::fallback) gives it, but for its sound.
+/// The fallback that `spec` names, as [`fallback`](crate::fallback::fallback) gives it, but for its sound.
 pub(crate) fn fallback(spec: &Fallback, rate_hz: u32, looped: bool) -> Option<(Item, Box<dyn Source>)> {
     let silence = |left| Box::new(Unheard { left, sight: Frames::MAX });
     if let Fallback::File(path) = spec {

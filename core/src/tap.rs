@@ -55,8 +55,15 @@ pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
         lost: 0,
         lacks_title: false,
     };
-    let reader =
-        TapReader { frames: frames_out, marks: marks_out, gaps: gaps_out, shared, position: 0, silenced: 0 };
+    let reader = TapReader {
+        frames: frames_out,
+        marks: marks_out,
+        gaps: gaps_out,
+        shared,
+        position: 0,
+        silenced: 0,
+        lost: 0,
+    };
     (writer, reader)
 }
 
@@ -125,8 +132,10 @@ pub struct TapReader {
     gaps: HeapCons<Gap>,
     shared: Arc<Shared>,
     position: Frames,
-    /// Frames of the first gap that have been read as silence.
+    /// Frames of the first gap that have been read as silence, or passed over.
     silenced: Frames,
+    /// Frames of all gaps so far.
+    lost: Frames,
 }
 
 impl TapReader {
@@ -152,11 +161,7 @@ impl TapReader {
                 let left = usize::try_from(gap.frames - self.silenced).unwrap_or(usize::MAX);
                 let frames = wanted.min(left);
                 out[..frames].fill([0.0; 2]);
-                self.silenced += frames as Frames;
-                if self.silenced == gap.frames {
-                    self.gaps.try_pop();
-                    self.silenced = 0;
-                }
+                self.pass(gap, frames as Frames);
                 frames
             }
             None => {
@@ -166,6 +171,34 @@ impl TapReader {
         };
         self.position += frames as Frames;
         (start, frames)
+    }
+
+    /// Passes over what was lost from the present position on; the number of frames. A title that belongs to them is due
+    /// then.
+    pub fn skip_lost(&mut self) -> Frames {
+        let gap = self.gaps.first().copied().filter(|gap| gap.at + self.silenced <= self.position);
+        let frames = gap.map_or(0, |gap| {
+            let left = gap.frames - self.silenced;
+            self.pass(gap, left);
+            left
+        });
+        self.position += frames;
+        frames
+    }
+
+    /// Notes that so many frames of the first gap are behind the reader.
+    fn pass(&mut self, gap: Gap, frames: Frames) {
+        self.silenced += frames;
+        self.lost += frames;
+        if self.silenced == gap.frames {
+            self.gaps.try_pop();
+            self.silenced = 0;
+        }
+    }
+
+    /// Frames that were lost so far: read as silence, or passed over.
+    pub fn lost(&self) -> Frames {
+        self.lost
     }
 
     /// The title change at the present position, if there is one.

@@ -24,6 +24,9 @@ pub struct FeedConfig {
     pub rate_hz: u32,
     /// Frames decoded ahead: the capacity of the ring.
     pub lookahead: Frames,
+    /// Frames decoded before anybody reads the first of them, where that is less: items that only wait take little memory.
+    /// One that, by its file, fits in the ring is decoded to its end all the same, which is to be in sight.
+    pub head: Option<Frames>,
     /// What [`FileFeed::grid_after`] says of the item that this one follows without a gap, if it does: cut from one
     /// recording, the two are then resampled as one. Counts for nothing when they differ in rate.
     pub after: Option<Grid>,
@@ -93,6 +96,8 @@ pub struct FileFeed {
     /// Frames at the station's rate that wait for room, from `carried` on.
     carry: Vec<Stereo>,
     carried: usize,
+    /// It waits for its first reader when it holds so many frames.
+    head: usize,
     closed: bool,
     damage: Option<String>,
 }
@@ -115,6 +120,8 @@ impl FileFeed {
         let same = |after: &Grid| (after.from_hz(), after.to_hz()) == (grid.from_hz(), grid.to_hz());
         let grid = config.after.filter(same).unwrap_or(grid);
         let frames = cued(item, &info);
+        let length = frames.map(|frames| grid.length(frames));
+        let is_long = |head: Frames| length.is_some_and(|length| length > config.lookahead + head);
         let (writer, reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
         let feed = Self {
             decoder: Some(decoder),
@@ -126,10 +133,11 @@ impl FileFeed {
             decoded: Vec::new(),
             carry: Vec::new(),
             carried: 0,
+            head: config.head.filter(|head| is_long(*head)).map_or(usize::MAX, |head| head as usize),
             closed: false,
             damage: None,
         };
-        Ok(Opened { feed, reader, info, length: frames.map(|frames| grid.length(frames)) })
+        Ok(Opened { feed, reader, info, length })
     }
 
     /// Where an item that follows this one without a gap begins: by the length that the file declares, and exactly
@@ -146,6 +154,9 @@ impl FileFeed {
         if self.writer.is_abandoned() {
             self.decoder = None;
             return Pump::Abandoned;
+        }
+        if self.waits() {
+            return Pump::Full;
         }
         let moved = self.push();
         // Also with a full ring one batch is decoded ahead: it may turn out to be the end.
@@ -165,6 +176,12 @@ impl FileFeed {
     /// Frames in the ring.
     pub fn buffered(&self) -> usize {
         self.writer.buffered()
+    }
+
+    /// Whether it goes on only once somebody reads what it has.
+    pub fn waits(&self) -> bool {
+        let held = self.writer.buffered();
+        held >= self.head && self.writer.written() == held as Frames
     }
 
     /// Frames for which the ring has room.

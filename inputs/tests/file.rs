@@ -58,7 +58,7 @@ fn all(opened: Opened) -> (Vec<Stereo>, Option<String>) {
 }
 
 fn open(item: &Item, rate_hz: u32) -> Opened {
-    FileFeed::open(item, &FeedConfig { rate_hz, lookahead: 20_000, after: None })
+    FileFeed::open(item, &FeedConfig { rate_hz, lookahead: 20_000, head: None, after: None })
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -97,7 +97,7 @@ fn the_end_is_seen_as_soon_as_the_last_frame_is_in_the_ring() {
     for rate_hz in [44_100, 48_000] {
         let length = convert_frames(30_000, 44_100, rate_hz);
         // A ring that holds it all to the frame is closed when it is full.
-        let config = FeedConfig { rate_hz, lookahead: length, after: None };
+        let config = FeedConfig { rate_hz, lookahead: length, head: None, after: None };
         let Opened { mut feed, reader, .. } = FileFeed::open(&item(&path), &config).expect("it opens");
         let mut pumps = 0;
         while feed.pump() == Pump::Worked {
@@ -107,7 +107,7 @@ fn the_end_is_seen_as_soon_as_the_last_frame_is_in_the_ring() {
         assert_eq!(reader.remaining(), Some(length));
         assert_eq!(feed.pump(), Pump::Done);
         // One frame too small, and the end is out of sight until a frame is read.
-        let config = FeedConfig { rate_hz, lookahead: length - 1, after: None };
+        let config = FeedConfig { rate_hz, lookahead: length - 1, head: None, after: None };
         let Opened { mut feed, mut reader, .. } = FileFeed::open(&item(&path), &config).expect("it opens");
         while feed.pump() == Pump::Worked {}
         assert_eq!(feed.pump(), Pump::Full);
@@ -120,13 +120,36 @@ fn the_end_is_seen_as_soon_as_the_last_frame_is_in_the_ring() {
 }
 
 #[test]
+fn a_long_item_that_waits_holds_its_head_and_a_short_one_all_of_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("tone.wav");
+    write_wav(&path, 48_000, &tone(440.0, 48_000, 0..100_000));
+    let full = |lookahead| {
+        let config = FeedConfig { rate_hz: 48_000, lookahead, head: Some(12_000), after: None };
+        let mut opened = FileFeed::open(&item(&path), &config).expect("it opens");
+        while opened.feed.pump() == Pump::Worked {}
+        opened
+    };
+    let Opened { mut feed, mut reader, .. } = full(60_000);
+    // A pump moves 100 ms.
+    assert!((12_000..12_000 + 2 * 4_800).contains(&feed.buffered()), "{}", feed.buffered());
+    assert!(feed.waits() && feed.pump() == Pump::Full);
+    assert_eq!(reader.fill(&mut [[0.0; 2]; 1]), Fill::Full);
+    while feed.pump() == Pump::Worked {}
+    assert_eq!(feed.buffered(), 60_000);
+    let Opened { feed, reader, .. } = full(100_000);
+    assert!(!feed.waits());
+    assert_eq!(reader.remaining(), Some(100_000));
+}
+
+#[test]
 fn the_result_does_not_depend_on_the_ring() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("tone.wav");
     write_wav(&path, 44_100, &tone(440.0, 44_100, 0..50_000));
     let reference = all(open(&item(&path), 48_000)).0;
     for lookahead in [1, 480, 100_000] {
-        let config = FeedConfig { rate_hz: 48_000, lookahead, after: None };
+        let config = FeedConfig { rate_hz: 48_000, lookahead, head: None, after: None };
         let opened = FileFeed::open(&item(&path), &config).expect("it opens");
         assert!(all(opened).0 == reference, "ring of {lookahead}");
     }
@@ -156,7 +179,7 @@ fn a_cut_file_plays_to_its_end_and_says_so() {
 
 #[test]
 fn what_cannot_be_played_is_refused_by_name() {
-    let config = FeedConfig { rate_hz: 48_000, lookahead: 48_000, after: None };
+    let config = FeedConfig { rate_hz: 48_000, lookahead: 48_000, head: None, after: None };
     let refused = |item: &Item| FileFeed::open(item, &config).err().expect("it is refused");
     let missing = refused(&Item::file("/nowhere/song.mp3"));
     assert!(missing.to_string().contains("/nowhere/song.mp3"), "{missing}");

@@ -1,6 +1,7 @@
 //! The airchain command.
 
 mod analyze;
+mod bench_stations;
 mod check;
 mod display;
 mod duration;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Puts the stations that files declare on air
     Run(run::RunArgs),
+    /// Finds how many stations this machine carries, and what each costs
+    BenchStations(bench_stations::BenchArgs),
 }
 
 /// Why a command failed, for the person who gave it.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(args),
         Command::Check(args) => return check::run(args),
         Command::Run(args) => run::run(args).map(success),
+        Command::BenchStations(args) => bench_stations::run(args).map(success),
     };
     let status = match result {
         Ok(status) => status,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use airchain_core::bus::{Tap, TapId};
 use airchain_core::tap::{TapReader, tap};
@@ -13,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
 use super::{AsRun, AsRunLog, Record, writer};
-use crate::encode_pool::Job;
+use crate::encode_pool::{Job, Step};
 use crate::spec::StationSpec;
 use crate::station::TimedReport;
 
@@ -21,8 +20,6 @@ use crate::station::TimedReport;
 const TAP: TapId = TapId(u64::MAX);
 /// Audio the tap can hold: what an encode worker, or the desk with its reports, may be late by.
 const TAP_S: u32 = 4;
-/// How often the tap is emptied. An item is in the log this long after its end, and what the disk takes.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Frames heard at a time.
 const CHUNK: usize = 4800;
 
@@ -136,7 +133,7 @@ impl LogJob {
 }
 
 impl Job for LogJob {
-    fn step(&mut self) -> Option<Duration> {
+    fn step(&mut self) -> Step {
         // Looked at before the audio, and what is known before the reports: all of both is there then.
         let is_finished = self.tap.is_finished();
         let known = self.known.load(Ordering::Acquire);
@@ -155,7 +152,7 @@ impl Job for LogJob {
             self.log.finish();
         }
         self.hand_on();
-        (!is_over).then_some(PAUSE)
+        if is_over { Step::Over } else { Step::Idle }
     }
 
     fn panicked(&mut self) {

@@ -10,6 +10,7 @@ use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::{Feed, Workers, turn};
+use crate::cost::{Cost, charged};
 use crate::desk::Waker;
 use crate::levels::{Analyst, Asked, Question};
 use crate::loader::{Ends, LoadConfig, open};
@@ -75,6 +76,7 @@ pub(super) struct Feeding {
     low: usize,
     /// It cannot wait once it holds fewer than this.
     urgent: usize,
+    cost: Arc<Cost>,
 }
 
 impl Opening {
@@ -82,15 +84,18 @@ impl Opening {
     pub(super) fn open(self) -> Option<Box<Feeding>> {
         let Self { ticket, item, after, config, reply } = self;
         let grid = reply.ends().of(after);
-        let opened = catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid)))
+        let cost = Arc::clone(&config.cost);
+        let open = || catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid)));
+        let opened = charged(&cost.decode_ns, open)
             .unwrap_or_else(|_| Err(format!("{}: the decoder failed on it", item.path)));
         match opened {
             Ok((feed, loaded, question)) => {
                 reply.ends().note(ticket, &feed);
                 let low = low_mark(feed.buffered() + feed.vacant(), config.rate_hz);
                 let urgent = low.min(head_start(config.rate_hz));
+                let reply_to = reply.clone();
                 let mut feeding =
-                    Box::new(Feeding { ticket, feed, reply: reply.clone(), low: urgent, urgent });
+                    Box::new(Feeding { ticket, feed, reply: reply_to, low: urgent, urgent, cost });
                 let mut goes_on = true;
                 while goes_on && feeding.is_low() {
                     goes_on = turn(&mut *feeding);
@@ -113,7 +118,7 @@ impl Feed for Feeding {
     }
 
     fn is_low(&self) -> bool {
-        self.level() < self.low
+        !self.feed.waits() && self.level() < self.low
     }
 
     fn is_urgent(&self) -> bool {
@@ -122,7 +127,9 @@ impl Feed for Feeding {
 
     /// Fills the ring; over when the item is decoded to its end or no longer wanted.
     fn turn(&mut self) -> bool {
-        let pumped = (0..PUMPS).map(|_| self.feed.pump()).find(|pump| *pump != Pump::Worked);
+        let feed = &mut self.feed;
+        let pump = || (0..PUMPS).map(|_| feed.pump()).find(|pump| *pump != Pump::Worked);
+        let pumped = charged(&self.cost.decode_ns, pump);
         self.tell_damage();
         let goes_on = matches!(pumped, None | Some(Pump::Full));
         if !goes_on {
@@ -229,7 +236,13 @@ mod tests {
     }
 
     fn config() -> LoadConfig {
-        LoadConfig { rate_hz: 48_000, lookahead: 4_800, levels: Levels::default() }
+        LoadConfig {
+            rate_hz: 48_000,
+            lookahead: 4_800,
+            head: None,
+            levels: Levels::default(),
+            cost: Arc::default(),
+        }
     }
 
     /// Opens `items`, each after the one before, all before any of them is read, and reads them.

@@ -14,6 +14,7 @@ use airchain_outputs::worker::OutputHandle;
 use jiff::Timestamp;
 
 use super::DeskStation;
+use crate::encode_pool::Kind;
 use crate::error::Error;
 use crate::output::{OutputSpec, Target};
 use crate::rendition::{Door, Rendition, Waiting};
@@ -22,7 +23,7 @@ use crate::station::{OutputEntry, lock};
 /// How often a listener that could not be bound is tried again.
 const REBIND: Duration = Duration::from_secs(5);
 /// Audio a tap can hold: what an encode worker may be late by.
-const TAP_S: u32 = 4;
+const TAP_S: u32 = 2;
 
 /// An encoder that runs, and how many outputs share it.
 pub(super) struct Running {
@@ -184,7 +185,7 @@ impl DeskStation {
         let (rendition, door) =
             Rendition::new(format, self.shared.rate, reader, Arc::clone(&self.shared), metadata, runtime)?;
         let id = self.add_tap(when, writer);
-        self.engines.encode.add(Box::new(rendition));
+        self.engines.encode.add(Box::new(rendition), Kind::Encoder, &self.shared.cost);
         let outputs = vec![output.to_owned()];
         self.renditions.push(Running { format, tap: id, door: Arc::clone(&door), outputs });
         Ok(door)

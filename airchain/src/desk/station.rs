@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::outputs::Running;
 use super::serving::Serving;
 use crate::as_run;
+use crate::encode_pool::Kind;
 use crate::error::Error;
 use crate::from_config;
 use crate::host::Engines;
@@ -104,7 +105,7 @@ impl DeskStation {
     /// Starts the as-run log of a station that begins.
     pub(crate) fn begin_as_run(&mut self, log: as_run::Started) {
         self.director.send(When::Now, Command::AddTap(log.tap));
-        self.engines.encode.add(log.job);
+        self.engines.encode.add(log.job, Kind::Meter, &self.shared.cost);
         *lock(&self.shared.as_run) = Some(log.written);
         self.as_run = Some(log.teller);
     }
@@ -218,6 +219,9 @@ impl DeskStation {
     }
 
     fn obey(&mut self, order: Order) {
+        if order.is_heard_soon() {
+            self.engines.encode.hurry(&self.shared.cost);
+        }
         match order {
             // What cannot be meant is answered by a report.
             Order::Request(when, request) => drop(self.director.request(when, *request)),

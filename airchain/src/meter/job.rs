@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use airchain_core::tap::TapReader;
 
 use super::{Levels, Meter};
-use crate::encode_pool::Job;
+use crate::cost::Cost;
+use crate::encode_pool::{Job, Step};
 
 /// The latest [`Levels`], for whoever asks.
 #[derive(Clone, Debug, Default)]
@@ -34,24 +34,24 @@ impl LevelBoard {
     }
 }
 
-/// How often the tap is emptied: twice per window, so that a window is never late by more than half of itself.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// Measures the bus.
 pub(crate) struct BusMeter {
     tap: TapReader,
     meter: Meter,
     board: LevelBoard,
+    cost: Arc<Cost>,
 }
 
 impl BusMeter {
-    pub(crate) fn new(tap: TapReader, meter: Meter, board: LevelBoard) -> Self {
-        Self { tap, meter, board }
+    pub(crate) fn new(tap: TapReader, meter: Meter, board: LevelBoard, cost: Arc<Cost>) -> Self {
+        Self { tap, meter, board, cost }
     }
 }
 
 impl Job for BusMeter {
-    fn step(&mut self) -> Option<Duration> {
+    fn step(&mut self) -> Step {
+        // What came too late to be measured is left out of all levels, and is no silence.
+        self.cost.unmeasured.fetch_add(self.tap.skip_lost(), Ordering::Relaxed);
         let heard = self.meter.follow(&mut self.tap);
         // What was on the bus before the reset has been heard by now.
         let reset = self.board.0.reset.swap(false, Ordering::AcqRel);
@@ -61,7 +61,7 @@ impl Job for BusMeter {
         if heard > 0 || reset {
             self.board.write(self.meter.read());
         }
-        (!self.tap.is_finished()).then_some(PAUSE)
+        if self.tap.is_finished() { Step::Over } else { Step::Idle }
     }
 }
 
@@ -75,8 +75,8 @@ mod tests {
         const RATE: u32 = 48_000;
         let (mut writer, reader) = tap(10 * RATE as usize);
         let board = LevelBoard::default();
-        let mut job = BusMeter::new(reader, Meter::new(RATE).unwrap(), board.clone());
-        assert_eq!((job.step(), board.read()), (Some(PAUSE), Levels::default()));
+        let mut job = BusMeter::new(reader, Meter::new(RATE).unwrap(), board.clone(), Arc::default());
+        assert_eq!((job.step(), board.read()), (Step::Idle, Levels::default()));
         writer.begin(0);
         let mut play = |job: &mut BusMeter, level_db: f64, seconds: u32| {
             writer.push(&testkit::signal::sine(RATE, 1_000.0, level_db, (seconds * RATE) as usize));
@@ -97,6 +97,6 @@ mod tests {
         assert!(near(quiet.max_momentary_lufs, -30.0) && near(quiet.loudness_range_lu, 0.0), "{quiet:?}");
         assert!(near(quiet.max_short_term_lufs, -30.0), "{quiet:?}");
         drop(writer);
-        assert_eq!(job.step(), None);
+        assert_eq!(job.step(), Step::Over);
     }
 }

@@ -1,0 +1,106 @@
+//! The floor: what the codecs cost by themselves on the same material, each alone and as fast as it goes, on all cores
+//! at once as the stations have them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use airchain::codecs::decode::{self, Progress};
+use airchain::codecs::resample::Resampler;
+use airchain::codecs::{Codec, Format, encode};
+use airchain::core::Stereo;
+use airchain::cost::thread_time;
+use airchain::from_config;
+
+use crate::Failed;
+
+/// Sample rate of the stations, in Hz.
+const RATE: u32 = 48_000;
+/// Audio that each core measures with, in seconds.
+const AUDIO_S: usize = 180;
+/// Frames handed to an encoder at a time: as many as suit it best.
+const PIECE: usize = 48_000;
+
+/// Processor seconds per hour of audio.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Floor {
+    pub(super) decode: f64,
+    pub(super) resample: f64,
+    pub(super) mp3: f64,
+    pub(super) aac: f64,
+}
+
+/// Measures on every core; the mean.
+pub(super) fn measure(paths: &[PathBuf]) -> Result<Floor, Failed> {
+    let expand = |path: &PathBuf| from_config::expand(&path.display().to_string()).map_err(Failed::new);
+    let files: Vec<_> = paths.iter().map(expand).collect::<Result<Vec<_>, _>>()?.concat();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let floors = std::thread::scope(|scope| {
+        let files = &files;
+        // Each begins with another file.
+        let thread = |core: usize| {
+            scope.spawn(move || {
+                let at = core * files.len() / cores;
+                alone(files.iter().cycle().skip(at).map(|item| Path::new(&item.path)))
+            })
+        };
+        let threads: Vec<_> = (0..cores).map(thread).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failed::new("a panic"))))
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    let mean = |of: fn(&Floor) -> f64| floors.iter().map(of).sum::<f64>() / floors.len().max(1) as f64;
+    Ok(Floor {
+        decode: mean(|floor| floor.decode),
+        resample: mean(|floor| floor.resample),
+        mp3: mean(|floor| floor.mp3),
+        aac: mean(|floor| floor.aac),
+    })
+}
+
+fn alone<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Floor, Failed> {
+    let mut audio: Vec<Stereo> = Vec::with_capacity((AUDIO_S + 60) * RATE as usize);
+    let (mut decode_time, mut resample_time) = (Duration::ZERO, Duration::ZERO);
+    for path in files {
+        if audio.len() >= AUDIO_S * RATE as usize {
+            break;
+        }
+        let mut decoder = decode::open(path)?;
+        let rate = decoder.info().sample_rate_hz;
+        let mut resampler = (rate != RATE).then(|| Resampler::new(rate, RATE));
+        let mut decoded = Vec::new();
+        while audio.len() < AUDIO_S * RATE as usize {
+            decoded.clear();
+            let before = thread_time();
+            let progress = decoder.decode(&mut decoded)?;
+            let between = thread_time();
+            match &mut resampler {
+                Some(resampler) => resampler.process(&decoded, &mut audio),
+                None => audio.extend_from_slice(&decoded),
+            }
+            decode_time += between - before;
+            resample_time += thread_time() - between;
+            if progress == Progress::End {
+                break;
+            }
+        }
+    }
+    let per_hour = |time: Duration| time.as_secs_f64() * 3600.0 * f64::from(RATE) / audio.len().max(1) as f64;
+    Ok(Floor {
+        decode: per_hour(decode_time),
+        resample: per_hour(resample_time),
+        mp3: per_hour(encode_all(Codec::Mp3, &audio)?),
+        aac: per_hour(encode_all(Codec::AacLc, &audio)?),
+    })
+}
+
+fn encode_all(codec: Codec, audio: &[Stereo]) -> Result<Duration, Failed> {
+    let mut encoder = encode::open(&Format { sample_rate_hz: RATE, ..Format::of(codec) }, RATE)?;
+    let before = thread_time();
+    let mut packets = Vec::new();
+    for piece in audio.chunks(PIECE) {
+        encoder.encode(piece, &mut packets)?;
+        packets.clear();
+    }
+    Ok(thread_time() - before)
+}
