@@ -23,7 +23,7 @@ use crate::station::{OutputEntry, lock};
 /// How often a listener that could not be bound is tried again.
 const REBIND: Duration = Duration::from_secs(5);
 /// Audio a tap can hold: what an encode worker may be late by.
-const TAP_S: u32 = 2;
+const TAP_S: u32 = 1;
 
 /// An encoder that runs, and how many outputs share it.
 pub(super) struct Running {
