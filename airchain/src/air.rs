@@ -1,16 +1,20 @@
 //! The air thread: renders the blocks of its stations when they are due, and does nothing else.
 //!
 //! It never allocates, frees, locks, logs or panics; its one system call is the sleep between blocks. Stations come
-//! to it and leave it as boxes over channels that it only polls.
+//! to it and leave it as boxes over channels that it only polls. What is expected of it when it comes too late is in
+//! docs/real-time.md.
+#![deny(clippy::indexing_slicing, clippy::panic, clippy::expect_used, clippy::unreachable)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use airchain_core::Stereo;
 use airchain_core::engine::Engine;
-use crossbeam_channel::{Receiver, Sender};
+use airchain_core::{Frames, Stereo};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+
+use crate::os::{self, Priority};
 
 /// What the air thread and the rest of the host share of a station.
 #[derive(Debug, Default)]
@@ -19,47 +23,74 @@ pub(crate) struct AirState {
     pub(crate) position: AtomicU64,
     /// Frames that were never rendered because the thread came too late for them.
     pub(crate) missed: AtomicU64,
+    /// Blocks that began more than a block late and were made good.
+    pub(crate) late: AtomicU64,
+    /// Nanoseconds spent on rendering, by the monotonic clock.
+    pub(crate) busy_ns: AtomicU64,
+    /// The longest block in nanoseconds, since it was last taken.
+    pub(crate) worst_ns: AtomicU64,
     /// Set by the host: hand the station back.
     pub(crate) leave: AtomicBool,
     /// Set by the air thread: the engine panicked and was taken off.
     pub(crate) failed: AtomicBool,
 }
 
+/// Frames that were given up, and the position at which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) at: Frames,
+    pub(crate) frames: Frames,
+}
+
 /// A station on an air thread.
 pub(crate) struct AirStation {
-    pub(crate) engine: Engine,
-    pub(crate) block: Vec<Stereo>,
-    pub(crate) period: Duration,
-    pub(crate) due: Instant,
-    pub(crate) state: Arc<AirState>,
+    engine: Engine,
+    block: Vec<Stereo>,
+    period: Duration,
+    due: Instant,
+    state: Arc<AirState>,
+    lost: Sender<Lost>,
+    /// Frames given up that found no room in `lost`; they are told with the next.
+    untold: Frames,
+}
+
+/// How an air thread is to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    /// `SCHED_FIFO` priority, where it is wanted.
+    pub(crate) priority: Option<u8>,
+    /// Processors it may run on; any, where none is named.
+    pub(crate) cpus: Vec<usize>,
 }
 
 /// Stations one air thread can hold.
 pub(crate) const STATIONS: usize = 1024;
+/// Losses of a station that can be under way at once.
+pub(crate) const LOSSES: usize = 64;
 /// A thread that is later than this gives up the blocks in between: listeners' buffers have run dry by then, and
-/// making good would flood the outputs.
-const HOPELESSLY_LATE: Duration = Duration::from_millis(500);
+/// making good would flood the outputs. What is made good at once is no more than this.
+pub(crate) const HOPELESSLY_LATE: Duration = Duration::from_millis(500);
 /// The pause when there is no station.
 const IDLE: Duration = Duration::from_millis(5);
 
-/// Runs until `arrivals` is closed and empty of stations.
-pub(crate) fn run(arrivals: &Receiver<Box<AirStation>>, departures: &Sender<Box<AirStation>>) {
-    // The only allocation, before the first block.
+/// Runs until `arrivals` is closed and empty of stations. What priority it got goes to `priority`, before the first
+/// block.
+pub(crate) fn run(
+    running: &Running,
+    priority: Sender<Priority>,
+    arrivals: &Receiver<Box<AirStation>>,
+    departures: &Sender<Box<AirStation>>,
+) {
+    // All that allocates or asks the system for anything is done before the first block.
+    let _ = priority.send(os::make_urgent(running));
+    drop(priority);
     let mut stations: Vec<Box<AirStation>> = Vec::with_capacity(STATIONS);
     loop {
-        let mut closed = false;
-        while stations.len() < STATIONS {
-            match arrivals.try_recv() {
-                Ok(station) => stations.push(station),
-                Err(error) => {
-                    closed = error.is_disconnected();
-                    break;
-                }
-            }
-        }
+        let closed = take_in(arrivals, &mut stations);
         if closed && stations.is_empty() {
             return;
         }
+        // One block of each station per round, so that one that has much to make good holds up no other.
         let mut index = 0;
         while let Some(station) = stations.get_mut(index) {
             let failed = !station.tick();
@@ -73,34 +104,93 @@ pub(crate) fn run(arrivals: &Receiver<Box<AirStation>>, departures: &Sender<Box<
                     std::mem::forget(refused.into_inner());
                 }
             } else {
-                index += 1;
+                index = index.saturating_add(1);
             }
         }
         let next = stations.iter().map(|station| station.due).min();
         let now = Instant::now();
+        // Returns at once, without a system call, where something is due already.
         std::thread::sleep(next.map_or(IDLE, |due| due.saturating_duration_since(now)));
     }
 }
 
-impl AirStation {
-    /// Renders what is due. `false` when the engine panicked.
-    fn tick(&mut self) -> bool {
-        let now = Instant::now();
-        if now.saturating_duration_since(self.due) > HOPELESSLY_LATE {
-            let blocks = (now - self.due).as_nanos() / self.period.as_nanos().max(1);
-            let frames = blocks as u64 * self.block.len() as u64;
-            self.state.missed.fetch_add(frames, Ordering::Release);
-            // On the grid: what remains of a block is made good.
-            self.due += self.period * u32::try_from(blocks).unwrap_or(u32::MAX);
-        }
-        while self.due <= now {
-            let rendered = catch_unwind(AssertUnwindSafe(|| self.engine.render(&mut self.block)));
-            if rendered.is_err() {
-                return false;
+/// Takes in the stations that have come; whether there will never be another.
+fn take_in(arrivals: &Receiver<Box<AirStation>>, stations: &mut Vec<Box<AirStation>>) -> bool {
+    while stations.len() < STATIONS {
+        match arrivals.try_recv() {
+            Ok(mut station) => {
+                if let Some(other) = stations.first() {
+                    station.fall_in(other.due);
+                }
+                stations.push(station);
             }
-            self.state.position.store(self.engine.position(), Ordering::Release);
-            self.due += self.period;
+            Err(error) => return error == TryRecvError::Disconnected,
         }
+    }
+    false
+}
+
+impl AirStation {
+    /// A station whose first block is due now. What has to be given up goes to `lost`.
+    pub(crate) fn new(
+        engine: Engine,
+        block: usize,
+        rate: u32,
+        state: Arc<AirState>,
+        lost: Sender<Lost>,
+    ) -> Self {
+        let period = Duration::from_nanos(block as u64 * 1_000_000_000 / u64::from(rate.max(1)));
+        let block = vec![[0.0; 2]; block];
+        // Below that nothing would ever be due later.
+        let period = period.max(Duration::from_micros(100));
+        Self { engine, block, period, due: Instant::now(), state, lost, untold: 0 }
+    }
+
+    /// Puts the second and later blocks on the grid of another station that is due at `other`, so that the thread wakes
+    /// once for both: it runs ahead of its own time by what it is earlier, less than a block.
+    fn fall_in(&mut self, other: Instant) {
+        let ahead = other.saturating_duration_since(self.due).as_nanos();
+        let behind = self.due.saturating_duration_since(other).as_nanos();
+        let period = self.period.as_nanos().max(1);
+        let early = if ahead > 0 { (period - ahead % period) % period } else { behind % period };
+        let early = Duration::from_nanos(u64::try_from(early).unwrap_or(0));
+        self.due = self.due.checked_sub(early).unwrap_or(self.due);
+    }
+
+    /// Renders a block if one is due. `false` when the engine panicked.
+    fn tick(&mut self) -> bool {
+        let began = Instant::now();
+        let late = began.saturating_duration_since(self.due);
+        if late > HOPELESSLY_LATE {
+            self.give_up(late);
+        } else if late > self.period {
+            self.state.late.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.due > began {
+            return true;
+        }
+        let rendered = catch_unwind(AssertUnwindSafe(|| self.engine.render(&mut self.block)));
+        if rendered.is_err() {
+            return false;
+        }
+        self.state.position.store(self.engine.position(), Ordering::Release);
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.state.busy_ns.fetch_add(took, Ordering::Relaxed);
+        self.state.worst_ns.fetch_max(took, Ordering::Relaxed);
+        self.due += self.period;
         true
+    }
+
+    /// Gives up the whole blocks that it is late by. On the grid: what remains of a block is made good.
+    fn give_up(&mut self, late: Duration) {
+        let blocks = u32::try_from(late.as_nanos() / self.period.as_nanos().max(1)).unwrap_or(u32::MAX);
+        let frames = Frames::from(blocks).saturating_mul(self.block.len() as Frames);
+        self.due += self.period.saturating_mul(blocks);
+        self.untold = self.untold.saturating_add(frames);
+        // Known before the first frame behind it is: dates go by it.
+        if self.lost.try_send(Lost { at: self.engine.position(), frames: self.untold }).is_ok() {
+            self.untold = 0;
+        }
+        self.state.missed.fetch_add(frames, Ordering::Release);
     }
 }

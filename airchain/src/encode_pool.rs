@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::cost::{Cost, charged};
+use crate::os::{self, nice};
 
 /// Work that comes back at intervals.
 pub(crate) trait Job: Send {
@@ -173,7 +174,10 @@ impl EncodePool {
             Arc::new(Shared { work: Mutex::default(), woken: Condvar::new(), epoch: Instant::now() });
         let spawn = |number| {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("encode-{number}")).spawn(move || run(&shared))
+            std::thread::Builder::new().name(format!("encode-{number}")).spawn(move || {
+                os::give_way(nice::ENCODE);
+                run(&shared);
+            })
         };
         let workers = (0..workers.max(1)).map(spawn).collect::<Result<_, _>>()?;
         Ok(Self { shared, workers })

@@ -20,7 +20,7 @@ use crossbeam_channel::Sender;
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
-use crate::air::{self, AirState, AirStation};
+use crate::air::{self, AirState, AirStation, Running};
 use crate::as_run;
 use crate::decode_pool::{DecodePool, Workers};
 use crate::desk::{Desk, DeskStation, Waker};
@@ -33,6 +33,7 @@ use crate::levels::Analyst;
 use crate::listeners::Listeners;
 use crate::loader::LoadConfig;
 use crate::meter::{BusMeter, LevelBoard, Meter};
+use crate::os;
 use crate::output::OutputSpec;
 use crate::spec::StationSpec;
 use crate::station::{OFF, Order, Shared, Station, lock};
@@ -42,6 +43,11 @@ use crate::station::{OFF, Order, Shared, Station, lock};
 pub struct HostConfig {
     /// Air threads; stations are dealt to them in turn.
     pub air_threads: usize,
+    /// Their `SCHED_FIFO` priority, 1 to 99; `None` leaves them among all others. Where it is not permitted they are
+    /// favoured as far as it is, which the log says once.
+    pub air_priority: Option<u8>,
+    /// Processors that they may run on, counted from 0; any, where none is named.
+    pub air_cpus: Vec<usize>,
     /// Decode workers.
     pub decode_threads: usize,
     /// Encode workers.
@@ -57,6 +63,8 @@ impl Default for HostConfig {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             air_threads: 1,
+            air_priority: Some(AIR_PRIORITY),
+            air_cpus: Vec::new(),
             decode_threads: cores.max(2),
             encode_threads: cores.max(2),
             io_threads: 2,
@@ -91,6 +99,8 @@ pub struct Host {
     dealt: AtomicUsize,
 }
 
+/// Above all that is not real time, below what the kernel itself needs to be prompt.
+const AIR_PRIORITY: u8 = 10;
 /// Audio that the meter's tap can hold: what an encode worker may be late by before something is not measured.
 const TAP_S: u32 = 1;
 /// What a station waits for its first item.
@@ -121,13 +131,17 @@ impl Host {
             crossbeam_channel::bounded(air::STATIONS * config.air_threads.max(1));
         let mut threads = Vec::new();
         let mut air = Vec::new();
+        let running = Running { priority: config.air_priority, cpus: config.air_cpus };
+        let (got_in, got) = crossbeam_channel::bounded(config.air_threads.max(1));
         for number in 0..config.air_threads.max(1) {
             let (arrivals_in, arrivals) = crossbeam_channel::bounded(air::STATIONS);
-            let departures = departures_in.clone();
+            let (departures, running, got) = (departures_in.clone(), running.clone(), got_in.clone());
             let thread = std::thread::Builder::new().name(format!("air-{number}"));
-            threads.push(thread.spawn(move || air::run(&arrivals, &departures))?);
+            threads.push(thread.spawn(move || air::run(&running, got, &arrivals, &departures))?);
             air.push(arrivals_in);
         }
+        drop(got_in);
+        os::tell(got.iter());
         let (desk, waker, mut desk_thread) = Desk::new(departures);
         threads.push(std::thread::Builder::new().name("control".into()).spawn(move || desk_thread.run())?);
         Ok(Self {
@@ -159,12 +173,13 @@ impl Host {
         let levels = LevelBoard::default();
         let air = Arc::<AirState>::default();
         let (orders_in, orders) = crossbeam_channel::unbounded();
+        let (lost_in, lost) = crossbeam_channel::bounded(air::LOSSES);
         let shared = Shared::new(
             &spec.id,
             &spec.name,
             rate,
             config.latency as u64,
-            air.clone(),
+            (air.clone(), lost),
             levels.clone(),
             orders_in,
         );
@@ -219,9 +234,7 @@ impl Host {
         for input in spec.inputs {
             desk_station.add_input(input)?;
         }
-        let period = Duration::from_nanos(block as u64 * 1_000_000_000 / u64::from(rate));
-        let air_station =
-            AirStation { engine, block: vec![[0.0; 2]; block], period, due: Instant::now(), state: air };
+        let air_station = AirStation::new(engine, block, rate, air, lost_in);
         shared.begin(Timestamp::now());
         if let Some(timetable) = spec.schedule {
             desk_station.set_schedule(Schedule::new(timetable, joining), self.lengths(rate)?);

@@ -13,6 +13,7 @@ use airchain_core::playout::schedule::{Length, Lengths};
 use airchain_inputs::file;
 use crossbeam_channel::{Receiver, Sender};
 
+use crate::os::{self, nice};
 use crate::station::lock;
 
 /// After this a known file is looked at again.
@@ -93,7 +94,10 @@ impl Surveyor {
         let (asked, questions) = crossbeam_channel::unbounded();
         let known = Known::default();
         let answers = Arc::clone(&known);
-        std::thread::Builder::new().name("measure".into()).spawn(move || survey(&questions, &answers))?;
+        std::thread::Builder::new().name("measure".into()).spawn(move || {
+            os::give_way(nice::ANALYSE);
+            survey(&questions, &answers);
+        })?;
         Ok(Self { asked, known })
     }
 

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analyser, Cache, Options};
 use crate::desk::Waker;
+use crate::os::{self, nice};
 use crate::spec::StationSpec;
 
 /// How a station finds out how loud its items are.
@@ -152,7 +153,10 @@ impl Analyst {
         let (asked, questions) = crossbeam_channel::unbounded();
         let closing = Arc::<AtomicBool>::default();
         let closed = Arc::clone(&closing);
-        std::thread::Builder::new().name("analyse".into()).spawn(move || work(&questions, &closed))?;
+        std::thread::Builder::new().name("analyse".into()).spawn(move || {
+            os::give_way(nice::ANALYSE);
+            work(&questions, &closed);
+        })?;
         Ok(Self(Arc::new(Line { asked, closing })))
     }
 

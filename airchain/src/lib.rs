@@ -25,6 +25,7 @@ mod listeners;
 mod loader;
 pub mod meter;
 pub mod offline;
+mod os;
 pub mod output;
 mod pcm_tap;
 pub mod pull;

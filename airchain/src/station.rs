@@ -17,6 +17,7 @@ use airchain_core::units::seconds_to_frames;
 use airchain_outputs::health::Stats;
 use airchain_outputs::http::StateHandle;
 use airchain_outputs::joint;
+use airchain_outputs::leaps::Leaps;
 use airchain_outputs::sink::Health;
 use airchain_outputs::worker::OutputHandle;
 use crossbeam_channel::{Receiver, Sender};
@@ -25,7 +26,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::air::AirState;
+use crate::air::{AirState, Lost};
 use crate::cost::{Cost, CostReport};
 use crate::desk::Waker;
 use crate::error::Error;
@@ -136,6 +137,10 @@ pub(crate) struct Shared {
     pub(crate) cost: Arc<Cost>,
     pub(crate) levels: LevelBoard,
     orders: Sender<Order>,
+    /// What the air thread gives up, on its way to the leaps.
+    lost: Receiver<Lost>,
+    /// Where the programme leaves out time.
+    pub(crate) leaps: Leaps,
     epoch: Mutex<Timestamp>,
     /// By how much the system's clock has been set since the station began, in nanoseconds.
     pub(crate) set_by_ns: AtomicI64,
@@ -168,10 +173,11 @@ impl Shared {
         name: &str,
         rate: u32,
         latency: Frames,
-        air: Arc<AirState>,
+        air: (Arc<AirState>, Receiver<Lost>),
         levels: LevelBoard,
         orders: Sender<Order>,
     ) -> Self {
+        let (air, lost) = air;
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
@@ -181,6 +187,8 @@ impl Shared {
             cost: Arc::default(),
             levels,
             orders,
+            lost,
+            leaps: Leaps::default(),
             epoch: Mutex::new(Timestamp::UNIX_EPOCH),
             set_by_ns: AtomicI64::new(0),
             subscribers: Mutex::default(),
@@ -202,10 +210,12 @@ impl Shared {
         *lock(&self.epoch) = epoch;
     }
 
-    /// UTC at which frame 0 of the programme leaves the bus, or would have by the frames that were missed since, in
+    /// UTC at which frame 0 of the programme leaves the bus, or would have by the time that was left out since, in
     /// nanoseconds since 1970: what is asked for a time is heard then.
     pub(crate) fn epoch_ns(&self) -> i64 {
-        i64::try_from(self.utc_of(0).as_nanosecond()).unwrap_or(i64::MAX)
+        let utc = self.utc_of(0).as_nanosecond();
+        let since = self.leaps.sum_ns() - self.leaps.before(self.latency, self.rate);
+        i64::try_from(utc + since).unwrap_or(i64::MAX)
     }
 
     /// Time at which a programme frame leaves the bus, by the clock that people see, also after that was set.
@@ -217,10 +227,25 @@ impl Shared {
 
     /// Time of a frame of the bus, on the grid that an output's dates keep whatever becomes of the system's clock.
     pub(crate) fn bus_utc_of(&self, frame: Frames) -> Timestamp {
-        let frames = frame + self.air.missed.load(Ordering::Acquire);
-        let nanos = i128::from(frames) * 1_000_000_000 / i128::from(self.rate);
+        self.note_lost();
+        let nanos = i128::from(frame) * 1_000_000_000 / i128::from(self.rate);
+        let nanos = nanos + self.leaps.before(frame, self.rate);
         let epoch = *lock(&self.epoch);
         Timestamp::from_nanosecond(epoch.as_nanosecond() + nanos).unwrap_or(epoch)
+    }
+
+    /// Takes note of what the air thread has given up before any frame that has been read from a tap.
+    pub(crate) fn note_lost(&self) {
+        self.leaps.extend(self.rate, self.lost.try_iter().map(|lost| (lost.at, lost.frames)));
+    }
+
+    /// Takes note that the machine slept for a time before this frame of the bus; the frames that makes.
+    pub(crate) fn note_slept(&self, at: Frames, slept: Duration) -> Frames {
+        let frames = seconds_to_frames(slept.as_secs_f64(), self.rate);
+        self.note_lost();
+        self.leaps.extend(self.rate, std::iter::once((at, frames)));
+        self.air.missed.fetch_add(frames, Ordering::AcqRel);
+        frames
     }
 
     /// Tells everyone who listens.
@@ -426,7 +451,7 @@ impl Station {
         self.shared.air.position.load(Ordering::Acquire)
     }
 
-    /// Frames that were never rendered because the processor was not there in time.
+    /// Frames that were never rendered because the processor was not there in time, or the machine slept.
     pub fn missed(&self) -> Frames {
         self.shared.air.missed.load(Ordering::Acquire)
     }

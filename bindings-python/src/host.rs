@@ -71,7 +71,7 @@ impl Host {
             decode_threads: decode_threads.unwrap_or(default.decode_threads),
             encode_threads: encode_threads.unwrap_or(default.encode_threads),
             io_threads: io_threads.unwrap_or(default.io_threads),
-            listener: default.listener,
+            ..default
         };
         let host = py.detach(|| airchain::Host::new(config)).map_err(failed)?;
         Ok(Self { host: Mutex::new(Some(host)), process: std::process::id() })

@@ -10,6 +10,7 @@ pub mod http;
 pub mod icecast;
 pub mod info;
 pub mod joint;
+pub mod leaps;
 mod queue;
 pub mod recording;
 pub mod sink;

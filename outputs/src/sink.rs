@@ -8,6 +8,8 @@ pub use airchain_core::playout::report::Health;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::leaps::Leaps;
+
 /// What an encoder hands to an output, in the order of the audio.
 #[derive(Clone, Debug)]
 pub enum Parcel {
@@ -35,6 +37,8 @@ pub struct Opening {
     /// Position of frame 0 of the encoder in what its station has sent since it began, in frames at the format's rate.
     /// By it packets of several encoders are told to be of the same moment.
     pub position: i64,
+    /// Where the programme leaves out time: dates run on by it.
+    pub leaps: Leaps,
     /// What is on air now, if anything has been.
     pub metadata: Option<Arc<Metadata>>,
 }
@@ -43,8 +47,17 @@ impl Opening {
     /// Wall-clock time of a frame.
     pub fn time_of(&self, pts: i64) -> Timestamp {
         let rate = i128::from(self.info.format.sample_rate_hz);
-        let nanos = (i128::from(pts) * 1_000_000_000).div_euclid(rate);
+        let nanos = (i128::from(pts) * 1_000_000_000).div_euclid(rate) + self.left_out_ns(pts);
         Timestamp::from_nanosecond(self.epoch.as_nanosecond() + nanos).unwrap_or(self.epoch)
+    }
+
+    /// Nanoseconds that the programme leaves out between frame 0 of the encoder and a frame.
+    pub fn left_out_ns(&self, pts: i64) -> i128 {
+        let rate = i128::from(self.info.format.sample_rate_hz);
+        let before = |frame: i64| {
+            self.leaps.before_ns((i128::from(frame) * 1_000_000_000).div_euclid(rate))
+        };
+        before(self.position.saturating_add(pts)) - before(self.position)
     }
 }
 

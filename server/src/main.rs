@@ -14,6 +14,7 @@ mod question;
 mod render;
 mod run;
 mod signals;
+mod threads;
 
 use std::io::IsTerminal;
 use std::path::Path;

@@ -10,7 +10,7 @@ use airchain::outputs::hls::{self, HlsConfig};
 use airchain::outputs::http::{MountMeta, ServedDir};
 use airchain::outputs::icecast::IcecastConfig;
 use airchain::outputs::recording::RecordingConfig;
-use airchain::{Host, HostConfig, OutputSpec, Station, StationSpec, Target, from_config};
+use airchain::{Host, OutputSpec, Station, StationSpec, Target, from_config};
 use clap::Args;
 
 use crate::Failed;
@@ -19,6 +19,7 @@ use crate::events::{Events, LiveLines};
 use crate::programme::Programme;
 use crate::render::script;
 use crate::signals::Signals;
+use crate::threads::ThreadArgs;
 
 /// The flags of `airchain play`.
 #[derive(Args, Debug)]
@@ -56,6 +57,8 @@ pub(crate) struct PlayArgs {
     /// Where to write every command that is carried out, with its frame: render --script FILE makes the same programme
     #[arg(long, value_name = "FILE")]
     command_log: Option<String>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 /// How long outputs have to close.
@@ -75,7 +78,7 @@ pub(crate) fn run(args: &PlayArgs) -> Result<(), Failed> {
     let events = args.events.as_deref().map(Events::create).transpose()?;
     let commands = args.command_log.as_deref().map(Events::create_anew).transpose()?;
     spec.command_log = commands.is_some();
-    let host = Host::new(HostConfig::default())?;
+    let host = Host::new(args.threads.host())?;
     let (station, events, _served) = match start(args, spec, events, &host) {
         Ok(started) => started,
         Err(error) => {

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use airchain::config::StationConfig;
-use airchain::{Host, HostConfig, Station, config, from_config};
+use airchain::{Host, Station, config, from_config};
 use clap::Args;
 
 use crate::Failed;
 use crate::events::{Events, LiveLines};
 use crate::play::DRAIN;
 use crate::signals::Signals;
+use crate::threads::ThreadArgs;
 
 /// The flags of `airchain run`.
 #[derive(Args, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct RunArgs {
     /// Stop after this long
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::duration::parse)]
     duration: Option<Duration>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 const TICK: Duration = Duration::from_millis(50);
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
     }
     let signals = Signals::install()?;
     let events = args.events.as_deref().map(Events::create).transpose()?;
-    let host = Host::new(HostConfig::default())?;
+    let host = Host::new(args.threads.host())?;
     let mut stations: Vec<Station> = Vec::new();
     for (path, config) in declared {
         let started = from_config::station(&config).and_then(|(mut spec, outputs)| {

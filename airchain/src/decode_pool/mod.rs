@@ -15,6 +15,7 @@ pub(crate) use self::items::PooledLoader;
 use crate::desk::Waker;
 use crate::levels::Analyst;
 use crate::loader::LoadConfig;
+use crate::os::{self, nice};
 
 /// How often feeds are looked at when none is low.
 const LOOK: Duration = Duration::from_millis(20);
@@ -94,7 +95,10 @@ impl DecodePool {
         let shared = Arc::<Shared>::default();
         let spawn = |number| {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("decode-{number}")).spawn(move || run(&shared))
+            std::thread::Builder::new().name(format!("decode-{number}")).spawn(move || {
+                os::give_way(nice::DECODE);
+                run(&shared);
+            })
         };
         let workers = (0..workers.max(1)).map(spawn).collect::<Result<_, _>>()?;
         Ok(Self { shared, workers })

@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::outputs::Running;
 use super::serving::Serving;
+use super::telling::ASLEEP;
 use crate::as_run;
 use crate::encode_pool::Kind;
 use crate::error::Error;
@@ -27,7 +28,7 @@ use crate::journal::Journal;
 use crate::output::OutputSpec;
 use crate::script::Line;
 use crate::station::{Order, Shared, lock};
-use crate::wall_clock::WallClock;
+use crate::wall_clock::{Moved, WallClock};
 
 /// Orders taken in one round, so that a station that is given thousands holds up no other.
 const ORDERS: usize = 1000;
@@ -38,6 +39,8 @@ const PARTING: Duration = Duration::from_secs(1);
 pub(crate) struct DeskStation {
     pub(super) director: Director,
     pub(super) wall_clock: WallClock,
+    /// Missed frames that have been told of.
+    pub(super) missed: Frames,
     pub(super) shared: Arc<Shared>,
     pub(super) orders: Receiver<Order>,
     pub(super) engines: Arc<Engines>,
@@ -75,6 +78,7 @@ impl DeskStation {
         Self {
             director,
             wall_clock: WallClock::now(),
+            missed: 0,
             shared,
             orders,
             engines,
@@ -112,7 +116,13 @@ impl DeskStation {
 
     /// Tells the director at which time frame 0 would have been by the system's clock of now.
     fn set_clock(&mut self) {
-        self.shared.set_by_ns.store(self.wall_clock.set_by_ns(), Ordering::Release);
+        let Moved { set_by_ns, slept } = self.wall_clock.look();
+        self.shared.set_by_ns.store(set_by_ns, Ordering::Release);
+        if !slept.is_zero() {
+            let position = self.shared.air.position.load(Ordering::Acquire);
+            let frames = self.shared.note_slept(position, slept);
+            self.tell_missed(frames, ASLEEP);
+        }
         self.director.set_clock(self.shared.epoch_ns());
     }
 
@@ -125,6 +135,7 @@ impl DeskStation {
         }
         let position = self.shared.air.position.load(Ordering::Acquire);
         self.set_clock();
+        self.tell_late();
         for order in self.orders.try_iter().take(ORDERS).collect::<Vec<_>>() {
             self.obey(order);
         }

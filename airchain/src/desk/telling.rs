@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use airchain_core::Frames;
 use airchain_core::playout::Report;
 use airchain_core::playout::report::StationEvent;
 use airchain_core::tier::Tier;
@@ -12,6 +13,10 @@ use serde_json::{Value, json};
 use super::DeskStation;
 use crate::station::{OnAir, OutputStatus, Shared, TimedReport, lock};
 
+/// Why frames were missed: the air thread came too late for them.
+pub(super) const TOO_LATE: &str = "the processor was not there in time, or the process was stopped";
+/// Why frames were missed: nothing ran at all.
+pub(super) const ASLEEP: &str = "the machine slept";
 /// How often levels are sent to pages.
 const LEVELS: Duration = Duration::from_millis(100);
 /// How often a page's snapshot is made anew.
@@ -76,6 +81,21 @@ impl DeskStation {
         for page in pages.values() {
             page.publish(&name, value.clone());
         }
+    }
+
+    /// Tells what the air thread has given up since last time.
+    pub(super) fn tell_late(&mut self) {
+        let missed = self.shared.air.missed.load(Ordering::Acquire);
+        if missed > self.missed {
+            self.tell_missed(missed - self.missed, TOO_LATE);
+        }
+    }
+
+    /// Tells of frames that were never rendered.
+    pub(super) fn tell_missed(&mut self, frames: Frames, reason: &'static str) {
+        self.missed += frames;
+        let ms = frames * 1000 / Frames::from(self.shared.rate.max(1));
+        self.tell_now(StationEvent::Missed { frames, ms, reason });
     }
 
     pub(super) fn tell_now(&mut self, event: StationEvent) {
@@ -161,6 +181,9 @@ fn log(station: &str, event: &StationEvent, over: bool) {
         }
         StationEvent::Dropout { tier, frames } => {
             tracing::warn!(station, %tier, frames, "dropout: the decoder was late");
+        }
+        StationEvent::Missed { frames, ms, reason } => {
+            tracing::warn!(station, frames, ms, "nothing was rendered for {ms} ms: {reason}; see docs/real-time.md");
         }
         StationEvent::ScheduleDropped { item, due_s, reason } => {
             let due = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs_f64(*due_s));

@@ -130,6 +130,16 @@ class Dropout(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(Event):
+    """Frames were never rendered; the station goes on behind them, at the right time."""
+
+    name: ClassVar[str] = "missed"
+    frames: int
+    ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceDetected(Event):
     """The programme, or a live source that was routed, has been silent for the set time."""
 
@@ -202,6 +212,7 @@ _ALL: tuple[type[Event], ...] = (
     PriorityChanged,
     SourceFailed,
     Dropout,
+    Missed,
     SilenceDetected,
     SilenceEnded,
     OutputHealth,

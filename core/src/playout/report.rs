@@ -86,6 +86,15 @@ pub enum StationEvent {
         /// How many.
         frames: Frames,
     },
+    /// Frames were never rendered: the station goes on behind them, at the right time.
+    Missed {
+        /// How many.
+        frames: Frames,
+        /// The same in milliseconds.
+        ms: u64,
+        /// Why.
+        reason: &'static str,
+    },
     /// The programme, or a live source that was routed, has been silent for the set time.
     SilenceDetected {
         /// The live source; the programme when `None`.

@@ -11,6 +11,7 @@ use super::playlist::{Entry, Playlist};
 use super::store::Directory;
 use super::timeline::{Run, Timeline};
 use super::{HlsConfig, INDEX, PLAYLIST, target_s};
+use crate::leaps::Leaps;
 use crate::sink::{Opening, SinkError};
 
 /// The renditions of an output, together.
@@ -26,8 +27,9 @@ pub(crate) struct Presentation {
 /// Which numbers a run of the output has.
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers {
-    /// UTC of the position 0, in nanoseconds since 1970.
+    /// UTC of the position 0, in nanoseconds since 1970, and what the programme leaves out since.
     zero: i128,
+    leaps: Leaps,
     /// Number of its first stretch.
     first: u64,
     /// Discontinuities before it.
@@ -140,8 +142,10 @@ impl Numbers {
     fn after(folders: impl Iterator<Item = PathBuf>, opening: &Opening) -> Self {
         let rate = opening.info.format.sample_rate_hz;
         let epoch = opening.epoch.as_nanosecond();
-        let zero = epoch - super::timeline::nanos(opening.position, rate);
-        let mut this = Self { zero, first: 0, discontinuities: 0, joins: false, before: BTreeMap::new() };
+        let position = super::timeline::nanos(opening.position, rate);
+        let leaps = opening.leaps.clone();
+        let zero = epoch - position - leaps.before_ns(position);
+        let mut this = Self { zero, leaps, first: 0, discontinuities: 0, joins: false, before: BTreeMap::new() };
         for folder in folders {
             let (known, next) = published(&folder);
             this.first = this.first.max(next);
@@ -174,7 +178,7 @@ impl Numbers {
     /// The entry of what is between two positions.
     pub(crate) fn entry(&self, number: u64, (start, end): (i128, i128), bytes: u64) -> Entry {
         let micros = |nanos: i128| (nanos + 500).div_euclid(1000);
-        let millis = (self.zero + start).div_euclid(1_000_000);
+        let millis = (self.zero + start + self.leaps.before_ns(start)).div_euclid(1_000_000);
         let date = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
         Entry {
             sequence: number,

@@ -17,6 +17,8 @@ use crate::sink::{Opening, Retry, SinkError};
 
 /// How much of the programme before a file its muxer gets to see, to warm decoders up.
 const LEAD_MS: i64 = 400;
+/// A file that leaves out more time than this ends there: where something is in it tells when that was. In nanoseconds.
+const LEAP: i128 = 1_000_000_000;
 /// Most audio that waits for a disk to recover.
 const PENDING_S: i64 = 60;
 
@@ -32,6 +34,8 @@ pub(super) struct Recorder {
     end: Option<i64>,
     /// From this frame on a new file.
     cut: i64,
+    /// Nanoseconds that the programme had left out when the file under way began.
+    left_out: i128,
     /// Packets before `end`, to warm up the decoders of the next file.
     lead: VecDeque<Packet>,
     /// When old recordings are looked for next.
@@ -41,7 +45,7 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(config: RecordingConfig) -> Self {
         let (pending, lead) = (Vec::new(), VecDeque::new());
-        Self { config, opening: None, pending, file: None, end: None, cut: 0, lead, tidy: 0 }
+        Self { config, opening: None, pending, file: None, end: None, cut: 0, left_out: 0, lead, tidy: 0 }
     }
 
     /// Makes ready for packets. A file that a fault has left open is completed first.
@@ -82,13 +86,15 @@ impl Recorder {
             let (start, gap) = (first.pts, self.end != Some(first.pts));
             let full = self.config.rotate_max_bytes;
             let is_full = full > 0 && self.file.as_ref().is_some_and(|file| file.bytes() >= full);
-            if self.file.is_none() || gap || start >= self.cut || is_full {
+            let leapt = opening.left_out_ns(start) - self.left_out > LEAP;
+            if self.file.is_none() || gap || leapt || start >= self.cut || is_full {
                 self.rotate(opening, start, gap)?;
             }
             // As far as the programme runs on without a break and belongs to this file.
             let mut end = start;
             let run = self.pending.iter().take_while(|packet| {
-                let belongs = packet.pts == end && packet.pts < self.cut;
+                let leapt = opening.left_out_ns(packet.pts) - self.left_out > LEAP;
+                let belongs = packet.pts == end && packet.pts < self.cut && !leapt;
                 end = packet.end();
                 belongs
             });
@@ -143,6 +149,7 @@ impl Recorder {
             return Err(fault("write", &path, &error));
         }
         self.file = Some(file);
+        self.left_out = opening.left_out_ns(begin);
         self.cut = self.next_cut(opening, begin);
         Ok(())
     }
@@ -154,7 +161,8 @@ impl Recorder {
             return i64::MAX;
         }
         let now = opening.time_of(begin).as_nanosecond();
-        let next = (now.div_euclid(period) + 1) * period - opening.epoch.as_nanosecond();
+        let left_out = opening.left_out_ns(begin);
+        let next = (now.div_euclid(period) + 1) * period - opening.epoch.as_nanosecond() - left_out;
         let frames = next * i128::from(opening.info.format.sample_rate_hz);
         // Rounded up; a cut is never at or before the beginning, whatever the rounding of time.
         i64::try_from(-(-frames).div_euclid(1_000_000_000)).unwrap_or(i64::MAX).max(begin + 1)

@@ -43,7 +43,7 @@ pub fn encoded(format: Format, frames: &[Stereo]) -> (SharedInfo, Vec<Packet>) {
 /// An opening at a time of day.
 pub fn opening(info: &SharedInfo, epoch: &str) -> Opening {
     let epoch = epoch.parse::<Timestamp>().unwrap();
-    Opening { info: info.clone(), epoch, position: 0, metadata: None }
+    Opening { info: info.clone(), epoch, position: 0, leaps: Default::default(), metadata: None }
 }
 
 /// Delivers packets, and closes where `close` says so. Otherwise the sink is dropped as a killed process would.

@@ -41,7 +41,7 @@ pub fn opening(codec: Codec, bitrate: Bitrate, headers: Vec<Bytes>) -> Opening {
     let format = Format { codec, bitrate, sample_rate_hz: RATE, channels: 2 };
     let info = StreamInfo { format, delay: 0, packet_frames: Some(FRAME as u32), headers };
     let (info, epoch) = (Arc::new(info), jiff::Timestamp::UNIX_EPOCH);
-    Opening { info, epoch, position: 0, metadata: Some(title("first")) }
+    Opening { info, epoch, position: 0, leaps: Default::default(), metadata: Some(title("first")) }
 }
 
 pub async fn open(mount: &mut MountOutput) -> Box<dyn Sink> {

@@ -62,6 +62,7 @@ impl Programme {
             info: self.encoder.info().clone(),
             epoch: Timestamp::UNIX_EPOCH,
             position: 0,
+            leaps: Default::default(),
             metadata: None,
         }
     }
