@@ -56,7 +56,8 @@ pub(crate) fn make_urgent(running: &Running) -> Priority {
         && let Err(error) = sys::run_on(&running.cpus)
     {
         let cpus = &running.cpus;
-        problems.push(format!("air_cpus: {cpus:?} is not accepted ({error}), give processors of this machine"));
+        problems
+            .push(format!("air_cpus: {cpus:?} is not accepted ({error}), give processors of this machine"));
     }
     let Some(priority) = running.priority else { return Priority { got: Got::Ordinary, problems } };
     match sys::real_time(priority) {

@@ -130,7 +130,8 @@ impl Rendition {
         let waiting = self.door.lock().as_mut().map(std::mem::take);
         for Waiting { id, output, options, started } in waiting.into_iter().flatten() {
             let info: SharedInfo = Arc::clone(self.encoder.info());
-            let opening = Opening { info, epoch, position, leaps: self.station.leaps.clone(), metadata: None };
+            let opening =
+                Opening { info, epoch, position, leaps: self.station.leaps.clone(), metadata: None };
             let (sender, handle) = worker::spawn(&self.runtime, id, output, opening, options);
             if let Some(metadata) = &self.metadata {
                 sender.send(Parcel::Title { at: i64::MIN, metadata: Arc::clone(metadata) });

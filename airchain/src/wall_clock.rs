@@ -82,8 +82,7 @@ mod tests {
         let mut clock = WallClock::now();
         let (utc, at, slept) = (clock.utc, clock.at, clock.slept);
         let mut see = |ran_ms: u64, shown_ms: i64| {
-            let (utc, at) =
-                (utc + SignedDuration::from_millis(shown_ms), at + Duration::from_millis(ran_ms));
+            let (utc, at) = (utc + SignedDuration::from_millis(shown_ms), at + Duration::from_millis(ran_ms));
             let moved = clock.observe(utc, at, slept + Duration::from_millis(1));
             assert_eq!(moved.slept, Duration::ZERO);
             moved.set_by_ns / 1_000_000

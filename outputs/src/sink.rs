@@ -54,9 +54,7 @@ impl Opening {
     /// Nanoseconds that the programme leaves out between frame 0 of the encoder and a frame.
     pub fn left_out_ns(&self, pts: i64) -> i128 {
         let rate = i128::from(self.info.format.sample_rate_hz);
-        let before = |frame: i64| {
-            self.leaps.before_ns((i128::from(frame) * 1_000_000_000).div_euclid(rate))
-        };
+        let before = |frame: i64| self.leaps.before_ns((i128::from(frame) * 1_000_000_000).div_euclid(rate));
         before(self.position.saturating_add(pts)) - before(self.position)
     }
 }

@@ -124,7 +124,13 @@ fn rig_with(plays: &[Play], options: WorkerOptions) -> Rig {
     let seen = events.clone();
     let options = options.telling(Arc::new(move |event| seen.lock().unwrap().push(event)));
     let output = Box::new(Simulated(log.clone()));
-    let opening = Opening { info, epoch: Timestamp::UNIX_EPOCH, position: 0, leaps: crate::leaps::Leaps::default(), metadata: None };
+    let opening = Opening {
+        info,
+        epoch: Timestamp::UNIX_EPOCH,
+        position: 0,
+        leaps: crate::leaps::Leaps::default(),
+        metadata: None,
+    };
     let (sender, handle) = spawn(&Handle::current(), "out", output, opening, options);
     Rig { log, sender, handle, events, next: 0 }
 }

@@ -183,7 +183,12 @@ fn log(station: &str, event: &StationEvent, over: bool) {
             tracing::warn!(station, %tier, frames, "dropout: the decoder was late");
         }
         StationEvent::Missed { frames, ms, reason } => {
-            tracing::warn!(station, frames, ms, "nothing was rendered for {ms} ms: {reason}; see docs/real-time.md");
+            tracing::warn!(
+                station,
+                frames,
+                ms,
+                "nothing was rendered for {ms} ms: {reason}; see docs/real-time.md"
+            );
         }
         StationEvent::ScheduleDropped { item, due_s, reason } => {
             let due = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs_f64(*due_s));

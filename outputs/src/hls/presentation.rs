@@ -145,7 +145,8 @@ impl Numbers {
         let position = super::timeline::nanos(opening.position, rate);
         let leaps = opening.leaps.clone();
         let zero = epoch - position - leaps.before_ns(position);
-        let mut this = Self { zero, leaps, first: 0, discontinuities: 0, joins: false, before: BTreeMap::new() };
+        let mut this =
+            Self { zero, leaps, first: 0, discontinuities: 0, joins: false, before: BTreeMap::new() };
         for folder in folders {
             let (known, next) = published(&folder);
             this.first = this.first.max(next);

@@ -416,7 +416,13 @@ mod tests {
         let info = StreamInfo { format, delay: 0, packet_frames: None, headers: Vec::new() };
         let named = |title: &str| Arc::new(Metadata { title: Some(title.into()), ..Metadata::default() });
         let (info, epoch) = (Arc::new(info), Timestamp::UNIX_EPOCH);
-        let opening = Opening { info, epoch, position: 0, leaps: crate::leaps::Leaps::default(), metadata: Some(named("one")) };
+        let opening = Opening {
+            info,
+            epoch,
+            position: 0,
+            leaps: crate::leaps::Leaps::default(),
+            metadata: Some(named("one")),
+        };
         let mut sink = MountSink::new(Arc::clone(&mount), Box::<Letters>::default(), &opening);
         let join = || mount.join(&mount.on_air().unwrap(), true, Arc::default());
         let mut readers = vec![join()];
