@@ -12,6 +12,8 @@ use airchain_core::engine::{Engine, EngineConfig, engine};
 use airchain_core::feed::feed;
 use airchain_core::item::Metadata;
 use airchain_core::ladder::{LadderConfig, Return};
+use airchain_core::playout::live::{LiveAction, LiveConfig, LiveSlots, LiveWriter};
+use airchain_core::presets;
 use airchain_core::program::Joins;
 use airchain_core::tap::{TapReader, tap};
 use airchain_core::tier::Tier;
@@ -20,19 +22,23 @@ use testkit::alloc::assert_no_alloc;
 #[global_allocator]
 static ALLOCATOR: testkit::alloc::CountingAllocator = testkit::alloc::CountingAllocator;
 
-const RATE: u32 = 48_000;
-const BLOCK: usize = 480;
+/// A low rate makes an hour of blocks cheap; what happens in them is the same.
+const RATE: u32 = 16_000;
+const BLOCK: usize = 160;
 /// The reserve for chains of any kind in this test.
-const LATENCY: usize = 4_800;
+const LATENCY: usize = 1_600;
 
 fn chain(seed: u64) -> Chain {
     let node = |name: &str| NodeSpec { node: name.into(), ..NodeSpec::default() };
+    let preset = |name: &str| presets::find(name).expect("the preset is there").nodes();
     let specs = [
         vec![node("limiter")],
         vec![node("gain"), node("limiter")],
         vec![node("ducking")],
         vec![node("limiter"), node("ducking")],
         Vec::new(),
+        preset("broadcast"),
+        preset("loud"),
     ];
     let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
     Chain::build(&specs[seed as usize % specs.len()], format, LATENCY).expect("the chain builds")
@@ -97,7 +103,7 @@ fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
     let tier = Tier::ALL[random.below(5) as usize];
     match random.below(16) {
         0..5 => {
-            let frames = random.below(30_000) as usize;
+            let frames = random.below(10_000) as usize;
             Command::Load { tier, item: item(id, frames), place: place(random, id, ramp) }
         }
         5 if id.is_multiple_of(2) => {
@@ -108,7 +114,11 @@ fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
         6 => Command::Skip { tier: None, ramp: Some(ramp), wait: id.is_multiple_of(2) },
         7 => Command::Stop { tier, ramp },
         8 => Command::Fade { tier: id.is_multiple_of(2).then_some(tier), gain: 0.5, ramp },
-        9 => Command::SetChain(Box::new(chain(random.below(3)))),
+        // Whole presets are among them, though seldom: they cost most of the time.
+        9 => {
+            let kind = if random.below(24) == 0 { 5 + random.below(2) } else { random.below(5) };
+            Command::SetChain(Box::new(chain(kind)))
+        }
         10 => Command::SetParam { node: 0, param: 0, value: -(random.below(12) as f32) },
         11 => {
             let (writer, reader) = tap(BLOCK * 4);
@@ -126,14 +136,85 @@ fn command(random: &mut Random, id: u64, taps: &mut Vec<TapReader>) -> Command {
     }
 }
 
-#[test]
-fn ten_busy_minutes_without_the_allocator() {
+/// A live source that sends for a while: the real slots and the real tape, with what a director does for them.
+struct Live {
+    slots: LiveSlots,
+    writer: Option<LiveWriter>,
+    /// Frames sent by the one on line.
+    sent: u64,
+    next_id: u64,
+    /// Spells on air.
+    heard: u64,
+}
+
+/// Live sources have names beyond those of other items.
+const LIVE_IDS: u64 = 1 << 32;
+
+impl Live {
+    fn new() -> Self {
+        let format = Format { sample_rate_hz: RATE, max_block: BLOCK };
+        Self { slots: LiveSlots::new(format), writer: None, sent: 0, next_id: LIVE_IDS, heard: 0 }
+    }
+
+    /// A block of time: the source comes, sends, stands still, is routed elsewhere, sends too much, or signs off.
+    fn step(&mut self, random: &mut Random, position: u64, control: &mut Control) {
+        match (&mut self.writer, random.below(2_000)) {
+            (None, 0..40) => {
+                let config =
+                    LiveConfig { preroll_s: 0.1, buffer_s: 0.3, hold_s: 0.0, ..LiveConfig::default() };
+                self.writer = self.slots.open("studio", config).ok();
+                self.sent = 0;
+                let tier = [Tier::LiveOverride, Tier::LiveScheduled][random.below(2) as usize];
+                let _ = self.slots.route("studio", tier, None, position + random.below(10_000));
+            }
+            (Some(_), 0..2) => self.writer = None,
+            (Some(writer), 2..4) => writer.push(&[[0.1; 2]; 40 * BLOCK]),
+            (Some(_), 4..6) => {
+                let _ = self.slots.route("studio", Tier::Emergency, Some(0.05), position);
+            }
+            (Some(_), 6..8) => drop(self.slots.stop(Tier::LiveOverride)),
+            // Now and then its line is down for two seconds.
+            (Some(writer), _) if self.sent % 6_000 < 5_800 => {
+                writer.push(&[[0.2, -0.2]; BLOCK]);
+                self.sent += 1;
+            }
+            (Some(_), _) => self.sent += 1,
+            (None, _) => {}
+        }
+        let next_id = &mut self.next_id;
+        self.slots.tick(position, &mut || {
+            *next_id += 1;
+            ItemId(*next_id)
+        });
+        while let Some(action) = self.slots.poll() {
+            let (at, command) = match action {
+                LiveAction::Load { tier, prepared, at, .. } => {
+                    (at, Command::Load { tier, item: prepared, place: Place::Back })
+                }
+                LiveAction::Unload { tier, item } => (0, Command::Unload { tier, item }),
+                LiveAction::TakeOff { tier, fade, at, .. } => {
+                    let ramp = Some(Ramp { length: fade, curve: Curve::EqualPower });
+                    (at, Command::Skip { tier: Some(tier), ramp, wait: false })
+                }
+                LiveAction::Title { tier, item, at, metadata } => {
+                    (at, Command::Retitle { tier, item, metadata })
+                }
+                LiveAction::Report { .. } => continue,
+            };
+            assert!(control.send(When::At(at), command).is_ok());
+        }
+    }
+}
+
+/// A quarter of an hour in which a command comes every 10 ms, and live sources come and go.
+fn busy_quarter(seed: u64) {
     let (mut control, mut engine) = station();
-    let mut random = Random(0x5EED);
+    let mut random = Random(seed);
+    let mut live = Live::new();
     let mut taps = Vec::new();
     let mut block = [[0.0; 2]; BLOCK];
-    let (mut done, mut failed) = (0, 0);
-    for round in 0..60_000_u64 {
+    let (mut done, mut failed, mut emergencies) = (0, 0, 0);
+    for round in 0..90_000_u64 {
         for _ in 0..random.below(3) {
             let when = match random.below(3) {
                 0 => When::At(engine.position() + random.below(20_000)),
@@ -142,23 +223,50 @@ fn ten_busy_minutes_without_the_allocator() {
             let command = command(&mut random, round, &mut taps);
             assert!(control.send(when, command).is_ok());
         }
+        live.step(&mut random, engine.position(), &mut control);
         assert_no_alloc(|| engine.render(&mut block));
         assert!(block.iter().flatten().all(|sample| sample.is_finite()));
         // The control side is slow at times: things pile up in the rings.
         if round % 40 == 39 {
             while let Some(event) = control.poll() {
+                live.slots.on_event(&event);
                 match event.kind {
                     EventKind::CommandDone(_) => done += 1,
                     EventKind::CommandFailed(..) => failed += 1,
+                    EventKind::PriorityChanged { to: Some(Tier::Emergency), .. } => emergencies += 1,
+                    EventKind::NowPlaying { item, started: true, .. } if item.0 > LIVE_IDS => live.heard += 1,
                     _ => {}
                 }
             }
         }
     }
+    let heard = live.heard;
     assert!(
-        done > 10_000 && failed > 1_000,
-        "{done} done, {failed} refused: the traffic is not what it should be"
+        done > 15_000 && failed > 1_500 && emergencies > 500 && heard > 50,
+        "{done} done, {failed} refused, {emergencies} emergencies, {heard} live: the traffic is not what it should be"
     );
+}
+
+// Together a busy hour; side by side they take a quarter of its time.
+
+#[test]
+fn the_first_quarter_of_a_busy_hour_without_the_allocator() {
+    busy_quarter(0x5EED);
+}
+
+#[test]
+fn the_second_quarter_of_a_busy_hour_without_the_allocator() {
+    busy_quarter(0xB0B0);
+}
+
+#[test]
+fn the_third_quarter_of_a_busy_hour_without_the_allocator() {
+    busy_quarter(0x1234_5678);
+}
+
+#[test]
+fn the_fourth_quarter_of_a_busy_hour_without_the_allocator() {
+    busy_quarter(0xFACE_FEED_0001);
 }
 
 #[test]
