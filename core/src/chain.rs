@@ -167,7 +167,7 @@ impl Chain {
         }
         let meant_db = self.meant_gain_db();
         // Silence is exact where nobody speaks.
-        let voice = Tier::ALL.iter().filter(|tier| due[tier.index()]).filter_map(|tier| stems.of(*tier));
+        let voice = Tier::ALL.iter().filter(|tier| *tier.of(&due)).filter_map(|tier| stems.of(*tier));
         let voice = self.held.is_some() && voice.flatten().any(|frame| *frame != SILENCE);
         for (n, slot) in self.slots.iter_mut().enumerate() {
             if let Some(held) = &mut self.held {
@@ -358,7 +358,7 @@ impl Processor {
             for (i, (old, new)) in block.iter_mut().zip(scratch.iter()).enumerate() {
                 let gain = fade.gain_at(at + i as Frames);
                 // Both are the same programme, so amplitudes are crossfaded, not powers.
-                *old = [0, 1].map(|ch| old[ch] * (1.0 - gain) + new[ch] * gain);
+                *old = [old[0] * (1.0 - gain) + new[0] * gain, old[1] * (1.0 - gain) + new[1] * gain];
             }
         }
         self.incoming = Some((incoming, fade));

@@ -212,7 +212,7 @@ impl Ladder {
             self.note_heard(now);
             let run = self.until_change(now).min(rest.len() as Frames) as usize;
             for tier in Tier::ALL {
-                self.mix(tier, now, &mut rest[..run], done, outbox);
+                self.mix(tier, now, rest.get_mut(..run).unwrap_or_default(), done, outbox);
             }
             done += run;
         }
@@ -332,7 +332,7 @@ impl Ladder {
     fn candidate(&mut self) -> Option<Tier> {
         let wanted = self.wanted;
         let ready = Tier::ALL.map(|tier| self.rung(tier).is_candidate());
-        let mut candidates = Tier::ALL.into_iter().filter(|tier| ready[tier.index()]);
+        let mut candidates = Tier::ALL.into_iter().filter(|tier| *tier.of(&ready));
         // The fallback stands in for silence, of which there is none then.
         let under = |tier: &Tier| !wanted.is_over(*tier) && *tier != Tier::Fallback;
         let first = candidates.clone().find(under);
@@ -344,7 +344,7 @@ impl Ladder {
     fn last_resort(&mut self, now: Frames, outbox: &mut Outbox) -> Option<Tier> {
         let ready = |ladder: &mut Self, tier: &Tier| ladder.rung(*tier).program.is_ready();
         let short: [bool; Tier::COUNT] = Tier::ALL.map(|tier| self.rung(tier).program.has_audio());
-        let mut short = Tier::ALL.into_iter().filter(|tier| short[tier.index()]);
+        let mut short = Tier::ALL.into_iter().filter(|tier| *tier.of(&short));
         let silent = Tier::ALL.into_iter().find(|tier| ready(self, tier));
         silent
             .or_else(|| {
@@ -362,7 +362,7 @@ impl Ladder {
     fn hand_over(&mut self, from: Option<Tier>, to: Tier, now: Frames) {
         let rate = self.config.joins.rate;
         let declick = Ramp { length: declicked(0, rate), curve: Curve::SCurve };
-        let takeover = self.config.takeover[to.index()];
+        let takeover = *to.of(&self.config.takeover);
         let takeover = Ramp { length: declicked(takeover.length, rate), ..takeover };
         let mut rise = None;
         // A tier that is heard over the new one goes on.
@@ -404,7 +404,7 @@ impl Ladder {
             }
         }
         for tier in Tier::ALL.into_iter().filter(|tier| Some(*tier) != on_air) {
-            let keep = self.config.returns[tier.index()] == Return::Resume;
+            let keep = *tier.of(&self.config.returns) == Return::Resume;
             let goes_on = self.goes_on(tier);
             let rung = self.rung(tier);
             if !rung.is_under_way() {
@@ -471,7 +471,6 @@ impl Ladder {
     }
 
     fn rung(&mut self, tier: Tier) -> &mut Rung {
-        // In range by construction: there are as many rungs as tiers.
-        &mut self.rungs[tier.index()]
+        tier.of_mut(&mut self.rungs)
     }
 }

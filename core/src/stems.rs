@@ -24,10 +24,10 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Adds what one node listens to.
     pub(crate) fn add(&mut self, side_chain: SideChain) {
-        let index = side_chain.tier.index();
-        self.heard[index] = true;
-        self.over[index] |= side_chain.over;
-        self.added[index] |= side_chain.over;
+        let tier = side_chain.tier;
+        *tier.of_mut(&mut self.heard) = true;
+        *tier.of_mut(&mut self.over) |= side_chain.over;
+        *tier.of_mut(&mut self.added) |= side_chain.over;
     }
 
     /// All tiers are to be heard in the place of those below them, whoever still adds them.
@@ -37,16 +37,16 @@ impl Wanted {
 
     /// Whether a tier plays over those below it.
     pub(crate) fn is_over(&self, tier: Tier) -> bool {
-        self.over[tier.index()]
+        *tier.of(&self.over)
     }
 
     /// Whether a tier goes beside the programme.
     pub(crate) fn is_beside(&self, tier: Tier) -> bool {
-        Tier::ALL.into_iter().any(|added| added >= tier && self.added[added.index()])
+        Tier::ALL.into_iter().any(|added| added >= tier && *added.of(&self.added))
     }
 
     fn is_wanted(&self, tier: Tier) -> bool {
-        self.heard[tier.index()] || self.is_beside(tier)
+        *tier.of(&self.heard) || self.is_beside(tier)
     }
 }
 
@@ -76,7 +76,7 @@ impl Stems {
     /// Where a tier is to be added from frame `from` of the stretch on, if it is wanted.
     pub(crate) fn of_mut(&mut self, tier: Tier, from: usize) -> Option<&mut [Stereo]> {
         let wanted = self.wanted.is_wanted(tier);
-        self.frames[tier.index()].get_mut(from..self.length).filter(|_| wanted)
+        tier.of_mut(&mut self.frames).get_mut(from..self.length).filter(|_| wanted)
     }
 
     /// Passes over the first frames of the stretch.
@@ -87,7 +87,7 @@ impl Stems {
     /// A tier's stem, if it is wanted.
     pub(crate) fn of(&self, tier: Tier) -> Option<&[Stereo]> {
         let wanted = self.wanted.is_wanted(tier);
-        self.frames[tier.index()].get(self.from..self.length).filter(|_| wanted)
+        tier.of(&self.frames).get(self.from..self.length).filter(|_| wanted)
     }
 
     /// Whether a tier is not part of the programme until a chain adds it.
@@ -98,7 +98,7 @@ impl Stems {
     /// Adds those tiers to `out` that are `due`, or `only` one of them, which then are no longer.
     pub(crate) fn add(&self, due: &mut [bool; Tier::COUNT], only: Option<Tier>, out: &mut [Stereo]) {
         for tier in Tier::ALL.into_iter().filter(|tier| only.is_none_or(|only| only == *tier)) {
-            if std::mem::take(&mut due[tier.index()]) {
+            if std::mem::take(tier.of_mut(due)) {
                 add_scaled(out, self.of(tier).unwrap_or_default(), 1.0);
             }
         }

@@ -7,6 +7,7 @@ use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::item::Metadata;
+use crate::units::SILENCE;
 use crate::{Frames, Stereo};
 
 /// From `at` on, a tap's audio belongs to this metadata.
@@ -160,13 +161,13 @@ impl TapReader {
             Some(gap) => {
                 let left = usize::try_from(gap.frames - self.silenced).unwrap_or(usize::MAX);
                 let frames = wanted.min(left);
-                out[..frames].fill([0.0; 2]);
+                out.iter_mut().take(frames).for_each(|frame| *frame = SILENCE);
                 self.pass(gap, frames as Frames);
                 frames
             }
             None => {
                 let wanted = gap.map_or(wanted, |gap| until(gap.at).min(wanted)).min(there);
-                self.frames.pop_slice(&mut out[..wanted])
+                self.frames.pop_slice(out.get_mut(..wanted).unwrap_or_default())
             }
         };
         self.position += frames as Frames;

@@ -33,7 +33,25 @@ impl Tier {
 
     /// The name it has everywhere.
     pub fn name(self) -> &'static str {
-        ["emergency", "live_override", "live_scheduled", "automation", "fallback"][self.index()]
+        match self {
+            Self::Emergency => "emergency",
+            Self::LiveOverride => "live_override",
+            Self::LiveScheduled => "live_scheduled",
+            Self::Automation => "automation",
+            Self::Fallback => "fallback",
+        }
+    }
+
+    /// What is this tier's of something that each tier has.
+    #[allow(clippy::indexing_slicing, reason = "there are as many as tiers")]
+    pub(crate) fn of<T>(self, each: &[T; Self::COUNT]) -> &T {
+        &each[self.index()]
+    }
+
+    /// The same, to be changed.
+    #[allow(clippy::indexing_slicing, reason = "there are as many as tiers")]
+    pub(crate) fn of_mut<T>(self, each: &mut [T; Self::COUNT]) -> &mut T {
+        &mut each[self.index()]
     }
 
     /// Whether live sources can be routed to it.

@@ -4,6 +4,7 @@
 //! carries out requests. Like the engine it has no clock: it is told the position.
 
 pub mod clock;
+#[allow(clippy::indexing_slicing, reason = "not on the air thread")]
 pub mod director;
 pub mod live;
 pub mod loader;
@@ -11,6 +12,7 @@ pub mod playlist;
 pub mod queue;
 pub mod report;
 pub mod request;
+#[allow(clippy::indexing_slicing, reason = "not on the air thread")]
 pub mod schedule;
 
 pub use clock::StationClock;

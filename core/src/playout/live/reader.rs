@@ -228,11 +228,11 @@ impl Source for LiveReader {
         let ahead = self.end.unwrap_or(written).saturating_sub(at);
         let mut frames = out.len().min(usize::try_from(ahead).unwrap_or(usize::MAX));
         let asked = out.len();
-        if !self.read(at, &mut out[..frames]) {
+        if !self.read(at, out.get_mut(..frames).unwrap_or_default()) {
             let written = self.tape.written();
             at = self.skip(at, written, Under::Held(self.last));
             frames = asked.min((self.end.unwrap_or(written).saturating_sub(at)) as usize);
-            self.read(at, &mut out[..frames]);
+            self.read(at, out.get_mut(..frames).unwrap_or_default());
         }
         self.last = frames.checked_sub(1).and_then(|last| out.get(last)).copied().unwrap_or(self.last);
         let next = at + frames as Frames;

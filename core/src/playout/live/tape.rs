@@ -57,8 +57,8 @@ impl Tape {
         }
     }
 
+    #[allow(clippy::indexing_slicing, reason = "the length is a power of two, so that the mask keeps within it")]
     fn word(&self, at: Frames) -> &AtomicU64 {
-        // In range: the length is a power of two.
         &self.frames[at as usize & (self.frames.len() - 1)]
     }
 
