@@ -3,6 +3,7 @@
 #   make play              build, and put the demo programme on air at http://127.0.0.1:8000/
 #   make play MUSIC=dir    the same with your own music
 #   make test              all tests, against real peers (icecast2, ffmpeg, ...)
+#   make check-deep        loom, ThreadSanitizer and, where it is there, miri on the lock-free code (docs/real-time.md)
 #   make wheel             the Python package, as target/wheels/airchain-*.whl
 #   make fuzz SECONDS=600  fuzz every target that long, TARGET=decode one (docs/fuzzing.md)
 
@@ -21,7 +22,7 @@ BUILD_PACKAGES := cmake g++ make
 # Peers that the tests run: servers, a browser, encoders, decoders, and real music (Ogg Vorbis).
 PYTHON_PACKAGES := python3 python3-venv
 TEST_PACKAGES := $(BUILD_PACKAGES) $(PYTHON_PACKAGES) ca-certificates chromium chromium-driver ffmpeg flac frozen-bubble-data icecast2 \
-	lame nginx openssl opus-tools vorbis-tools
+	lame nginx openssl opus-tools strace vorbis-tools
 
 # `PACKAGES=no` leaves the system alone.
 PACKAGES ?= yes
@@ -31,11 +32,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python test-manager wheel check fuzz fuzz-seeds bench figures figures-dsp figures-loudness figures-python deps docs plots demo clean
+.PHONY: help build play test test-rust test-python test-manager wheel check check-deep fuzz fuzz-seeds bench figures figures-dsp figures-loudness figures-python deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | bench | figures | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | check-deep | bench | figures | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -99,6 +100,10 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps
+
+check-deep:
+	@$(call packages,$(BUILD_PACKAGES))
+	CARGO=$(CARGO) scripts/check-deep
 
 # What is found is minimised and kept in fuzz/regressions/, which the tests replay.
 SECONDS ?= 60

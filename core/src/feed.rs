@@ -5,12 +5,9 @@
 //! by: a declared duration can lie, the end of the decoded audio cannot.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use ringbuf::traits::{Consumer, Observer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::source::{Fill, Source};
+use crate::sync::{AtomicU64, Consumer, HeapCons, HeapProd, HeapRb, Observer, Ordering, Producer, Split};
 use crate::{Frames, Stereo};
 
 const OPEN: u64 = u64::MAX;

@@ -6,7 +6,13 @@
 //! offline. The same commands at the same frames therefore give the same bits, every time.
 //!
 //! What the air thread runs has no way to panic (docs/real-time.md): the lints below see to what they can see.
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing
+)]
 
 pub mod bus;
 pub mod chain;
@@ -23,6 +29,8 @@ pub mod ladder;
 pub mod level;
 #[allow(clippy::indexing_slicing, reason = "arrays of constant length; meters run beside the air thread")]
 pub mod measure;
+#[cfg(all(test, airchain_loom))]
+mod models;
 pub mod playout;
 #[allow(clippy::indexing_slicing, reason = "not on the air thread")]
 pub mod presets;
@@ -33,6 +41,7 @@ mod rung;
 mod slot;
 pub mod source;
 mod stems;
+mod sync;
 mod tails;
 pub mod tap;
 pub mod tier;

@@ -1,12 +1,9 @@
 //! Taps: rings that carry the bus to encoders and meters.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use ringbuf::traits::{Consumer, Observer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::item::Metadata;
+use crate::sync::{AtomicU64, Consumer, HeapCons, HeapProd, HeapRb, Observer, Ordering, Producer, Split};
 use crate::units::SILENCE;
 use crate::{Frames, Stereo};
 

@@ -5,10 +5,10 @@
 //! frame is one atomic word; a reader that is overtaken reads a mixture of old and new, and is told.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::item::Metadata;
+use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::{Frames, Stereo};
 
 /// Nobody reads the tape.
@@ -57,7 +57,10 @@ impl Tape {
         }
     }
 
-    #[allow(clippy::indexing_slicing, reason = "the length is a power of two, so that the mask keeps within it")]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "the length is a power of two, so that the mask keeps within it"
+    )]
     fn word(&self, at: Frames) -> &AtomicU64 {
         &self.frames[at as usize & (self.frames.len() - 1)]
     }
@@ -206,6 +209,41 @@ mod tests {
             // Before anything fails: the writer goes on until it is closed.
             tape.close();
             assert_eq!(wrong, None, "frames that were written over were called whole");
+        });
+    }
+}
+
+#[cfg(all(test, airchain_loom))]
+mod models {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::*;
+    use crate::models::{frame, frames, model};
+
+    /// A reader that is told that nothing was written over has what was written.
+    #[test]
+    fn what_a_tape_still_holds_is_what_was_written() {
+        model(|| {
+            let tape = Arc::new(Tape::new(2));
+            let writer = Arc::clone(&tape);
+            let wrote = thread::spawn(move || {
+                writer.write(&frames(0..2));
+                writer.write(&frames(2..3));
+                writer.close();
+            });
+            let closed = tape.is_closed();
+            let to = tape.written();
+            let from = to.saturating_sub(2);
+            let read: Vec<Stereo> = (from..to).map(|at| tape.frame(at)).collect();
+            if tape.still_holds(from) {
+                assert_eq!(read, frames(from..to), "frames that were written over were called whole");
+            }
+            assert!(!closed || to == 3, "it was closed, and more was written");
+            wrote.join().unwrap();
+            assert_eq!(tape.written(), 3);
+            assert_eq!((tape.frame(1), tape.frame(2)), (frame(1), frame(2)));
         });
     }
 }
