@@ -148,12 +148,12 @@ impl TapReader {
     /// before each read sees every title change at its frame. Frames that were lost to a full ring are read as
     /// silence, so that the timeline stays whole.
     pub fn read(&mut self, out: &mut [Stereo]) -> (Frames, usize) {
-        // Looked at before the marks and gaps: of every frame that is there, they are all known then.
+        // In this order: of every frame that is there its gap is known then, and of every frame and gap the marks.
         let there = self.frames.occupied_len();
+        let gap = self.gaps.first().copied();
         let start = self.position;
         let until = |at: Frames| usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
         let wanted = self.marks.first().map_or(out.len(), |mark| until(mark.at).min(out.len()));
-        let gap = self.gaps.first().copied();
         let frames = match gap.filter(|gap| gap.at + self.silenced <= start) {
             Some(gap) => {
                 let left = usize::try_from(gap.frames - self.silenced).unwrap_or(usize::MAX);
