@@ -77,6 +77,8 @@ def describe(event: airchain.Event) -> tuple[int, str] | None:
         return logging.INFO, "the silence is over"
     if isinstance(event, airchain.Dropout):
         return logging.WARNING, f"dropout: {event.frames} frames were not there in time"
+    if isinstance(event, airchain.Missed):
+        return logging.WARNING, f"nothing was rendered for {event.ms} ms: {event.reason}"
     if isinstance(event, airchain.CommandFailed):
         return logging.WARNING, f"{event.command}: {event.error}"
     return None
