@@ -5,7 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ fn is_sleep(call: &str) -> bool {
     call.starts_with("clock_nanosleep(") || call.starts_with("nanosleep(")
 }
 
-fn happened(path: &PathBuf, event: &str, matches: impl Fn(&Value) -> bool) -> bool {
+fn happened(path: &Path, event: &str, matches: impl Fn(&Value) -> bool) -> bool {
     path.exists() && events(path).iter().any(|line| line["event"] == event && matches(line))
 }
 
