@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use airchain_core::engine::Engine;
+use airchain_core::source::Buffered;
 use airchain_core::{Frames, Stereo};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
@@ -29,6 +30,8 @@ pub(crate) struct AirState {
     pub(crate) busy_ns: AtomicU64,
     /// The longest block in nanoseconds, since it was last taken.
     pub(crate) worst_ns: AtomicU64,
+    /// What the source on air holds ahead.
+    pub(crate) ahead: Ahead,
     /// Set by the host: hand the station back.
     pub(crate) leave: AtomicBool,
     /// Set by the air thread: the engine panicked and was taken off.
@@ -40,6 +43,24 @@ pub(crate) struct AirState {
 pub(crate) struct Lost {
     pub(crate) at: Frames,
     pub(crate) frames: Frames,
+}
+
+/// A [`Buffered`] in one word, so that both halves are of the same moment: twice the frames, and one if the end is in
+/// sight.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead(AtomicU64);
+
+impl Ahead {
+    fn store(&self, Buffered { frames, end_in_sight }: Buffered) {
+        let frames = frames.min(Frames::MAX >> 1) << 1;
+        self.0.store(frames | u64::from(end_in_sight), Ordering::Relaxed);
+    }
+
+    pub(crate) fn load(&self) -> Buffered {
+        let word = self.0.load(Ordering::Relaxed);
+        let frames = Some(word >> 1).filter(|frames| *frames < Frames::MAX >> 1).unwrap_or(Frames::MAX);
+        Buffered { frames, end_in_sight: word & 1 == 1 }
+    }
 }
 
 /// A station on an air thread.
@@ -175,6 +196,7 @@ impl AirStation {
             return false;
         }
         self.state.position.store(self.engine.position(), Ordering::Release);
+        self.state.ahead.store(self.engine.buffered());
         let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.state.busy_ns.fetch_add(took, Ordering::Relaxed);
         self.state.worst_ns.fetch_max(took, Ordering::Relaxed);

@@ -228,6 +228,7 @@ fn target(
                 serves_hls: true,
                 hls_sessions: declared.hls_sessions,
                 access_log: declared.access_log.clone(),
+                metrics: declared.metrics,
             };
             (format, Target::Http { listen, path, meta, options })
         }

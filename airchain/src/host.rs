@@ -15,7 +15,8 @@ use airchain_core::playout::schedule::Lengths;
 use airchain_core::playout::{Director, Schedule};
 use airchain_core::tap::tap;
 use airchain_core::tier::Tier;
-use airchain_outputs::http::{Listener, Options};
+use airchain_outputs::http::{Audience, Listener, Options};
+use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
@@ -37,6 +38,7 @@ use crate::os;
 use crate::output::OutputSpec;
 use crate::spec::StationSpec;
 use crate::station::{OFF, Order, Shared, Station, lock};
+use crate::telemetry::{self, HostTelemetry, prometheus};
 
 /// How many threads of each kind a host has.
 #[derive(Clone, Debug)]
@@ -95,6 +97,8 @@ pub struct Host {
     analyst: Mutex<Option<Analyst>>,
     threads: Vec<JoinHandle<()>>,
     stations: Mutex<Vec<Station>>,
+    /// The same for those who only look, and must not wait while one is being added.
+    shown: Arc<ArcSwap<Vec<Station>>>,
     /// Stations dealt to the air threads.
     dealt: AtomicUsize,
 }
@@ -121,7 +125,10 @@ impl Host {
             .thread_name_fn(move || format!("io-{}", number.fetch_add(1, Ordering::Relaxed)))
             .enable_all()
             .build()?;
-        let listeners = Listeners::new(config.listener, runtime.handle().clone());
+        let shown = Arc::<ArcSwap<Vec<Station>>>::default();
+        let stations = Arc::clone(&shown);
+        let metrics = Arc::new(move || prometheus::text(&telemetry::of_host(&stations.load())));
+        let listeners = Listeners::new(config.listener, runtime.handle().clone(), metrics);
         let encode = EncodePool::new(config.encode_threads)?;
         let decode = DecodePool::new(config.decode_threads)?;
         let workers = decode.workers();
@@ -155,6 +162,7 @@ impl Host {
             analyst: Mutex::default(),
             threads,
             stations: Mutex::default(),
+            shown,
             dealt: AtomicUsize::new(0),
         })
     }
@@ -174,7 +182,7 @@ impl Host {
         let air = Arc::<AirState>::default();
         let (orders_in, orders) = crossbeam_channel::unbounded();
         let (lost_in, lost) = crossbeam_channel::bounded(air::LOSSES);
-        let shared = Shared::new(
+        let mut shared = Shared::new(
             &spec.id,
             &spec.name,
             rate,
@@ -183,6 +191,7 @@ impl Host {
             levels.clone(),
             orders_in,
         );
+        shared.lookahead = spec.lookahead(None);
         let shared = Arc::new(shared);
         let load =
             LoadConfig { head: Some(rate.into()), cost: Arc::clone(&shared.cost), ..spec.load_config() };
@@ -245,6 +254,7 @@ impl Host {
         let thread = self.air.get(number % self.air.len().max(1)).ok_or(Error::Stopped)?;
         thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
         stations.push(station.clone());
+        self.shown.store(Arc::new(stations.clone()));
         Ok(station)
     }
 
@@ -263,6 +273,24 @@ impl Host {
             none => none.insert(Surveyor::start()?),
         };
         Ok(surveyor.lengths(rate_hz))
+    }
+
+    /// All stations on air and the process, in figures of this moment.
+    pub fn telemetry(&self) -> HostTelemetry {
+        telemetry::of_host(&self.shown.load())
+    }
+
+    /// The same in Prometheus' text exposition format, as `/metrics` of the listeners has it.
+    pub fn metrics(&self) -> String {
+        prometheus::text(&self.telemetry())
+    }
+
+    /// Has the listener at `address` serve `/metrics` to everybody who reaches it; bound if it is not yet. Gives the address
+    /// in use.
+    pub fn serve_metrics(&self, address: SocketAddr) -> Result<SocketAddr, Error> {
+        let listener = self.listener(address)?;
+        listener.admit_to_metrics(Audience::Everyone);
+        Ok(listener.local_addr())
     }
 
     /// The built-in listener at `address`, bound if it is not yet.

@@ -34,6 +34,7 @@ pub mod schedule;
 pub mod script;
 pub mod spec;
 pub mod station;
+pub mod telemetry;
 mod unheard;
 mod wall_clock;
 
@@ -50,3 +51,4 @@ pub use output::{OutputSpec, Target};
 pub use pcm_tap::PcmTap;
 pub use spec::StationSpec;
 pub use station::Station;
+pub use telemetry::{HostTelemetry, Telemetry};

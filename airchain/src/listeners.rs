@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use airchain_outputs::http::{AccessLog, ListenError, Listener, Options};
+use airchain_outputs::http::{AccessLog, ListenError, Listener, MakeText, Options};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
@@ -14,13 +14,15 @@ use crate::error::Error;
 pub(crate) struct Listeners {
     options: Options,
     runtime: Handle,
+    metrics: MakeText,
     bound: Mutex<HashMap<SocketAddr, Listener>>,
     logs: Mutex<HashMap<PathBuf, AccessLog>>,
 }
 
 impl Listeners {
-    pub(crate) fn new(options: Options, runtime: Handle) -> Self {
-        Self { options, runtime, bound: Mutex::default(), logs: Mutex::default() }
+    /// `metrics` makes the text of `/metrics`.
+    pub(crate) fn new(options: Options, runtime: Handle, metrics: MakeText) -> Self {
+        Self { options, runtime, metrics, bound: Mutex::default(), logs: Mutex::default() }
     }
 
     /// The listener at `address`, bound at the first call.
@@ -30,6 +32,7 @@ impl Listeners {
             return Ok(listener.clone());
         }
         let listener = Listener::bind(address, self.options.clone())?;
+        listener.metrics(Arc::clone(&self.metrics));
         self.runtime.spawn(listener.clone().serve());
         // One that was bound to any free port is asked for by the port it got, too.
         bound.insert(listener.local_addr(), listener.clone());

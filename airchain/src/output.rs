@@ -55,7 +55,7 @@ pub enum Target {
 }
 
 /// What a listener does beside a station's mount.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
     /// Whether it serves the station's HLS outputs: the first at `/hls/ID/`, by the station's id, a second at `/hls-2/ID/`
     /// and so on.
@@ -64,6 +64,15 @@ pub struct HttpOptions {
     pub hls_sessions: bool,
     /// File that every request to the listener is logged in.
     pub access_log: Option<PathBuf>,
+    /// Whether `/metrics` tells peers of this machine and of private networks about all stations of the host. Where one of
+    /// the outputs of a listener says no, it tells nobody.
+    pub metrics: bool,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self { serves_hls: false, hls_sessions: false, access_log: None, metrics: true }
+    }
 }
 
 /// The parts of an output, each to be given audio in a format of its own.

@@ -15,7 +15,7 @@ use airchain_core::tap::{TapWriter, tap};
 use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
 use airchain_outputs::health::Stats;
-use airchain_outputs::http::StateHandle;
+use airchain_outputs::http::{MountHandle, StateHandle};
 use airchain_outputs::joint;
 use airchain_outputs::leaps::Leaps;
 use airchain_outputs::sink::Health;
@@ -24,6 +24,7 @@ use crossbeam_channel::{Receiver, Sender};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::air::{AirState, Lost};
@@ -36,6 +37,8 @@ use crate::output::OutputSpec;
 use crate::pcm_tap::PcmTap;
 use crate::script::Line;
 use crate::spec::seconds;
+use crate::telemetry::gauges::GaugeBoard;
+use crate::telemetry::{self, Telemetry, TelemetryStream};
 
 /// What the desk is asked to do for a station.
 pub(crate) enum Order {
@@ -77,7 +80,7 @@ pub struct TimedReport {
 }
 
 /// The item on air.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct OnAir {
     /// Its tier.
     pub tier: Tier,
@@ -100,9 +103,19 @@ pub struct OutputStatus {
     pub kind: &'static str,
     /// Where it goes; no secrets.
     pub target: String,
+    /// Who listens to it now, where it is a mount of a built-in listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listeners: Option<usize>,
     /// Its figures; `None` until its encoder runs.
     #[serde(flatten)]
     pub stats: Option<Stats>,
+}
+
+impl OutputStatus {
+    /// How it is; `None` until its encoder runs.
+    pub fn health(&self) -> Option<Health> {
+        self.stats.as_ref().map(|stats| stats.health)
+    }
 }
 
 /// How long an input may take to sign off: a worker may be at it.
@@ -120,10 +133,19 @@ pub(crate) struct OutputEntry {
     pub(crate) serial: u64,
     pub(crate) kind: &'static str,
     pub(crate) target: String,
+    /// Its mount, if it is one of a built-in listener.
+    pub(crate) mount: Option<MountHandle>,
     /// Of its workers, once they run: one for each encoding.
     pub(crate) handles: Vec<OutputHandle>,
     /// Why it could not begin.
     pub(crate) failed: Option<String>,
+}
+
+/// Who is told what happens.
+struct Subscriber {
+    reports: Sender<TimedReport>,
+    /// Each second, too, how loud it is.
+    loudness: bool,
 }
 
 /// What a station's handle, the desk and the workers share.
@@ -133,9 +155,16 @@ pub(crate) struct Shared {
     pub(crate) rate: u32,
     /// Frames by which the bus lags behind the programme.
     pub(crate) latency: Frames,
+    /// Frames that an item's ring holds when it is full.
+    pub(crate) lookahead: Frames,
+    /// When it was put on air.
+    pub(crate) since: Instant,
     pub(crate) air: Arc<AirState>,
     pub(crate) cost: Arc<Cost>,
     pub(crate) levels: LevelBoard,
+    pub(crate) gauges: GaugeBoard,
+    /// What those follow who subscribed to telemetry; `None` once the station is off.
+    pub(crate) telemetry: watch::Sender<Option<Arc<Telemetry>>>,
     orders: Sender<Order>,
     /// What the air thread gives up, on its way to the leaps.
     lost: Receiver<Lost>,
@@ -144,7 +173,7 @@ pub(crate) struct Shared {
     epoch: Mutex<Timestamp>,
     /// By how much the system's clock has been set since the station began, in nanoseconds.
     pub(crate) set_by_ns: AtomicI64,
-    subscribers: Mutex<Vec<Sender<TimedReport>>>,
+    subscribers: Mutex<Vec<Subscriber>>,
     /// The command log, for the one who asks for it.
     commands: (Sender<Line>, Receiver<Line>),
     /// What happened before anybody subscribed; `None` from then on.
@@ -183,9 +212,13 @@ impl Shared {
             name: name.to_owned(),
             rate,
             latency,
+            lookahead: 0,
+            since: Instant::now(),
             air,
             cost: Arc::default(),
             levels,
+            gauges: GaugeBoard::default(),
+            telemetry: watch::Sender::new(None),
             orders,
             lost,
             leaps: Leaps::default(),
@@ -255,8 +288,32 @@ impl Shared {
             early.push(report.clone());
         }
         // Unbounded channels with a bound of our own: a bounded one would hold the memory for all of it at once.
-        lock(&self.subscribers)
-            .retain(|subscriber| subscriber.len() >= SUBSCRIPTION || subscriber.send(report.clone()).is_ok());
+        lock(&self.subscribers).retain(|subscriber| subscriber.tell(report));
+    }
+
+    /// Tells those who asked for it how loud the programme is.
+    pub(crate) fn tell_loudness(&self, report: impl FnOnce() -> TimedReport) {
+        let mut subscribers = lock(&self.subscribers);
+        if subscribers.iter().any(|subscriber| subscriber.loudness) {
+            let report = report();
+            subscribers.retain(|subscriber| !subscriber.loudness || subscriber.tell(&report));
+        }
+    }
+
+    /// It is off the air, and all that is to be told has been.
+    pub(crate) fn set_off(&self) {
+        self.off.store(true, Ordering::Release);
+        self.telemetry.send_replace(None);
+    }
+
+    /// Frames rendered.
+    pub(crate) fn position(&self) -> Frames {
+        self.air.position.load(Ordering::Acquire)
+    }
+
+    /// Frames that were never rendered.
+    pub(crate) fn missed(&self) -> Frames {
+        self.air.missed.load(Ordering::Acquire)
     }
 
     /// Adds a line to the command log.
@@ -289,10 +346,22 @@ impl Shared {
             id: entry.id.clone(),
             kind: entry.kind,
             target: entry.target.clone(),
+            listeners: entry.mount.as_ref().map(MountHandle::listeners),
             stats: joint::total(entry.handles.iter().map(OutputHandle::stats))
                 .or_else(|| entry.failed.as_deref().map(down)),
         };
         lock(&self.outputs).iter().map(status).collect()
+    }
+
+    pub(crate) fn inputs(&self) -> Vec<InputStatus> {
+        lock(&self.inputs).iter().map(input::Running::status).collect()
+    }
+}
+
+impl Subscriber {
+    /// Whether it is still there. One that does not read loses the newest.
+    fn tell(&self, report: &TimedReport) -> bool {
+        self.reports.len() >= SUBSCRIPTION || self.reports.send(report.clone()).is_ok()
     }
 }
 
@@ -401,7 +470,7 @@ impl Station {
 
     /// The inputs and how they do.
     pub fn inputs(&self) -> Vec<InputStatus> {
-        lock(&self.shared.inputs).iter().map(input::Running::status).collect()
+        self.shared.inputs()
     }
 
     /// What leaves the bus, as PCM at the station's rate, from the next block on. The ring holds `buffer_s` seconds (0.1 to
@@ -427,8 +496,19 @@ impl Station {
         sent
     }
 
-    /// Everything that happens from now on; for the first who asks, also what has happened since the start.
+    /// Everything that happens from now on; for the first who asks, also what has happened since the start. It leaves out
+    /// the [`Loudness`](airchain_core::playout::StationEvent::Loudness) of each second, for which there is
+    /// [`reports_and_loudness`](Self::reports_and_loudness).
     pub fn reports(&self) -> Receiver<TimedReport> {
+        self.subscribe(false)
+    }
+
+    /// The same as [`reports`](Self::reports), and each second how loud the programme is.
+    pub fn reports_and_loudness(&self) -> Receiver<TimedReport> {
+        self.subscribe(true)
+    }
+
+    fn subscribe(&self, loudness: bool) -> Receiver<TimedReport> {
         let (sender, receiver) = crossbeam_channel::unbounded();
         // Held until the subscription stands, so that no report falls between the two.
         let mut early = lock(&self.shared.early);
@@ -436,7 +516,7 @@ impl Station {
             // The receiver is right here.
             let _ = sender.send(report);
         }
-        lock(&self.shared.subscribers).push(sender);
+        lock(&self.shared.subscribers).push(Subscriber { reports: sender, loudness });
         receiver
     }
 
@@ -448,12 +528,12 @@ impl Station {
 
     /// Frames rendered since the station started.
     pub fn position(&self) -> Frames {
-        self.shared.air.position.load(Ordering::Acquire)
+        self.shared.position()
     }
 
     /// Frames that were never rendered because the processor was not there in time, or the machine slept.
     pub fn missed(&self) -> Frames {
-        self.shared.air.missed.load(Ordering::Acquire)
+        self.shared.missed()
     }
 
     /// What it has cost its host's workers, and what they had to leave out.
@@ -491,6 +571,16 @@ impl Station {
     /// The outputs and how they do.
     pub fn outputs(&self) -> Vec<OutputStatus> {
         self.shared.outputs()
+    }
+
+    /// Everything above and more, as figures of this moment.
+    pub fn telemetry(&self) -> Telemetry {
+        telemetry::read(&self.shared)
+    }
+
+    /// The same each second, for who wants to follow it.
+    pub fn telemetry_stream(&self) -> TelemetryStream {
+        TelemetryStream::new(self.shared.telemetry.subscribe(), self.runtime.clone())
     }
 
     /// Whether the programme and everything asked for has been played.

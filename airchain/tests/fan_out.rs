@@ -77,7 +77,8 @@ fn outputs_of_one_format_share_its_encoder_and_its_packets() {
     let taken: Vec<Taken> = (0..4).map(|_| Taken::default()).collect();
     let host = Host::new(HostConfig::default()).unwrap();
     let outputs = vec![output("a", 128, &taken[0]), output("b", 128, &taken[1]), output("c", 128, &taken[2])];
-    let station = host.add_station(StationSpec { id: "fan".into(), ..StationSpec::default() }, outputs).unwrap();
+    let station =
+        host.add_station(StationSpec { id: "fan".into(), ..StationSpec::default() }, outputs).unwrap();
     until("audio", || taken[..3].iter().all(|taken| count(taken) > 20));
     encoders(&station, 1);
     station.add_output(output("d", 64, &taken[3])).unwrap();

@@ -7,6 +7,7 @@ use crate::control::{
 };
 use crate::dsp::SilenceAction;
 use crate::ladder::{Ladder, LadderConfig};
+use crate::source::Buffered;
 use crate::{Frames, Stereo};
 
 /// What is fixed for an engine's life.
@@ -67,6 +68,11 @@ impl Engine {
     /// The programme frame that the next block starts with.
     pub fn position(&self) -> Frames {
         self.position
+    }
+
+    /// What it could go on with if nothing more were decoded.
+    pub fn buffered(&self) -> Buffered {
+        self.ladder.buffered()
     }
 
     /// Renders the next `out.len()` frames and hands them to the taps. What comes out is the programme

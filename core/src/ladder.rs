@@ -17,6 +17,7 @@ use crate::item::Metadata;
 use crate::level::Programme;
 use crate::program::{Joins, Program, Run};
 use crate::rung::Rung;
+use crate::source::Buffered;
 use crate::stems::{Stems, Wanted};
 use crate::tier::Tier;
 use crate::units::add_scaled;
@@ -198,6 +199,12 @@ impl Ladder {
     pub(crate) fn stems(&mut self, from: usize) -> &Stems {
         self.stems.pass(from);
         &self.stems
+    }
+
+    /// What the tier on air has ahead.
+    pub(crate) fn buffered(&self) -> Buffered {
+        let rung = self.on_air.and_then(|tier| self.rungs.get(tier.index()));
+        rung.map_or(Buffered::default(), |rung| rung.program.buffered())
     }
 
     /// Fills `out`, the first of whose frames is frame `at`, and the stems that are `wanted`.

@@ -8,6 +8,7 @@ use crate::curve::Curve;
 use crate::deck::{Deck, ItemId, Prepared, Starvation, declicked, end};
 use crate::item::Metadata;
 use crate::level::Programme;
+use crate::source::Buffered;
 use crate::tails::Tails;
 use crate::tier::Tier;
 use crate::waiting::Waiting;
@@ -149,6 +150,17 @@ impl Program {
             let playing = EventKind::NowPlaying { tier, item, metadata, started, over };
             outbox.event(at, playing);
         }
+    }
+
+    /// What its source holds, with that of the next item once the end is in sight.
+    pub(crate) fn buffered(&self) -> Buffered {
+        let next = self.waiting.next().map_or(0, |next| next.source.available());
+        let Some(source) = self.current.as_ref().map(|deck| &deck.item().source) else {
+            return Buffered { frames: next, end_in_sight: false };
+        };
+        let end_in_sight = source.remaining().is_some();
+        let next = if end_in_sight { next } else { 0 };
+        Buffered { frames: source.available().saturating_add(next), end_in_sight }
     }
 
     /// What it brings onto the bus at frame `now`.

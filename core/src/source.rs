@@ -36,6 +36,15 @@ pub trait Source: Send {
     fn available(&self) -> Frames;
 }
 
+/// What the air can be served from without another frame being decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Buffered {
+    /// Frames; none when nothing is on air, [`Frames::MAX`] for what is held in memory and never ends.
+    pub frames: Frames,
+    /// All of the item is there: that they get fewer is no fault.
+    pub end_in_sight: bool,
+}
+
 /// Audio held in memory, once or over and over. It cannot run short, which makes it fit for the fallback.
 pub struct MemorySource {
     audio: Arc<[Stereo]>,

@@ -26,6 +26,10 @@ pub(crate) struct RunArgs {
     /// FILE makes the same programme
     #[arg(long, value_name = "DIR")]
     command_log: Option<PathBuf>,
+    /// Address and port at which /metrics is served to everybody who reaches it, for Prometheus; an http output serves it
+    /// to private networks without that
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
     /// Stop after this long
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::duration::parse)]
     duration: Option<Duration>,
@@ -64,7 +68,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failed> {
     }
     let signals = Signals::install()?;
     let events = args.events.as_deref().map(Events::create).transpose()?;
+    let metrics = args.metrics.as_deref().map(from_config::resolve).transpose()?;
     let host = Host::new(args.threads.host())?;
+    if let Some(address) = metrics {
+        let address = host.serve_metrics(address)?;
+        tracing::info!("metrics are at http://{address}/metrics");
+    }
     let mut stations: Vec<Station> = Vec::new();
     for (path, config) in declared {
         let started = from_config::station(&config).and_then(|(mut spec, outputs)| {

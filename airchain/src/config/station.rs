@@ -331,6 +331,8 @@ pub struct HttpConfig {
     pub hls_sessions: bool,
     /// File that every request to the listener is logged in.
     pub access_log: Option<PathBuf>,
+    /// Whether `/metrics` is served to private networks.
+    pub metrics: bool,
     /// How the audio is encoded.
     #[serde(flatten)]
     pub encoding: Encoding,

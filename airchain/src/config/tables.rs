@@ -346,6 +346,12 @@ const HTTP: Section = Section {
             unset("no log"),
             "file for a line per request to the listener, as nginx writes them, with session and X-Forwarded-For; 20 MB, one `.old` kept",
         ),
+        field(
+            "metrics",
+            Switch,
+            is("true"),
+            "`/metrics` tells a Prometheus server on this machine or in a private network about all stations of the process; one false among the outputs of a listener turns it off",
+        ),
         field("format", STREAM_FORMATS, is("mp3"), "codec"),
         BITRATE,
         MODE,

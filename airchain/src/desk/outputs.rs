@@ -8,6 +8,7 @@ use airchain_core::bus::{Tap, TapId};
 use airchain_core::control::{Command, When};
 use airchain_core::tap::{TapWriter, tap};
 use airchain_outputs::health::HealthEvent;
+use airchain_outputs::http::Audience;
 use airchain_outputs::joint;
 use airchain_outputs::sink::Health;
 use airchain_outputs::worker::OutputHandle;
@@ -49,6 +50,7 @@ impl DeskStation {
             serial,
             kind,
             target,
+            mount: None,
             handles: Vec::new(),
             failed,
         });
@@ -119,9 +121,9 @@ impl DeskStation {
         let kind = target.kind();
         let listeners = &self.engines.listeners;
         let page = match &target {
-            Target::Http { listen, options, .. } => {
+            Target::Http { listen, path, options, .. } => {
                 let log = options.access_log.as_deref().map(|path| listeners.log(path)).transpose()?;
-                Some((*listen, listeners.get(*listen)?, options.clone(), log))
+                Some((*listen, listeners.get(*listen)?, path.clone(), options.clone(), log))
             }
             _ => None,
         };
@@ -139,7 +141,12 @@ impl DeskStation {
                 return Err(error);
             }
         };
-        if let Some((listen, listener, options, log)) = page {
+        let mut mount = None;
+        if let Some((listen, listener, path, options, log)) = page {
+            mount = listener.mounted(&path);
+            if !options.metrics {
+                listener.admit_to_metrics(Audience::Nobody);
+            }
             lock(&self.shared.pages).insert(listen, listener.state());
             log.iter().for_each(|log| listener.log_to(log));
             if options.serves_hls {
@@ -150,7 +157,8 @@ impl DeskStation {
             self.serving.add_folder(&self.shared.id, &id, folder);
         }
         let serial = self.fresh_serial();
-        let entry = OutputEntry { id: id.clone(), serial, kind, target, handles: Vec::new(), failed: None };
+        let (handles, failed) = (Vec::new(), None);
+        let entry = OutputEntry { id: id.clone(), serial, kind, target, mount, handles, failed };
         lock(&self.shared.outputs).push(entry);
         let health = self.health.0.clone();
         let tellers = joint::joined(parts.len(), Arc::new(move |event| drop(health.send(event))));

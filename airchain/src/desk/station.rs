@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::output::OutputSpec;
 use crate::script::Line;
 use crate::station::{Order, Shared, lock};
+use crate::telemetry::gauges::Rates;
 use crate::wall_clock::{Moved, WallClock};
 
 /// Orders taken in one round, so that a station that is given thousands holds up no other.
@@ -48,6 +49,7 @@ pub(crate) struct DeskStation {
     pub(super) next_tap: u64,
     pub(super) health: (Sender<HealthEvent>, Receiver<HealthEvent>),
     pub(super) levels_due: Instant,
+    pub(super) rates: Rates,
     pub(super) snapshot_due: Instant,
     pub(super) leaving: bool,
     /// Frames in a block.
@@ -86,6 +88,7 @@ impl DeskStation {
             next_tap: 1,
             health: crossbeam_channel::unbounded(),
             levels_due: now,
+            rates: Rates::new(now),
             snapshot_due: now,
             leaving: false,
             block: block as Frames,
@@ -130,7 +133,9 @@ impl DeskStation {
     pub(super) fn tick(&mut self) -> bool {
         if let Some(until) = self.parting {
             let gone = self.director.is_told() || Instant::now() >= until;
-            self.shared.off.store(gone, Ordering::Release);
+            if gone {
+                self.shared.set_off();
+            }
             return !gone;
         }
         let position = self.shared.air.position.load(Ordering::Acquire);
@@ -151,6 +156,7 @@ impl DeskStation {
         self.shared.finished.store(self.director.is_finished() && position >= heard, Ordering::Release);
         self.let_go();
         self.bind_again();
+        self.measure();
         self.publish();
         if self.shared.air.failed.swap(false, Ordering::AcqRel) {
             tracing::error!(station = %self.shared.id, "the engine panicked; the station is off the air");
@@ -169,7 +175,7 @@ impl DeskStation {
         tracing::error!(station = %self.shared.id, "a fault in its director or programme; the station is off the air");
         self.shared.air.leave.store(true, Ordering::Release);
         self.shared.finished.store(true, Ordering::Release);
-        self.shared.off.store(true, Ordering::Release);
+        self.shared.set_off();
     }
 
     /// Lets the director do what is due, and does what it asks for.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use airchain_core::Frames;
 use airchain_core::playout::Report;
-use airchain_core::playout::report::StationEvent;
+use airchain_core::playout::report::{BufferHealth, StationEvent};
 use airchain_core::tier::Tier;
+use airchain_outputs::http::StateHandle;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -45,6 +46,7 @@ impl DeskStation {
             }
             _ => {}
         }
+        self.shared.gauges.count(&report.event);
         let over = self.director.is_finished();
         log(&self.shared.id, &report.event, over);
         let report = TimedReport { report, utc };
@@ -53,6 +55,24 @@ impl DeskStation {
         if let Some(as_run) = &self.as_run {
             as_run.tell(&report);
         }
+    }
+
+    /// Tells those who asked for it, and who look at the pages, how loud the programme is.
+    pub(super) fn tell_loudness(&self) {
+        let levels = self.shared.levels.read();
+        let event = StationEvent::Loudness {
+            momentary_lufs: levels.momentary_lufs,
+            short_term_lufs: levels.short_term_lufs,
+            integrated_lufs: levels.integrated_lufs,
+            loudness_range_lu: levels.loudness_range_lu,
+            true_peak_dbtp: levels.true_peak_dbtp,
+        };
+        // The bus lags behind the programme, and its meter hears it.
+        let frame = self.shared.position().saturating_sub(self.shared.latency);
+        let at = crate::spec::seconds(frame, self.shared.rate);
+        let report = TimedReport { report: Report { frame, at, event }, utc: self.shared.utc_of(frame) };
+        self.show(&report);
+        self.shared.tell_loudness(|| report);
     }
 
     /// Sends a report to the pages. Those that speak of files on this machine stay here.
@@ -64,7 +84,7 @@ impl DeskStation {
                 | StationEvent::CommandFailed { .. }
                 | StationEvent::CommandDone { .. }
         );
-        if pages.is_empty() || private {
+        if private || !pages.values().any(StateHandle::has_clients) {
             return;
         }
         let mut value = serde_json::to_value(report).unwrap_or_default();
@@ -110,7 +130,7 @@ impl DeskStation {
             return;
         }
         let now = Instant::now();
-        if now >= self.levels_due {
+        if now >= self.levels_due && pages.values().any(StateHandle::has_clients) {
             self.levels_due = now + LEVELS;
             let levels = serde_json::to_value(self.shared.levels.read()).unwrap_or_default();
             pages.values().for_each(|page| page.publish("levels", levels.clone()));
@@ -189,6 +209,9 @@ fn log(station: &str, event: &StationEvent, over: bool) {
                 ms,
                 "nothing was rendered for {ms} ms: {reason}; see docs/real-time.md"
             );
+        }
+        StationEvent::BufferHealth { health: BufferHealth::Low, ms, .. } => {
+            tracing::warn!(station, ms, "the buffer of what is on air is low: its decoder or source is late");
         }
         StationEvent::ScheduleDropped { item, due_s, reason } => {
             let due = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs_f64(*due_s));

@@ -116,6 +116,30 @@ pub enum StationEvent {
         /// Why, and what to do, when it is not up.
         reason: Option<String>,
     },
+    /// What the source on air holds ahead became enough, little or nothing.
+    BufferHealth {
+        /// How it is from now on.
+        health: BufferHealth,
+        /// The tier on air; `null` is dead air.
+        tier: Option<Tier>,
+        /// Frames that it holds; `null` where they never end.
+        frames: Option<Frames>,
+        /// The same in milliseconds.
+        ms: Option<f64>,
+    },
+    /// How loud the programme is, each second, for those who ask for it.
+    Loudness {
+        /// Over the last 400 ms, LUFS; `null` in silence, as the others.
+        momentary_lufs: Option<f32>,
+        /// Over the last 3 s, LUFS.
+        short_term_lufs: Option<f32>,
+        /// Since the start or the last reset, LUFS.
+        integrated_lufs: Option<f32>,
+        /// Loudness range since then, LU.
+        loudness_range_lu: Option<f32>,
+        /// True peak of left and right over the last 100 ms, dBTP.
+        true_peak_dbtp: [Option<f32>; 2],
+    },
     /// An entry of the schedule was passed over.
     ScheduleDropped {
         /// Its item.
@@ -155,6 +179,33 @@ pub enum StationEvent {
 /// The most items of a line-up that one answer lists.
 pub const LISTED: usize = 1000;
 
+/// How much a source holds ahead of the air.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BufferHealth {
+    /// Enough, or all there is of the item.
+    Good,
+    /// Less than a tenth of a second, and until it is two tenths again.
+    Low,
+    /// Nothing: there is silence for want of a source that has audio.
+    #[default]
+    Dry,
+}
+
+impl BufferHealth {
+    /// All of them, the best first.
+    pub const ALL: [Self; 3] = [Self::Good, Self::Low, Self::Dry];
+
+    /// The name it has everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Low => "low",
+            Self::Dry => "dry",
+        }
+    }
+}
+
 /// How an output is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,4 +216,18 @@ pub enum Health {
     Degraded,
     /// It delivers nothing.
     Down,
+}
+
+impl Health {
+    /// All of them, the best first.
+    pub const ALL: [Self; 3] = [Self::Up, Self::Degraded, Self::Down];
+
+    /// The name it has everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
 }

@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 
 use super::access::AccessLog;
 use super::files::{Dir, below};
-use super::mount::{Mount, MountMeta, MountOutput};
+use super::metrics::{Audience, MakeText, Metrics};
+use super::mount::{Mount, MountHandle, MountMeta, MountOutput};
 use super::{Options, StateHandle, route};
 
 /// Pause after the system refused to accept (usually no file descriptors left), so as not to spin.
@@ -27,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BUFFER: usize = 64 * 1024;
 
 /// Paths that are the listener's own.
-const OWN: [&str; 4] = ["/", "/events", "/status.json", "/status-json.xsl"];
+const OWN: [&str; 5] = ["/", "/events", "/metrics", "/status.json", "/status-json.xsl"];
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,7 @@ pub struct Listener {
 pub(crate) struct Shared {
     pub(crate) address: SocketAddr,
     pub(crate) state: StateHandle,
+    pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
     options: Options,
     socket: Mutex<Option<std::net::TcpListener>>,
@@ -137,6 +139,7 @@ impl Listener {
         let shared = Shared {
             address: socket.local_addr().map_err(failed)?,
             state: StateHandle::new(),
+            metrics: Metrics::default(),
             started: Timestamp::now(),
             options,
             socket: Mutex::new(Some(socket)),
@@ -156,6 +159,22 @@ impl Listener {
     /// Publishes what the page shows.
     pub fn state(&self) -> StateHandle {
         self.shared.state.clone()
+    }
+
+    /// Has `/metrics` answered with what `make` gives, in Prometheus' text exposition format; see [`Audience`] for who may
+    /// read it. `make` is called on a thread that may wait.
+    pub fn metrics(&self, make: MakeText) {
+        self.shared.metrics.make_by(make);
+    }
+
+    /// Says who may read the metrics. Of several the widest counts, but once it is nobody it stays so.
+    pub fn admit_to_metrics(&self, audience: Audience) {
+        self.shared.metrics.admit(audience);
+    }
+
+    /// The mount at `path`.
+    pub fn mounted(&self, path: &str) -> Option<MountHandle> {
+        self.shared.mounts().into_iter().find(|mount| mount.path == path).map(MountHandle::new)
     }
 
     /// A mount: an output whose audio is heard at `path`. It is answered 503 until the output is open and after it

@@ -6,6 +6,7 @@
 //! | `/live.mp3` and the like | a [mount](Listener::mount): the programme for as long as one listens |
 //! | `/hls/...` | the [directory](Listener::serve_dir) of an HLS output, with listener sessions where wanted |
 //! | `/status.json`, `/events` | what the page shows: snapshot and server-sent events ([`state`]) |
+//! | `/metrics` | [text for Prometheus](Listener::metrics), where the owner makes it and the peer is one of those it is for |
 //! | `/status-json.xsl` | the mounts as Icecast tells of them |
 //!
 //! Every request can be [logged](AccessLog) as nginx does.
@@ -22,6 +23,7 @@ mod files;
 pub mod fuzzing;
 mod icy;
 mod listener;
+mod metrics;
 mod mount;
 mod ogg;
 mod ring;
@@ -34,6 +36,7 @@ use std::time::Duration;
 
 pub use access::AccessLog;
 pub use listener::{ListenError, Listener, MountError, ServedDir};
+pub use metrics::{Audience, MakeText};
 pub use mount::{MountHandle, MountMeta, MountOutput};
 pub use state::StateHandle;
 

@@ -165,6 +165,10 @@ impl MountOutput {
 }
 
 impl MountHandle {
+    pub(crate) fn new(mount: Arc<Mount>) -> Self {
+        Self { mount }
+    }
+
     /// The path, with its leading slash.
     pub fn path(&self) -> &str {
         &self.mount.path

@@ -22,7 +22,7 @@ use super::files::{self, below};
 use super::icy::truncate;
 use super::listener::{Refusal, Shared};
 use super::mount::{Mount, OnAir};
-use super::status;
+use super::{metrics, status};
 
 const PAGE: &str = include_str!("assets/page.html");
 
@@ -54,7 +54,7 @@ pub(crate) async fn answer(
         (Some(refusal), _) => refuse(refusal),
         (None, &Method::OPTIONS) => preflight(),
         (None, method @ (&Method::GET | &Method::HEAD)) => {
-            get(&shared, &parts.uri, &parts.headers, method == Method::GET, disconnect).await
+            get(&shared, &parts.uri, &parts.headers, method == Method::GET, peer, disconnect).await
         }
         (None, _) => with(text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n"), ALLOW, METHODS),
     };
@@ -78,6 +78,7 @@ async fn get(
     uri: &Uri,
     headers: &HeaderMap,
     body: bool,
+    peer: IpAddr,
     disconnect: Arc<Notify>,
 ) -> Response<Body> {
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
@@ -92,6 +93,14 @@ async fn get(
             reply(JSON, FRESH, status::icecast(shared, host).to_string())
         }
         "/events" => events(shared, body),
+        "/metrics" => match shared.metrics.for_peer(peer, headers) {
+            // It looks at every station of the process: not here, where audio is sent.
+            Some(make) => match tokio::task::spawn_blocking(move || make()).await {
+                Ok(text) => reply(metrics::MIME, FRESH, text),
+                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "a fault in airchain; please report it\n"),
+            },
+            None => not_found(shared),
+        },
         _ => {
             if let Some(mount) = shared.mounts().into_iter().find(|mount| mount.path == path) {
                 return listen(&mount, headers, body, disconnect);

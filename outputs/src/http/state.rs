@@ -66,10 +66,15 @@ impl StateHandle {
     /// Sends an event to everyone connected; never waits. The name is an event's word (`now_playing`): other
     /// characters than letters, digits and `_` are removed.
     pub fn publish(&self, event_name: &str, data: Value) {
-        if self.inner.events.receiver_count() > 0 {
+        if self.has_clients() {
             // Fails only when the last client has just left.
             let _ = self.inner.events.send(encode(event_name, &data));
         }
+    }
+
+    /// Whether anybody is connected whom an event would reach.
+    pub fn has_clients(&self) -> bool {
+        self.inner.events.receiver_count() > 0
     }
 
     /// Replaces the snapshot; see the module for its shape. What is not an object counts as empty.

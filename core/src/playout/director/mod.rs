@@ -35,7 +35,7 @@ use crate::playout::request::{Moment, Request, RequestId};
 use crate::tier::Tier;
 use crate::units::{frames_to_seconds, seconds_to_frames};
 use hold::Hold;
-use items::{Known, Opening};
+use items::{Known, Opening, Purpose};
 use line::Line;
 use scheduled::Scheduled;
 
@@ -322,6 +322,25 @@ impl Director {
     pub fn upcoming(&self) -> impl Iterator<Item = &Item> {
         let heard = self.known.values().filter(|known| known.tier == Tier::Automation);
         heard.map(|known| &known.item).chain(self.line.iter().map(|entry| &entry.item))
+    }
+
+    /// Items that wait to be heard, by [`Tier::index`].
+    pub fn waiting(&self) -> [usize; Tier::COUNT] {
+        let mut waiting = [0; Tier::COUNT];
+        // Those of the line-up are counted there, and the fallback waits for ever.
+        let listed = |opening: &&Opening| matches!(opening.purpose, Purpose::Line | Purpose::Host);
+        let elsewhere = self.opening.values().filter(|opening| !listed(opening));
+        let unheard = self.known.values().filter(|known| !known.heard && known.tier != Tier::Fallback);
+        for tier in elsewhere.map(|opening| opening.tier).chain(unheard.map(|known| known.tier)) {
+            waiting[tier.index()] += 1;
+        }
+        waiting[Tier::Automation.index()] += self.line.len();
+        waiting
+    }
+
+    /// Requests that wait for their time.
+    pub fn requests_waiting(&self) -> usize {
+        self.later.len() + self.by_clock.len()
     }
 
     fn report(&mut self, frame: Frames, event: StationEvent) {
