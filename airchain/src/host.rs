@@ -175,6 +175,8 @@ impl Host {
         if stations.iter().any(|station| station.id() == spec.id) {
             return Err(Error::Duplicate(spec.id));
         }
+        // Whatever is made for the station here keeps the span, and is in it where it works later on.
+        let _in = tracing::error_span!("station", id = %spec.id).entered();
         let (control, engine, config) = spec.engine()?;
         let rate = spec.sample_rate_hz;
         let block = spec.block();

@@ -12,6 +12,7 @@ use airchain_inputs::webstream::{
 };
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tracing::Span;
 
 use crate::config;
 use crate::decode_pool::{Feed, Workers};
@@ -100,7 +101,8 @@ impl InputSpec {
             webstream::open(config, runtime).map_err(|error| Error::Input(error.to_string()))?;
         let (link, board) = (Arc::new(link), FeedBoard::default());
         let running = Running { id: self.id, link: link.clone(), board: board.clone() };
-        workers.keep(Box::new(Fed(WebstreamFeed::new(feed, link, arrivals, writer, board))));
+        let feed = WebstreamFeed::new(feed, link, arrivals, writer, board);
+        workers.keep(Box::new(Fed(feed, Span::current())));
         Ok(running)
     }
 }
@@ -176,8 +178,8 @@ impl Drop for Running {
     }
 }
 
-/// A webstream in the hands of the decode workers.
-struct Fed(WebstreamFeed);
+/// A webstream in the hands of the decode workers, with the span of its station.
+struct Fed(WebstreamFeed, Span);
 
 impl Feed for Fed {
     fn level(&self) -> usize {
@@ -193,6 +195,7 @@ impl Feed for Fed {
     }
 
     fn turn(&mut self) -> bool {
+        let _in = self.1.enter();
         matches!(self.0.pump(Instant::now()), Pump::Worked | Pump::Full)
     }
 

@@ -189,7 +189,7 @@ impl Rendition {
             Err(_) => "it panicked".to_owned(),
         };
         self.failures += 1;
-        tracing::error!(station = %self.station.id, format = %self.format, "the encoder failed: {error}");
+        tracing::error!(format = %self.format, "the encoder failed: {error}");
         // After an error an encoder's state is anyone's guess.
         match encode::open(&self.format, self.station_rate) {
             Ok(fresh) => {
@@ -197,7 +197,7 @@ impl Rendition {
                 self.begin(self.tap.start().unwrap_or(0));
             }
             Err(error) => {
-                tracing::error!(station = %self.station.id, format = %self.format, "no new encoder: {error}");
+                tracing::error!(format = %self.format, "no new encoder: {error}");
                 self.failures = RESTARTS + 1;
             }
         }
@@ -240,7 +240,7 @@ impl Rendition {
         if new > 0 {
             self.station.cost.unencoded.fetch_add(new, Ordering::Relaxed);
             tracing::warn!(
-                station = %self.station.id, format = %self.format,
+                format = %self.format,
                 "the processor does not suffice: {} ms were not encoded, outputs have silence there",
                 new * 1000 / Frames::from(self.station_rate).max(1)
             );
@@ -256,6 +256,7 @@ impl Rendition {
 
 impl Job for Rendition {
     fn step(&mut self) -> Step {
+        let _in = self.station.span.clone().entered();
         self.let_in();
         if self.epoch.is_none() && !self.tap.is_finished() {
             return Step::Idle;
@@ -265,7 +266,7 @@ impl Job for Rendition {
         self.tell_lost();
         if self.failures > RESTARTS {
             tracing::error!(
-                station = %self.station.id, format = %self.format,
+                format = %self.format,
                 "the encoder fails again and again; its outputs are closed"
             );
         }
@@ -279,7 +280,8 @@ impl Job for Rendition {
     }
 
     fn panicked(&mut self) {
-        tracing::error!(station = %self.station.id, format = %self.format, "a panic; the outputs are closed");
+        let _in = self.station.span.clone().entered();
+        tracing::error!(format = %self.format, "a panic; the outputs are closed");
         *self.door.lock() = None;
         self.parcels = vec![Parcel::End];
         self.deliver();

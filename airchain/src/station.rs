@@ -26,6 +26,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Span;
 
 use crate::air::{AirState, Lost};
 use crate::cost::{Cost, CostReport};
@@ -152,6 +153,8 @@ struct Subscriber {
 pub(crate) struct Shared {
     pub(crate) id: String,
     pub(crate) name: String,
+    /// What is done for it is done, and logged, in this span.
+    pub(crate) span: Span,
     pub(crate) rate: u32,
     /// Frames by which the bus lags behind the programme.
     pub(crate) latency: Frames,
@@ -210,6 +213,7 @@ impl Shared {
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
+            span: Span::current(),
             rate,
             latency,
             lookahead: 0,
@@ -601,6 +605,7 @@ impl Station {
 
     /// Waits until the station, told to stop, is off, its outputs are closed and its log is written.
     pub(crate) fn wait(&self, off: Instant, closed: Instant) {
+        let _in = self.shared.span.enter();
         while !self.is_off() && Instant::now() < off {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -612,14 +617,14 @@ impl Station {
                 tokio::time::timeout(bound + ABANDONED, handle.ended_within(bound)).await.unwrap_or(false)
             };
             if !self.runtime.block_on(ended) {
-                tracing::warn!(station = %self.shared.id, "an output did not close in time and was abandoned");
+                tracing::warn!("an output did not close in time and was abandoned");
             }
         }
         let written = lock(&self.shared.as_run).take();
         if let Some(written) = written {
             let bound = closed.saturating_duration_since(Instant::now()) + ABANDONED;
             if self.runtime.block_on(async { tokio::time::timeout(bound, written).await }).is_err() {
-                tracing::warn!(station = %self.shared.id, "the as-run log was not written to its end in time");
+                tracing::warn!("the as-run log was not written to its end in time");
             }
         }
     }

@@ -9,9 +9,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::error::raise;
 
@@ -47,12 +49,23 @@ pub(crate) fn capture_log() -> PyResult<Log> {
 
 struct ToQueue(Sender<Record>);
 
-impl<S: Subscriber> Layer<S> for ToQueue {
+/// What is said behind each record of a station.
+struct Said(String);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ToQueue {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         *metadata.level() <= Level::INFO && metadata.target().starts_with("airchain")
     }
 
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut text = Text::default();
+        attributes.record(&mut text);
+        if let Some(span) = context.span(id).filter(|span| span.name() == "station") {
+            span.extensions_mut().insert(Said(text.fields.replacen(" id=", " station=", 1)));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         let level = match *metadata.level() {
             Level::ERROR => 40,
@@ -62,6 +75,11 @@ impl<S: Subscriber> Layer<S> for ToQueue {
         };
         let mut text = Text::default();
         event.record(&mut text);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(Said(said)) = span.extensions().get() {
+                text.fields.push_str(said);
+            }
+        }
         // `airchain_outputs::hls` is below the logger `airchain`.
         let name = metadata.target().replacen("airchain_", "airchain.", 1).replace("::", ".");
         let _ = self.0.try_send((level, name, text.message + &text.fields));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
+use tracing::Span;
 
 use crate::sink::{Retry, SinkError};
 
@@ -40,7 +41,8 @@ where
     R: Send + 'static,
 {
     let mut guard = shared.clone().lock_owned().await;
-    match tokio::task::spawn_blocking(move || work(&mut guard)).await {
+    let span = Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(|| work(&mut guard))).await {
         Ok(done) => done,
         Err(_) => Err(SinkError {
             message: "file work failed by a fault in airchain (a panic), or airchain is ending".into(),

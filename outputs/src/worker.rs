@@ -19,6 +19,7 @@ use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument;
 
 use crate::health::{Board, OnHealth, Stats};
 use crate::queue::Queue;
@@ -94,10 +95,12 @@ pub fn spawn(
         pauses: Pauses::default(),
         options,
     };
-    runtime.spawn(async move {
+    // What it logs is logged for whoever spawned it.
+    let work = async move {
         worker.supervise(abandoned).await;
         drop(running);
-    });
+    };
+    runtime.spawn(work.in_current_span());
     let handle = OutputHandle { queue: queue.clone(), board, abandon, done, rate };
     (ParcelSender { queue }, handle)
 }

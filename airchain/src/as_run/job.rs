@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
+use tracing::Span;
 
 use super::{AsRun, AsRunLog, Record, writer};
 use crate::encode_pool::{Job, Step};
@@ -40,9 +41,9 @@ pub(crate) fn start(spec: &StationSpec, log: AsRunLog, latency: Frames, runtime:
     let (writer, reader) = tap((spec.sample_rate_hz * TAP_S) as usize);
     let (reports_in, reports) = crossbeam_channel::unbounded();
     let known = Arc::<AtomicU64>::default();
-    let (records, written) = writer::spawn(runtime, &spec.id, log);
+    let (records, written) = writer::spawn(runtime, log);
     let job = LogJob {
-        station: spec.id.clone(),
+        span: Span::current(),
         log: AsRun::new(spec),
         tap: reader,
         latency,
@@ -76,7 +77,7 @@ impl Teller {
 }
 
 struct LogJob {
-    station: String,
+    span: Span,
     log: AsRun,
     tap: TapReader,
     latency: Frames,
@@ -115,17 +116,10 @@ impl LogJob {
             if self.records.try_send(record).is_err() {
                 self.lost += 1;
                 if self.lost == 1 {
-                    tracing::error!(
-                        station = self.station,
-                        "as-run log: too many records wait for the disk; the next are lost"
-                    );
+                    tracing::error!("as-run log: too many records wait for the disk; the next are lost");
                 }
             } else if self.lost > 0 {
-                tracing::warn!(
-                    station = self.station,
-                    lost = self.lost,
-                    "records of the as-run log were lost"
-                );
+                tracing::warn!(lost = self.lost, "records of the as-run log were lost");
                 self.lost = 0;
             }
         }
@@ -134,6 +128,7 @@ impl LogJob {
 
 impl Job for LogJob {
     fn step(&mut self) -> Step {
+        let _in = self.span.clone().entered();
         // Looked at before the audio, and what is known before the reports: all of both is there then.
         let is_finished = self.tap.is_finished();
         let known = self.known.load(Ordering::Acquire);
@@ -156,6 +151,7 @@ impl Job for LogJob {
     }
 
     fn panicked(&mut self) {
-        tracing::error!(station = self.station, "the as-run log ends: a panic");
+        let _in = self.span.clone().entered();
+        tracing::error!("the as-run log ends: a panic");
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use super::{AsRunLog, LogFormat, Record, jsonl};
 
@@ -19,12 +20,12 @@ const RETRY: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_secs(10);
 
 /// Starts to write; ends when the sender is gone and everything is written, or has been refused once more.
-pub(super) fn spawn(runtime: &Handle, station: &str, log: AsRunLog) -> (Sender<Record>, JoinHandle<()>) {
+pub(super) fn spawn(runtime: &Handle, log: AsRunLog) -> (Sender<Record>, JoinHandle<()>) {
     let (sender, records) = mpsc::channel(QUEUE);
-    (sender, runtime.spawn(write(station.to_owned(), Arc::new(log), records)))
+    (sender, runtime.spawn(write(Arc::new(log), records).in_current_span()))
 }
 
-async fn write(station: String, log: Arc<AsRunLog>, mut records: Receiver<Record>) {
+async fn write(log: Arc<AsRunLog>, mut records: Receiver<Record>) {
     let mut is_failing = false;
     let mut lost = 0;
     while let Some(record) = records.recv().await {
@@ -36,23 +37,20 @@ async fn write(station: String, log: Arc<AsRunLog>, mut records: Receiver<Record
                 Ok(written) => written,
                 Err(_) => {
                     is_failing = true;
-                    tracing::error!(station, "as-run log: its disk hangs; its records wait");
+                    tracing::error!("as-run log: its disk hangs; its records wait");
                     writing.await
                 }
             };
             match written.unwrap_or_else(|error| Err(error.to_string())) {
                 Ok(()) if is_failing => {
                     is_failing = false;
-                    tracing::info!(station, "the as-run log is written again");
+                    tracing::info!("the as-run log is written again");
                 }
                 Ok(()) => {}
                 Err(error) => {
                     if !is_failing {
                         is_failing = true;
-                        tracing::error!(
-                            station,
-                            "as-run log: {error}; its records wait, and are tried again"
-                        );
+                        tracing::error!("as-run log: {error}; its records wait, and are tried again");
                     }
                     if !records.is_closed() {
                         tokio::time::sleep(RETRY).await;
@@ -65,7 +63,7 @@ async fn write(station: String, log: Arc<AsRunLog>, mut records: Receiver<Record
         }
     }
     if lost > 0 {
-        tracing::error!(station, lost, "records of the as-run log could not be written");
+        tracing::error!(lost, "records of the as-run log could not be written");
     }
 }
 

@@ -8,6 +8,7 @@ use airchain_core::level::Loudness;
 use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
+use tracing::Span;
 
 use super::{Feed, Workers, turn};
 use crate::cost::{Cost, charged};
@@ -54,6 +55,8 @@ struct Replies {
     loudness: Sender<(Ticket, Loudness)>,
     ends: Arc<Mutex<Ends>>,
     waker: Waker,
+    /// Of the station.
+    span: Span,
 }
 
 impl Replies {
@@ -83,6 +86,7 @@ impl Opening {
     /// Opens it, and tells its station; what is left is to feed it.
     pub(super) fn open(self) -> Option<Box<Feeding>> {
         let Self { ticket, item, after, config, reply } = self;
+        let _in = reply.span.clone().entered();
         let grid = reply.ends().of(after);
         let cost = Arc::clone(&config.cost);
         let open = || catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid)));
@@ -127,6 +131,7 @@ impl Feed for Feeding {
 
     /// Fills the ring; over when the item is decoded to its end or no longer wanted.
     fn turn(&mut self) -> bool {
+        let _in = self.reply.span.clone().entered();
         let feed = &mut self.feed;
         let pump = || (0..PUMPS).map(|_| feed.pump()).find(|pump| *pump != Pump::Worked);
         let pumped = charged(&self.cost.decode_ns, pump);
@@ -172,7 +177,9 @@ impl PooledLoader {
         let (damage_in, damage) = crossbeam_channel::unbounded();
         let (loudness_in, loudness) = crossbeam_channel::unbounded();
         let ends = Arc::default();
-        let reply = Replies { opened: opened_in, damage: damage_in, loudness: loudness_in, ends, waker };
+        let span = Span::current();
+        let reply =
+            Replies { opened: opened_in, damage: damage_in, loudness: loudness_in, ends, waker, span };
         Self { workers, config, reply, analyst, opened, damage, loudness }
     }
 }

@@ -54,7 +54,7 @@ impl DeskStation {
             handles: Vec::new(),
             failed,
         });
-        tracing::warn!(station = %self.shared.id, output = %id, "{error}");
+        tracing::warn!(output = %id, "{error}");
         let event =
             HealthEvent { output: id, health: Health::Down, reason: Some(error), at: Timestamp::now() };
         let _ = self.health.0.send(event);
@@ -77,7 +77,7 @@ impl DeskStation {
             let id = spec.id.clone();
             lock(&self.shared.outputs).retain(|entry| entry.id != id);
             if let Err(error) = self.add_output(When::Now, spec) {
-                tracing::error!(station = %self.shared.id, output = %id, "{error}");
+                tracing::error!(output = %id, "{error}");
             }
         }
     }

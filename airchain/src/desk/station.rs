@@ -131,6 +131,7 @@ impl DeskStation {
 
     /// One round. `false` when the station is gone.
     pub(super) fn tick(&mut self) -> bool {
+        let _in = self.shared.span.clone().entered();
         if let Some(until) = self.parting {
             let gone = self.director.is_told() || Instant::now() >= until;
             if gone {
@@ -159,7 +160,7 @@ impl DeskStation {
         self.measure();
         self.publish();
         if self.shared.air.failed.swap(false, Ordering::AcqRel) {
-            tracing::error!(station = %self.shared.id, "the engine panicked; the station is off the air");
+            tracing::error!("the engine panicked; the station is off the air");
             self.leaving = true;
         }
         if self.leaving && Arc::strong_count(&self.shared.air) == 1 {
@@ -172,7 +173,8 @@ impl DeskStation {
 
     /// Takes the station off: thinking for it failed.
     pub(super) fn give_up(&mut self) {
-        tracing::error!(station = %self.shared.id, "a fault in its director or programme; the station is off the air");
+        let _in = self.shared.span.clone().entered();
+        tracing::error!("a fault in its director or programme; the station is off the air");
         self.shared.air.leave.store(true, Ordering::Release);
         self.shared.finished.store(true, Ordering::Release);
         self.shared.set_off();

@@ -48,7 +48,7 @@ impl DeskStation {
         }
         self.shared.gauges.count(&report.event);
         let over = self.director.is_finished();
-        log(&self.shared.id, &report.event, over);
+        log(&report.event, over);
         let report = TimedReport { report, utc };
         self.show(&report);
         self.shared.tell(&report);
@@ -176,31 +176,31 @@ fn snapshot(shared: &Shared) -> Value {
     })
 }
 
-fn log(station: &str, event: &StationEvent, over: bool) {
+fn log(event: &StationEvent, over: bool) {
     match event {
         StationEvent::NowPlaying { tier, item, .. } => {
-            tracing::info!(station, %tier, path = %item.path, title = %item.metadata.one_line(), "now playing");
+            tracing::info!(%tier, path = %item.path, title = %item.metadata.one_line(), "now playing");
         }
         StationEvent::SourceFailed { item, error, skipped: true, .. } => {
-            tracing::warn!(station, path = %item.path, "left out: {error}");
+            tracing::warn!(path = %item.path, "left out: {error}");
         }
         StationEvent::SourceFailed { item, error, .. } => {
-            tracing::warn!(station, path = %item.path, "damaged: {error}");
+            tracing::warn!(path = %item.path, "damaged: {error}");
         }
         StationEvent::PriorityChanged { to: None, .. } if over => {
-            tracing::info!(station, "the programme is over");
+            tracing::info!("the programme is over");
         }
         StationEvent::PriorityChanged { to: None, .. } => {
-            tracing::warn!(station, "dead air: no tier has audio")
+            tracing::warn!("dead air: no tier has audio")
         }
         StationEvent::PriorityChanged { to: Some(Tier::Fallback), .. } => {
-            tracing::warn!(station, "the fallback is on air: no other tier has audio");
+            tracing::warn!("the fallback is on air: no other tier has audio");
         }
         StationEvent::PriorityChanged { from: Some(from), to: Some(to), .. } => {
-            tracing::info!(station, %from, %to, "another tier has the air");
+            tracing::info!(%from, %to, "another tier has the air");
         }
         StationEvent::Dropout { tier, frames } => {
-            tracing::warn!(station, %tier, frames, "dropout: the decoder was late");
+            tracing::warn!(%tier, frames, "dropout: the decoder was late");
         }
         StationEvent::Missed { frames, ms, reason } => {
             tracing::warn!(
@@ -211,15 +211,15 @@ fn log(station: &str, event: &StationEvent, over: bool) {
             );
         }
         StationEvent::BufferHealth { health: BufferHealth::Low, ms, .. } => {
-            tracing::warn!(station, ms, "the buffer of what is on air is low: its decoder or source is late");
+            tracing::warn!(ms, "the buffer of what is on air is low: its decoder or source is late");
         }
         StationEvent::ScheduleDropped { item, due_s, reason } => {
             let due = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs_f64(*due_s));
             let due = due.map(|due| due.to_string()).unwrap_or_default();
-            tracing::warn!(station, path = %item.path, due, "dropped from the schedule: {reason}");
+            tracing::warn!(path = %item.path, due, "dropped from the schedule: {reason}");
         }
         StationEvent::CommandFailed { command, error, .. } => {
-            tracing::warn!(station, command, "not done: {error}")
+            tracing::warn!(command, "not done: {error}")
         }
         _ => {}
     }

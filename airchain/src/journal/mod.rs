@@ -21,6 +21,7 @@ use airchain_core::Frames;
 use airchain_core::playout::playlist::Bookmark;
 use airchain_core::playout::{Director, Report, Request, StationEvent};
 use tokio::runtime::Handle;
+use tracing::Span;
 
 use crate::from_config;
 use crate::output::OutputSpec;
@@ -74,7 +75,7 @@ impl Journal {
     /// The journal at `path`. A file that is not a journal of this station is kept beside it, as `.old`.
     pub(crate) fn open(path: &Path, station: &str, rate_hz: u32) -> Self {
         let left = record::read(path, station).unwrap_or_else(|error| {
-            tracing::warn!(station, "journal: {} {error}; the station begins afresh", path.display());
+            tracing::warn!("journal: {} {error}; the station begins afresh", path.display());
             set_aside(path);
             None
         });
@@ -107,12 +108,12 @@ impl Journal {
             match from_config::output(name, self.rate_hz, declared) {
                 Ok(spec) if !outputs.iter().any(|output| output.id == spec.id) => outputs.push(spec),
                 Ok(_) => {}
-                Err(error) => tracing::warn!(station = %self.station, "journal: {error}"),
+                Err(error) => tracing::warn!("journal: {error}"),
             }
         }
         if !left.is_over() {
             let on_air = left.resumed();
-            tracing::info!(station = %self.station, on_air = on_air.len(), "the station goes on where it was");
+            tracing::info!(on_air = on_air.len(), "the station goes on where it was");
             director.resume(on_air, left.line_up);
         }
     }
@@ -169,7 +170,8 @@ impl Journal {
         };
         let writing = Arc::clone(&self.writing);
         writing.busy.store(true, Ordering::Release);
-        runtime.spawn_blocking(move || writing.write(entry));
+        let span = Span::current();
+        runtime.spawn_blocking(move || span.in_scope(|| writing.write(entry)));
     }
 }
 

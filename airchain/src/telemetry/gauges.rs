@@ -9,7 +9,7 @@ use airchain_core::playout::report::{BufferHealth, StationEvent};
 use airchain_core::source::Buffered;
 use airchain_core::tier::Tier;
 
-use super::{Buffer, Cost, Counts, Lost, Queue};
+use super::{Buffer, Counts, CpuTime, Lost, Queue};
 use crate::station::{Shared, lock};
 
 /// How often rates are taken.
@@ -31,7 +31,7 @@ pub(crate) struct Gauges {
     pub(crate) dropouts: u64,
     missed: Frames,
     pub(crate) worst_ns: u64,
-    pub(crate) cpu_share: Cost,
+    pub(crate) cpu_share: CpuTime,
     pub(crate) queue: Queue,
     pub(crate) counts: Counts,
 }
@@ -78,12 +78,14 @@ impl GaugeBoard {
             gauges.missed = missed;
             gauges.dropouts += 1;
         }
-        let health = health(shared.air.ahead.load(), gauges.buffer, shared.rate);
+        // Nothing is told of a tier before it is told that it has the air.
+        let ahead = gauges.tier.map_or(Buffered::default(), |_| shared.air.ahead.load());
+        let health = health(ahead, gauges.buffer, shared.rate);
         (std::mem::replace(&mut gauges.buffer, health) != health).then_some(health)
     }
 
     /// Notes what is noted once a second.
-    pub(crate) fn note(&self, shared: &Shared, cpu_share: Cost, queue: Queue) {
+    pub(crate) fn note(&self, shared: &Shared, cpu_share: CpuTime, queue: Queue) {
         let worst_ns = shared.air.worst_ns.swap(0, Ordering::Relaxed);
         let gauges = &mut *lock(&self.0);
         (gauges.worst_ns, gauges.cpu_share, gauges.queue) = (worst_ns, cpu_share, queue);
@@ -114,22 +116,22 @@ pub(crate) fn buffer(shared: &Shared, health: BufferHealth) -> Buffer {
 }
 
 /// Processor time that a station has taken.
-pub(crate) fn cpu_s(shared: &Shared) -> Cost {
+pub(crate) fn cpu_s(shared: &Shared) -> CpuTime {
     let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
     let air = seconds(shared.air.busy_ns.load(Ordering::Relaxed));
     let (decode, encode, meter) = (0.0, 0.0, 0.0);
-    Cost { air, decode, encode, meter, total: air + decode + encode + meter }
+    CpuTime { air, decode, encode, meter, total: air + decode + encode + meter }
 }
 
 /// Makes shares of one core of the seconds that a station has taken.
 pub(crate) struct Rates {
     at: Instant,
-    cpu_s: Cost,
+    cpu_s: CpuTime,
 }
 
 impl Rates {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { at: now, cpu_s: Cost::default() }
+        Self { at: now, cpu_s: CpuTime::default() }
     }
 
     /// When rates are to be taken again.
@@ -138,13 +140,13 @@ impl Rates {
     }
 
     /// The shares since the last time.
-    pub(crate) fn take(&mut self, now: Instant, cpu_s: Cost) -> Cost {
+    pub(crate) fn take(&mut self, now: Instant, cpu_s: CpuTime) -> CpuTime {
         let wall_s = now.saturating_duration_since(self.at).as_secs_f64();
         let before = std::mem::replace(&mut self.cpu_s, cpu_s);
         self.at = now;
         let share =
-            |of: fn(&Cost) -> f64| if wall_s > 0.0 { (of(&cpu_s) - of(&before)) / wall_s } else { 0.0 };
-        Cost {
+            |of: fn(&CpuTime) -> f64| if wall_s > 0.0 { (of(&cpu_s) - of(&before)) / wall_s } else { 0.0 };
+        CpuTime {
             air: share(|cost| cost.air),
             decode: share(|cost| cost.decode),
             encode: share(|cost| cost.encode),
@@ -174,7 +176,7 @@ mod tests {
     fn shares_are_of_the_time_since_the_last_ones() {
         let begun = Instant::now();
         let mut rates = Rates::new(begun);
-        let cpu = |air, decode| Cost { air, decode, total: air + decode, ..Cost::default() };
+        let cpu = |air, decode| CpuTime { air, decode, total: air + decode, ..CpuTime::default() };
         assert!(!rates.is_due(begun + PERIOD / 2) && rates.is_due(begun + PERIOD));
         assert_eq!(rates.take(begun + PERIOD, cpu(0.25, 0.5)), cpu(0.25, 0.5));
         assert_eq!(rates.take(begun + 3 * PERIOD, cpu(0.75, 0.5)), cpu(0.25, 0.0));

@@ -77,9 +77,9 @@ pub struct Telemetry {
     /// The longest that rendering one block took in the last second, in milliseconds.
     pub worst_block_ms: f64,
     /// Processor time that the station takes, as a share of one core over the last second.
-    pub cpu_share: Cost,
+    pub cpu_share: CpuTime,
     /// Processor time that the station has taken, in seconds.
-    pub cpu_s: Cost,
+    pub cpu_s: CpuTime,
     /// The outputs.
     pub outputs: Vec<OutputStatus>,
     /// The inputs.
@@ -115,7 +115,7 @@ pub struct Lost {
 
 /// Processor time by what it went into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Cost {
+pub struct CpuTime {
     /// Rendering blocks.
     pub air: f64,
     /// Opening and decoding.

@@ -10,7 +10,7 @@ use airchain_core::playout::report::{BufferHealth, Health};
 use airchain_core::tier::Tier;
 use airchain_inputs::webstream::LinkState;
 
-use super::{Cost, HostTelemetry, Telemetry};
+use super::{CpuTime, HostTelemetry, Telemetry};
 use crate::input::InputStatus;
 use crate::station::OutputStatus;
 
@@ -368,7 +368,7 @@ impl Samples<'_> {
         }
     }
 
-    fn parts(&mut self, cost: &Cost) {
+    fn parts(&mut self, cost: &CpuTime) {
         let parts =
             [("air", cost.air), ("decode", cost.decode), ("encode", cost.encode), ("meter", cost.meter)];
         parts.into_iter().for_each(|(part, value)| self.put(&[("part", part)], value));

@@ -68,6 +68,7 @@ pub use queue::{Arrival, Arrivals};
 pub use status::{IcyHeaders, LinkState, WebstreamStatus};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use self::http::Client;
 use self::route::Route;
@@ -111,6 +112,7 @@ pub fn open_over(
         outage: None,
         connection: 0,
     };
-    runtime.spawn(task.run());
+    // What it logs is logged for whoever opened it.
+    runtime.spawn(task.run().in_current_span());
     Ok((Link { board, moves, urls: route }, arrivals))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 
 use super::link::Link;
 use super::request;
@@ -25,7 +26,7 @@ pub(crate) struct Titles {
 impl Titles {
     pub(crate) fn start(link: Arc<Link>) -> Self {
         let (song, songs) = watch::channel(None);
-        Self { song, task: tokio::spawn(run(link, songs)) }
+        Self { song, task: tokio::spawn(run(link, songs).in_current_span()) }
     }
 
     /// From now on the mount's title is `song`.
