@@ -18,8 +18,9 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn new(station: Station, process: u32) -> Self {
-        Self { reports: station.reports(), station, process }
+    pub(crate) fn new(station: Station, loudness: bool, process: u32) -> Self {
+        let reports = if loudness { station.reports_and_loudness() } else { station.reports() };
+        Self { reports, station, process }
     }
 }
 

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use crate::error::{closed, failed, misdeclared, raise, same_process};
 use crate::questions::{Questions, questions};
-use crate::station::Station;
+use crate::station::{Station, to_json};
 
 /// The host; `None` once it is closed.
 #[pyclass(frozen, module = "airchain._airchain")]
@@ -110,6 +110,22 @@ impl Host {
         let address: SocketAddr = py.detach(|| from_config::resolve(address)).map_err(failed)?;
         let listener = self.with(py, |host| host.listener(address))?;
         Ok(listener.local_addr().to_string())
+    }
+
+    /// The figures of all stations and of the process, as JSON.
+    fn telemetry(&self, py: Python<'_>) -> PyResult<String> {
+        to_json(&self.with(py, |host| Ok(host.telemetry()))?)
+    }
+
+    /// The same as text for Prometheus.
+    fn metrics(&self, py: Python<'_>) -> PyResult<String> {
+        self.with(py, |host| Ok(host.metrics()))
+    }
+
+    /// Has the listener at an address serve that to everybody; the address with its real port.
+    fn serve_metrics(&self, py: Python<'_>, address: &str) -> PyResult<String> {
+        let address: SocketAddr = py.detach(|| from_config::resolve(address)).map_err(failed)?;
+        Ok(self.with(py, |host| host.serve_metrics(address))?.to_string())
     }
 
     /// Takes every station off and ends the threads.

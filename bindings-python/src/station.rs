@@ -4,11 +4,9 @@ use airchain::core::playout::live::LiveConfig;
 use airchain::core::playout::{Moment, Request};
 use airchain::core::tier::Tier;
 use airchain::core::units::seconds_to_frames;
-use airchain::station::OnAir;
 use airchain::{from_config, script};
 use pyo3::prelude::*;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::error::{failed, raise, same_process};
 use crate::events::Events;
@@ -24,12 +22,6 @@ pub(crate) struct Station {
 
 pub(crate) fn to_json(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| raise("Error", error))
-}
-
-/// What is said of an item that is on air, or was.
-fn said(on_air: OnAir) -> Value {
-    let OnAir { tier, item, duration_s, started, frame } = on_air;
-    json!({"tier": tier, "item": item, "duration_s": duration_s, "started": started, "frame": frame})
 }
 
 impl Station {
@@ -117,27 +109,21 @@ impl Station {
     }
 
     /// Subscribes to what happens from now on; the first who does also gets what has happened since the start.
-    fn events(&self) -> PyResult<Events> {
+    /// With `loudness`, each second also how loud it is.
+    fn events(&self, loudness: bool) -> PyResult<Events> {
         same_process(self.process)?;
-        Ok(Events::new(self.station.clone(), self.process))
+        Ok(Events::new(self.station.clone(), loudness, self.process))
     }
 
-    /// Levels, inputs, outputs, positions and what is on air, as JSON.
+    /// All figures, as JSON.
     fn telemetry(&self, py: Python<'_>) -> PyResult<String> {
         same_process(self.process)?;
-        py.detach(|| {
-            let station = &self.station;
-            let on_air = station.on_air().map(said);
-            to_json(&json!({
-                "levels": station.levels(), "outputs": station.outputs(), "inputs": station.inputs(),
-                "position": station.position(), "missed": station.missed(), "on_air": on_air, "elapsed_s": station.elapsed_s(),
-            }))
-        })
+        py.detach(|| to_json(&self.station.telemetry()))
     }
 
     /// What was on air before, the latest first, as JSON.
     fn recent(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| to_json(&self.station.recent().into_iter().map(said).collect::<Vec<_>>()))
+        py.detach(|| to_json(&self.station.recent()))
     }
 
     fn reset_loudness(&self) {

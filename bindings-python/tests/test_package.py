@@ -36,6 +36,9 @@ STATION = {
     "live_status": "live_status",
     "tap": "pcm_tap",
     "reports": "events",
+    "reports_and_loudness": "subscribe",
+    "telemetry": "telemetry",
+    "telemetry_stream": "telemetry",
     "position": "position",
     "missed": "missed",
     "on_air": "on_air",
@@ -48,7 +51,9 @@ STATION = {
     "is_off": "is_off",
     "stop": "close",
 }
-HOST = {"new": "__init__", "add_station": "add_station", "listener": "listen", "shutdown": "close"}
+HOST = {"new": "__init__", "add_station": "add_station", "listener": "listen", "shutdown": "close"} | {
+    name: name for name in ("telemetry", "metrics", "serve_metrics")
+}
 #: Rust only: the command log is a file of the command line.
 RUST_ONLY = {"commands"}
 #: Commands that only logs hold.
@@ -83,6 +88,14 @@ def test_python_knows_every_event_and_figure() -> None:
         ("airchain/src/meter/mod.rs", "pub struct Levels", airchain.Levels),
         ("codecs/src/analyze/mod.rs", "pub struct Analysis", airchain.Analysis),
         ("core/src/item.rs", "pub struct Item {", airchain.Item),
+        ("airchain/src/telemetry/mod.rs", "pub struct HostTelemetry", airchain.HostTelemetry),
+        ("airchain/src/telemetry/mod.rs", "pub struct Telemetry", airchain.Telemetry),
+        ("airchain/src/telemetry/mod.rs", "pub struct Buffer", airchain.Buffer),
+        ("airchain/src/telemetry/mod.rs", "pub struct Lost", airchain.Lost),
+        ("airchain/src/telemetry/mod.rs", "pub struct CpuTime", airchain.CpuTime),
+        ("airchain/src/telemetry/mod.rs", "pub struct Queue", airchain.Queue),
+        ("airchain/src/telemetry/mod.rs", "pub struct Counts", airchain.Counts),
+        ("airchain/src/telemetry/process.rs", "pub struct Process", airchain.Process),
     ):
         text = (ROOT / path).read_text()
         body = text[text.index(start) :].split("\n}\n")[0]

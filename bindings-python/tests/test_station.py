@@ -137,6 +137,31 @@ def test_a_station_file_and_its_listener(host: airchain.Host, tone: Tone, tmp_pa
     assert [status.id for status in station.telemetry().outputs] == [output.id]
 
 
+def test_figures_and_metrics(host: airchain.Host, tone: Tone, declared: Declared) -> None:
+    station = host.add_station(declared(tone(440, 60)))
+    loud = next(event for event in station.subscribe(loudness=True) if isinstance(event, airchain.Loudness))
+    assert len(loud.true_peak_dbtp) == 2 and loud.utc is not None
+    end = time.monotonic() + 60
+    while station.telemetry().levels.short_term_lufs is None and time.monotonic() < end:
+        time.sleep(0.01)
+    figures = station.telemetry()
+    assert (figures.station, figures.tier, figures.buffer.health) == (station.id, "automation", "good")
+    assert figures.buffer.frames and figures.buffer.ms and 0 < figures.buffer.fill <= 1
+    assert figures.missed == figures.dropouts.frames and figures.counts.items_played == 1
+    assert figures.utc.tzinfo is not None and figures.cpu_s.total > 0 and not figures.more
+    everything = host.telemetry()
+    assert [each.station for each in everything.stations] == [station.id]
+    assert everything.process.resident_bytes
+    sample = f'airchain_tier_on_air{{station="{station.id}",tier="automation"}} 1'
+    assert sample in host.metrics().splitlines()
+    address = host.serve_metrics("127.0.0.1:0")
+    with listened(f"http://{address}/metrics") as page:
+        assert page.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert sample in page.read().decode().splitlines()
+    health = [event.health for event in station.events(timeout_s=0.1) if isinstance(event, airchain.BufferHealth)]
+    assert health[0] == "good"
+
+
 def test_a_callable_is_asked_for_each_track(host: airchain.Host, tone: Tone, declared: Declared) -> None:
     paths = iter([tone(440, 0.4), "/nowhere/gone.mp3", tone(880, 0.4)])
     asked: list[airchain.Asked] = []

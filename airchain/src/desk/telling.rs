@@ -203,12 +203,7 @@ fn log(event: &StationEvent, over: bool) {
             tracing::warn!(%tier, frames, "dropout: the decoder was late");
         }
         StationEvent::Missed { frames, ms, reason } => {
-            tracing::warn!(
-                station,
-                frames,
-                ms,
-                "nothing was rendered for {ms} ms: {reason}; see docs/real-time.md"
-            );
+            tracing::warn!(frames, ms, "nothing was rendered for {ms} ms: {reason}; see docs/real-time.md");
         }
         StationEvent::BufferHealth { health: BufferHealth::Low, ms, .. } => {
             tracing::warn!(ms, "the buffer of what is on air is low: its decoder or source is late");

@@ -26,6 +26,7 @@ from ._errors import (
 )
 from ._events import (
     AsyncEvents,
+    BufferHealth,
     CommandDone,
     CommandFailed,
     Dropout,
@@ -33,6 +34,7 @@ from ._events import (
     Events,
     ItemEnded,
     ItemUnused,
+    Loudness,
     Missed,
     NowPlaying,
     OutputHealth,
@@ -48,7 +50,21 @@ from ._manager import Asked
 from ._pcm import Pcm, PcmSource, PcmTap
 from ._render import Render, render
 from ._station import Station
-from ._telemetry import InputStatus, Levels, LiveStatus, OnAir, OutputStatus, Telemetry
+from ._telemetry import (
+    Buffer,
+    Counts,
+    CpuTime,
+    HostTelemetry,
+    InputStatus,
+    Levels,
+    LiveStatus,
+    Lost,
+    OnAir,
+    OutputStatus,
+    Process,
+    Queue,
+    Telemetry,
+)
 
 __all__ = [
     "TIERS",
@@ -56,23 +72,30 @@ __all__ = [
     "AnalysisError",
     "Asked",
     "AsyncEvents",
+    "Buffer",
+    "BufferHealth",
     "CacheError",
     "CommandDone",
     "CommandError",
     "CommandFailed",
     "ConfigError",
+    "Counts",
+    "CpuTime",
     "Dropout",
     "Error",
     "Event",
     "Events",
     "ForkError",
     "Host",
+    "HostTelemetry",
     "Item",
     "ItemEnded",
     "ItemError",
     "ItemUnused",
     "Levels",
     "LiveStatus",
+    "Lost",
+    "Loudness",
     "Metadata",
     "Missed",
     "NowPlaying",
@@ -84,6 +107,8 @@ __all__ = [
     "PcmSource",
     "PcmTap",
     "PriorityChanged",
+    "Process",
+    "Queue",
     "Render",
     "RenderError",
     "ScheduleDropped",

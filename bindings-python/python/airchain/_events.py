@@ -51,6 +51,8 @@ def _read(name: str, value: Any) -> Any:
         return Item._of(value)
     if name == "queue" and value is not None:
         return [Item._of(item) for item in value]
+    if name == "true_peak_dbtp":
+        return tuple(value)
     if name == "utc":
         # Python before 3.11 reads no Z, and none reads nanoseconds.
         text = value.removesuffix("Z")
@@ -169,6 +171,32 @@ class OutputHealth(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BufferHealth(Event):
+    """What the source on air holds ahead became enough, little or nothing."""
+
+    name: ClassVar[str] = "buffer_health"
+    health: str
+    """good, low or dry."""
+    tier: str | None = None
+    """The tier on air; None is dead air."""
+    frames: int | None = None
+    """Frames that it holds; None where they never end."""
+    ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loudness(Event):
+    """How loud the programme is, each second, for those who ask for it. What there is none of is None."""
+
+    name: ClassVar[str] = "loudness"
+    momentary_lufs: float | None = None
+    short_term_lufs: float | None = None
+    integrated_lufs: float | None = None
+    loudness_range_lu: float | None = None
+    true_peak_dbtp: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleDropped(Event):
     """An entry of the schedule was passed over."""
 
@@ -216,6 +244,8 @@ _ALL: tuple[type[Event], ...] = (
     SilenceDetected,
     SilenceEnded,
     OutputHealth,
+    BufferHealth,
+    Loudness,
     ScheduleDropped,
     CommandDone,
     CommandFailed,

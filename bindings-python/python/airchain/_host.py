@@ -13,6 +13,7 @@ from . import _airchain, _logging, _manager
 from ._errors import ConfigError
 from ._items import Item, PathLike, to_json
 from ._station import Station
+from ._telemetry import HostTelemetry
 
 #: A station's declaration: the path of a station file, or a dict of the same shape.
 Config = Union[PathLike, Mapping[str, Any]]
@@ -64,6 +65,19 @@ class Host:
         """Binds the built-in listener to an address such as ``127.0.0.1:0``, for stations with ``http`` outputs there, and
         returns it with its real port."""
         return self._host.listen(address)
+
+    def telemetry(self) -> HostTelemetry:
+        """The figures of all stations on air and of the process, as of now."""
+        return HostTelemetry._of(self._host.telemetry())
+
+    def metrics(self) -> str:
+        """The same in Prometheus' text exposition format, as ``/metrics`` of the listeners has it."""
+        return self._host.metrics()
+
+    def serve_metrics(self, address: str) -> str:
+        """Serves ``/metrics`` to everybody who reaches an address such as ``0.0.0.0:9100``, and returns that with its real
+        port. Listeners of ``http`` outputs serve it to private networks without that."""
+        return self._host.serve_metrics(address)
 
     @property
     def is_closed(self) -> bool:

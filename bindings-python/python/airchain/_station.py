@@ -81,8 +81,8 @@ class Station:
         return [OnAir._of(before) for before in json.loads(self._station.recent())]
 
     def telemetry(self) -> Telemetry:
-        """Levels, loudness, inputs, outputs, positions and what is on air, as of now."""
-        return Telemetry._of(self._station.telemetry())
+        """Levels, loudness, buffers, losses, processor time, inputs, outputs, queues and what is on air, as of now."""
+        return Telemetry._of(json.loads(self._station.telemetry()))
 
     def reset_loudness(self) -> None:
         """Begins integrated loudness, loudness range and maxima anew."""
@@ -95,16 +95,18 @@ class Station:
         events. The iteration ends when nothing has happened for ``timeout_s`` seconds, or with the station; called again
         it goes on where it stopped."""
         if self._events is None:
-            self._events = self._station.events()
+            self._events = self._station.events(False)
         return Events(self._events, timeout_s)
 
-    def events_async(self, timeout_s: float | None = None) -> AsyncEvents:
-        """What happens from now on, for ``async for``: a subscription of its own. It ends as :meth:`events` does."""
-        return AsyncEvents(self._station.events(), timeout_s)
+    def events_async(self, timeout_s: float | None = None, *, loudness: bool = False) -> AsyncEvents:
+        """What happens from now on, for ``async for``: a subscription of its own. It ends as :meth:`events` does. With
+        ``loudness`` there is a :class:`Loudness` each second."""
+        return AsyncEvents(self._station.events(loudness), timeout_s)
 
-    def subscribe(self) -> Events:
-        """What happens from now on, beside :meth:`events`: a subscription of its own."""
-        return Events(self._station.events())
+    def subscribe(self, *, loudness: bool = False) -> Events:
+        """What happens from now on, beside :meth:`events`: a subscription of its own. With ``loudness`` there is a
+        :class:`Loudness` each second."""
+        return Events(self._station.events(loudness))
 
     # Commands.
 

@@ -66,6 +66,8 @@ class OutputStatus:
     queued_s: float | None = None
     """Audio that waits to be sent, in seconds."""
     last_error: str | None = None
+    listeners: int | None = None
+    """Who listens to it now, where it is a mount of a built-in listener."""
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -132,33 +134,155 @@ class OnAir:
 
 
 @dataclass(frozen=True, slots=True)
-class Telemetry:
-    """A station at one moment."""
+class Buffer:
+    """What the source on air holds ahead, with what follows it once its end is in sight."""
 
-    levels: Levels
-    inputs: tuple[InputStatus, ...]
-    outputs: tuple[OutputStatus, ...]
+    health: str
+    """good, low or dry."""
+    frames: int | None
+    """None where all is in memory and never ends."""
+    ms: float | None
+    fill: float
+    """The same as a share of what the ring of an item holds when it is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Frames that were not heard, and on how many occasions."""
+
+    count: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTime:
+    """Processor time by what it went into."""
+
+    air: float
+    decode: float
+    encode: float
+    meter: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits: items by tier, and requests whose time has not come."""
+
+    emergency: int
+    live_override: int
+    live_scheduled: int
+    automation: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often things happened."""
+
+    items_played: int = 0
+    source_failures: int = 0
+    tier_changes: int = 0
+    emergencies: int = 0
+    dead_airs: int = 0
+    silences: int = 0
+    schedule_drops: int = 0
+    commands_done: int = 0
+    commands_failed: int = 0
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """A station at one moment, as ``docs/telemetry.md`` says. What counts begins with the station and never goes back."""
+
+    station: str
+    """Its id."""
+    name: str
+    utc: datetime
+    """When this was read."""
+    uptime_s: float
+    sample_rate_hz: int
     position: int
     """Frames rendered since the station started."""
-    missed: int
-    """Frames that were never rendered because the processor was not there in time."""
+    position_s: float
+    tier: str | None
+    """The tier that has the air; None is dead air."""
     on_air: OnAir | None
     elapsed_s: float | None
     """Seconds of the item on air that have been heard."""
+    silent: bool
+    """A silence detector has found the programme silent."""
+    finished: bool
+    levels: Levels
+    buffer: Buffer
+    underruns: Lost
+    """A decoder or live source was late."""
+    dropouts: Lost
+    """The processor was not there in time."""
+    late_blocks: int
+    """Blocks more than one block late that were made good."""
+    worst_block_ms: float
+    cpu_share: CpuTime
+    """As a share of one core over the last second."""
+    cpu_s: CpuTime
+    outputs: tuple[OutputStatus, ...]
+    inputs: tuple[InputStatus, ...]
+    queue: Queue
+    counts: Counts
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def missed(self) -> int:
+        """Frames that were never rendered because the processor was not there in time."""
+        return self.dropouts.frames
 
     @classmethod
-    def _of(cls, text: str) -> Telemetry:
-        data = json.loads(text)
+    def _of(cls, data: Mapping[str, Any]) -> Telemetry:
         levels = {name: tuple(value) if isinstance(value, list) else value for name, value in data["levels"].items()}
-        return cls(
-            levels=_fill(Levels, levels),
-            inputs=tuple(_fill(InputStatus, status) for status in data["inputs"]),
-            outputs=tuple(_fill(OutputStatus, output) for output in data["outputs"]),
-            position=data["position"],
-            missed=data["missed"],
-            on_air=OnAir._of(data["on_air"]) if data["on_air"] else None,
-            elapsed_s=data["elapsed_s"],
+        return _fill(
+            cls,
+            {
+                **data,
+                "utc": _read("utc", data["utc"]),
+                "on_air": OnAir._of(data["on_air"]) if data["on_air"] else None,
+                "levels": _fill(Levels, levels),
+                "buffer": _fill(Buffer, data["buffer"]),
+                "underruns": _fill(Lost, data["underruns"]),
+                "dropouts": _fill(Lost, data["dropouts"]),
+                "cpu_share": _fill(CpuTime, data["cpu_share"]),
+                "cpu_s": _fill(CpuTime, data["cpu_s"]),
+                "outputs": tuple(_fill(OutputStatus, output) for output in data["outputs"]),
+                "inputs": tuple(_fill(InputStatus, status) for status in data["inputs"]),
+                "queue": _fill(Queue, data["queue"]),
+                "counts": _fill(Counts, data["counts"]),
+            },
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What the process takes; None is what its system does not tell."""
+
+    resident_bytes: int | None
+    threads: int | None
+    cpu_s: float | None
+    open_files: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostTelemetry:
+    """All stations of a host, and the process that they are in."""
+
+    utc: datetime
+    process: Process
+    stations: tuple[Telemetry, ...]
+
+    @classmethod
+    def _of(cls, text: str) -> HostTelemetry:
+        data = json.loads(text)
+        stations = tuple(Telemetry._of(station) for station in data["stations"])
+        return cls(_read("utc", data["utc"]), _fill(Process, data["process"]), stations)
 
 
 @dataclass(frozen=True, slots=True)
