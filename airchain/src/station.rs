@@ -112,13 +112,6 @@ pub struct OutputStatus {
     pub stats: Option<Stats>,
 }
 
-impl OutputStatus {
-    /// How it is; `None` until its encoder runs.
-    pub fn health(&self) -> Option<Health> {
-        self.stats.as_ref().map(|stats| stats.health)
-    }
-}
-
 /// How long an input may take to sign off: a worker may be at it.
 const SIGN_OFF: Duration = Duration::from_secs(1);
 /// Items remembered as recently played.

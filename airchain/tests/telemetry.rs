@@ -90,8 +90,9 @@ fn the_figures_of_a_station_are_those_of_its_audio() {
     let items = vec![tone(folder.path(), 1_000.0, 60)];
     let station = host.add_station(spec("one", items), vec![recorded(folder.path())]).unwrap();
     let mut stream = station.telemetry_stream();
-    let seen =
-        until(&station, "audio", |now| now.outputs[0].health() == Some(Health::Up) && now.cpu_s.air > 0.0);
+    let seen = until(&station, "audio", |now| {
+        now.outputs[0].stats.as_ref().is_some_and(|stats| stats.health == Health::Up) && now.cpu_s.air > 0.0
+    });
     assert_eq!((seen.station.as_str(), seen.tier), ("one", Some(Tier::Automation)));
     let loud = until(&station, "loudness", |now| now.levels.short_term_lufs.is_some_and(|lufs| lufs > -12.2));
     assert!((loud.levels.momentary_lufs.unwrap() + 12.0).abs() < 0.2, "{:?}", loud.levels);

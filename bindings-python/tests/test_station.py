@@ -139,6 +139,7 @@ def test_a_station_file_and_its_listener(host: airchain.Host, tone: Tone, tmp_pa
 
 def test_figures_and_metrics(host: airchain.Host, tone: Tone, declared: Declared) -> None:
     station = host.add_station(declared(tone(440, 60)))
+    station.events()
     loud = next(event for event in station.subscribe(loudness=True) if isinstance(event, airchain.Loudness))
     assert len(loud.true_peak_dbtp) == 2 and loud.utc is not None
     end = time.monotonic() + 60

@@ -217,11 +217,11 @@ const OUTPUT: &[Metric<OutputStatus>] = &[
         out.put(&[("kind", output.kind)], 1.0)
     }),
     gauge("airchain_output_up", "1 while the output delivers all it is given.", |output, out| {
-        out.one(is(output.health() == Some(Health::Up)));
+        out.one(is(health_of(output) == Some(Health::Up)));
     }),
     gauge("airchain_output_health", "1 for how it is: up, degraded or down.", |output, out| {
-        for health in output.health().iter().flat_map(|_| Health::ALL) {
-            out.put(&[("health", health.name())], is(output.health() == Some(health)));
+        for health in health_of(output).iter().flat_map(|_| Health::ALL) {
+            out.put(&[("health", health.name())], is(health_of(output) == Some(health)));
         }
     }),
     counter("airchain_output_bytes_total", "Encoded bytes delivered.", |output, out| {
@@ -272,6 +272,11 @@ const INPUT: &[Metric<InputStatus>] = &[
         out.known(input.feed.buffered_s)
     }),
 ];
+
+/// How an output is; `None` until its encoder runs.
+fn health_of(output: &OutputStatus) -> Option<Health> {
+    output.stats.as_ref().map(|stats| stats.health)
+}
 
 fn is(true_of_it: bool) -> f64 {
     f64::from(u8::from(true_of_it))
