@@ -137,6 +137,9 @@ fn the_figures_of_a_station_are_those_of_its_audio() {
         second.cpu_share
     );
     assert!(second.worst_block_ms > 0.0);
+    let (used, parts) = (second.cpu_s, [second.cpu_s.decode, second.cpu_s.encode, second.cpu_s.meter]);
+    assert!(parts.iter().all(|part| *part > 0.0) && used.total > parts.iter().sum(), "{used:?}");
+    assert_eq!(second.encoders, 1);
     host.shutdown(Duration::from_secs(5));
     while stream.next_within(PATIENCE).is_some() {}
 }

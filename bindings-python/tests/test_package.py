@@ -47,6 +47,7 @@ STATION = {
     "levels": "telemetry",
     "reset_loudness": "reset_loudness",
     "outputs": "telemetry",
+    "cost": "telemetry",
     "is_finished": "is_finished",
     "is_off": "is_off",
     "stop": "close",

@@ -10,6 +10,7 @@ use airchain_core::source::Buffered;
 use airchain_core::tier::Tier;
 
 use super::{Buffer, Counts, CpuTime, Lost, Queue};
+use crate::cost::CostReport;
 use crate::station::{Shared, lock};
 
 /// How often rates are taken.
@@ -119,7 +120,7 @@ pub(crate) fn buffer(shared: &Shared, health: BufferHealth) -> Buffer {
 pub(crate) fn cpu_s(shared: &Shared) -> CpuTime {
     let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
     let air = seconds(shared.air.busy_ns.load(Ordering::Relaxed));
-    let (decode, encode, meter) = (0.0, 0.0, 0.0);
+    let CostReport { decode_s: decode, encode_s: encode, meter_s: meter, .. } = shared.cost.report();
     CpuTime { air, decode, encode, meter, total: air + decode + encode + meter }
 }
 

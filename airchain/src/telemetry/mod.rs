@@ -80,6 +80,12 @@ pub struct Telemetry {
     pub cpu_share: CpuTime,
     /// Processor time that the station has taken, in seconds.
     pub cpu_s: CpuTime,
+    /// Encoders that run: one for each distinct format.
+    pub encoders: u64,
+    /// Frames that outputs have as silence because their encoder came too late for them; summed over encoders.
+    pub unencoded_frames: Frames,
+    /// Frames that came too late to be measured.
+    pub unmeasured_frames: Frames,
     /// The outputs.
     pub outputs: Vec<OutputStatus>,
     /// The inputs.
@@ -122,7 +128,7 @@ pub struct CpuTime {
     pub decode: f64,
     /// Encoding, for all outputs.
     pub encode: f64,
-    /// Metering the bus.
+    /// Metering the bus, and the as-run log.
     pub meter: f64,
     /// All of it.
     pub total: f64,
@@ -181,7 +187,7 @@ pub struct Counts {
 
 /// Puts together what is known of a station now.
 pub(crate) fn read(shared: &Shared) -> Telemetry {
-    let gauges = shared.gauges.read();
+    let (gauges, cost) = (shared.gauges.read(), shared.cost.report());
     let (position, missed) = (shared.position(), shared.missed());
     let on_air = gauges.tier.and_then(|_| shared.on_air());
     let seconds = |frames| crate::spec::seconds(frames, shared.rate);
@@ -208,6 +214,9 @@ pub(crate) fn read(shared: &Shared) -> Telemetry {
         worst_block_ms: gauges.worst_ns as f64 / 1e6,
         cpu_share: gauges.cpu_share,
         cpu_s: gauges::cpu_s(shared),
+        encoders: cost.encoders,
+        unencoded_frames: cost.unencoded_frames,
+        unmeasured_frames: cost.unmeasured_frames,
         outputs: shared.outputs(),
         inputs: shared.inputs(),
         queue: gauges.queue,

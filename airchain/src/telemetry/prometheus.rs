@@ -169,6 +169,19 @@ const STATION: &[Metric<Telemetry>] = &[
             out.parts(&station.cpu_share);
         },
     ),
+    gauge("airchain_encoders", "Encoders that run: one for each distinct format.", |station, out| {
+        out.count(station.encoders);
+    }),
+    counter("airchain_unencoded_frames_total", "Frames that came too late to be encoded.", |station, out| {
+        out.count(station.unencoded_frames);
+    }),
+    counter(
+        "airchain_unmeasured_frames_total",
+        "Frames that came too late to be measured.",
+        |station, out| {
+            out.count(station.unmeasured_frames);
+        },
+    ),
     gauge("airchain_queue_items", "Items that wait to be heard.", |station, out| {
         for tier in Tier::ALL.into_iter().filter(|tier| *tier != Tier::Fallback) {
             out.put(&[("tier", tier.name())], station.queue.of(tier) as f64);

@@ -226,6 +226,12 @@ class Telemetry:
     cpu_share: CpuTime
     """As a share of one core over the last second."""
     cpu_s: CpuTime
+    encoders: int
+    """Encoders that run: one for each distinct format."""
+    unencoded_frames: int
+    """Frames that outputs have as silence because their encoder came too late for them; summed over encoders."""
+    unmeasured_frames: int
+    """Frames that came too late to be measured."""
     outputs: tuple[OutputStatus, ...]
     inputs: tuple[InputStatus, ...]
     queue: Queue
