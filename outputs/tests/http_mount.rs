@@ -7,9 +7,13 @@ mod http_common;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use airchain_codecs::{Bitrate, Codec};
 use airchain_outputs::http::Options;
+use airchain_outputs::sink::Parcel;
+use airchain_outputs::worker::{self, WorkerOptions};
 use http_common::*;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 
 /// The bytes of a packet, which has one more where padding is due.
 const METAINT: usize = 417;
@@ -55,6 +59,34 @@ async fn every_listener_gets_every_byte() {
         assert!(client.await.unwrap() == expected);
     }
     until(|| handle.listeners() == 0).await;
+}
+
+/// Of MP3 a packet is a quarter of what may go out together.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_packet_waits_for_the_next() {
+    let listener = listen(Options::default());
+    let mount = listener.mount("/live.mp3", meta()).unwrap();
+    let opening = opening(Codec::Mp3, Bitrate::Cbr(128), Vec::new());
+    let (sender, output) =
+        worker::spawn(&Handle::current(), "out", Box::new(mount), opening, WorkerOptions::live());
+    let packets = mp3(1);
+    sender.send(Parcel::Packet(packets[0].clone()));
+    let mut reply = loop {
+        let reply = get(&listener, "/live.mp3", "").await;
+        if reply.status == 200 {
+            break reply;
+        }
+    };
+    let mut heard = 0;
+    for (number, packet) in packets.iter().enumerate() {
+        if number > 0 {
+            sender.send(Parcel::Packet(packet.clone()));
+        }
+        while heard < join(&packets[..=number]).len() {
+            heard += reply.some().await.unwrap().len();
+        }
+    }
+    output.stop(false);
 }
 
 #[tokio::test(flavor = "multi_thread")]

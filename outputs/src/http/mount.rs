@@ -23,7 +23,8 @@ use super::{Options, ogg};
 use crate::sink::{Opening, Output, Sink, SinkError};
 use crate::upcoming::Upcoming;
 
-/// Audio per chunk: bounds the wake-ups of hundreds of listeners, and adds that much latency.
+/// Audio per chunk at most. Packets that come together go out together, so that hundreds of listeners are woken once for
+/// all of them; none is kept for those that are still to come.
 const CHUNK: Duration = Duration::from_millis(100);
 
 /// What listeners are told about a mount in its HTTP headers. Control characters are removed.

@@ -73,10 +73,12 @@ pub fn join(packets: &[Packet]) -> Vec<u8> {
     packets.iter().flat_map(|packet| packet.data.iter().copied()).collect()
 }
 
+/// As a worker does that finds no more for now.
 pub async fn feed(sink: &mut Box<dyn Sink>, packets: &[Packet]) {
     for packet in packets {
         sink.packet(packet).await.unwrap();
     }
+    sink.flush().await.unwrap();
 }
 
 /// A response whose head has been read.
