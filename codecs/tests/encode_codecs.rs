@@ -60,6 +60,25 @@ fn mp3() {
 }
 
 #[test]
+fn an_mp3_frame_is_out_with_the_sample_that_completes_it() {
+    for (format, first, frame) in
+        [("mp3:128k", 1376, 1152), ("mp3:v2", 1376, 1152), ("mp3:64k@24000/mono", 800, 576)]
+    {
+        let format = Format::parse(format).unwrap();
+        let mut encoder = encode_api::open(&format, format.sample_rate_hz).unwrap();
+        let (mut packets, mut came) = (Vec::new(), Vec::new());
+        let signal = sweep(format.sample_rate_hz, 20 * frame);
+        for (taken, sample) in (1..).zip(&signal) {
+            encoder.encode(&[*sample], &mut packets).unwrap();
+            came.extend(packets.drain(..).map(|_| taken));
+        }
+        // As many frames late as the bit reservoir holds, but never a part of one.
+        assert!(came.len() >= 15, "{format}: {came:?}");
+        assert!(came.iter().all(|at| (at - first) % frame == 0), "{format}: {came:?}");
+    }
+}
+
+#[test]
 fn aac() {
     for format in ["aac:128k", "aac:96k@44100", "aac:64k/mono", "aac:v4", "aac:32k@22050"] {
         decodes(format, 48_000, 2048);

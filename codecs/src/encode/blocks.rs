@@ -9,13 +9,20 @@ use crate::packet::Packet;
 /// input was divided.
 pub(super) struct Blocks {
     size: usize,
+    /// Size of the block that is being filled.
+    filling: usize,
     held: Vec<Stereo>,
 }
 
 impl Blocks {
     /// Blocks of `size` frames, at least 1.
     pub(super) fn new(size: usize) -> Self {
-        Self { size: size.max(1), held: Vec::with_capacity(size) }
+        Self::after(size, size)
+    }
+
+    /// A block of `first` frames, then blocks of `size`.
+    pub(super) fn after(first: usize, size: usize) -> Self {
+        Self { size: size.max(1), filling: first.max(1), held: Vec::with_capacity(size) }
     }
 
     /// Takes frames and hands each block that is complete to `each`.
@@ -25,14 +32,16 @@ impl Blocks {
         mut each: impl FnMut(&[Stereo]) -> Result<(), E>,
     ) -> Result<(), E> {
         while !frames.is_empty() {
-            let (now, later) = frames.split_at(frames.len().min(self.size - self.held.len()));
+            let (now, later) = frames.split_at(frames.len().min(self.filling - self.held.len()));
             frames = later;
-            if now.len() == self.size {
+            if now.len() == self.filling {
+                self.filling = self.size;
                 each(now)?;
                 continue;
             }
             self.held.extend_from_slice(now);
-            if self.held.len() == self.size {
+            if self.held.len() == self.filling {
+                self.filling = self.size;
                 let outcome = each(&self.held);
                 self.held.clear();
                 outcome?;
@@ -96,11 +105,11 @@ mod tests {
     fn blocks_do_not_depend_on_the_partition() {
         let frames: Vec<Stereo> = (0..1000).map(|i| [i as f32, -(i as f32)]).collect();
         for step in [1, 7, 64, 100, 999, 1000] {
-            let (mut blocks, mut seen) = (Blocks::new(64), Vec::new());
+            let (mut blocks, mut seen) = (Blocks::after(10, 64), Vec::new());
             for part in frames.chunks(step) {
                 blocks
                     .feed(part, |block| {
-                        assert_eq!(block.len(), 64);
+                        assert_eq!(block.len(), if seen.is_empty() { 10 } else { 64 });
                         seen.extend_from_slice(block);
                         Ok::<_, ()>(())
                     })

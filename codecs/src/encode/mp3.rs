@@ -15,6 +15,10 @@ use crate::packet::{Packet, SharedInfo, StreamInfo};
 /// LAME delays by 576 frames; every decoder, by 528 and 1 more ("LAME tag", delays and padding).
 const DELAY: u32 = 576 + 528 + 1;
 
+/// Frames that LAME wants beyond whole frames of its own before it encodes the first: 1376 of 1152, 800 of 576. Given just
+/// those first it encodes each at the very sample that completes it, and not some 20 ms later.
+const FIRST: usize = 224;
+
 const RATES: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 /// Whether LAME can do a format.
@@ -52,7 +56,7 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
     Ok(Box::new(Mp3 {
         info: Arc::new(info),
         lame,
-        blocks: Blocks::new(frames as usize),
+        blocks: Blocks::after(FIRST, frames as usize),
         grid: Grid::new(frames, DELAY),
         bytes: Vec::new(),
     }))
