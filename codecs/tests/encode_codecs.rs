@@ -78,6 +78,39 @@ fn an_mp3_frame_is_out_with_the_sample_that_completes_it() {
     }
 }
 
+/// Every frame is out with the sample that completes it, and decodes as well as if there had been time.
+#[test]
+fn mp3_that_is_in_a_hurry_holds_nothing_back() {
+    for (format, first, frame) in
+        [("mp3:128k", 1376, 1152), ("mp3:v2", 1376, 1152), ("mp3:64k@24000", 800, 576)]
+    {
+        let format = Format::parse(format).unwrap();
+        let rate = format.sample_rate_hz;
+        let mut encoder = encode_api::open(&format, rate).unwrap();
+        let (mut packets, mut taken) = (Vec::new(), 0);
+        let signal = sweep(rate, rate as usize * 2);
+        for (number, piece) in signal.chunks(97).enumerate() {
+            encoder.encode(piece, &mut packets).unwrap();
+            taken += piece.len();
+            // Now and then, and all the time.
+            if number % 7 == 0 || number > 200 {
+                encoder.hurry(&mut packets).unwrap();
+                assert_eq!(
+                    packets.len(),
+                    (taken + frame).saturating_sub(first) / frame,
+                    "{format} at {taken}"
+                );
+            }
+        }
+        encoder.finish(&mut packets).unwrap();
+        assert!(packets.windows(2).all(|pair| pair[0].end() == pair[1].pts), "{format}");
+        let info = encoder.info();
+        let decoded = ffmpeg(&mux(container::for_stream(info), &Metadata::default(), &packets), "mp3");
+        let fit = fit(&signal, &decoded, 1105);
+        assert!((fit.lag - 1105).abs() <= 1 && fit.correlation > 0.95, "{format}: {fit:?}");
+    }
+}
+
 #[test]
 fn aac() {
     for format in ["aac:128k", "aac:96k@44100", "aac:64k/mono", "aac:v4", "aac:32k@22050"] {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use airchain_core::Stereo;
-use mp3lame_encoder::{Builder, Encoder, FlushGap, InterleavedPcm, Mode, MonoPcm, VbrMode};
+use mp3lame_encoder::{Builder, Encoder, FlushGap, FlushNoGap, InterleavedPcm, Mode, MonoPcm, VbrMode};
 use mp3lame_sys as ffi;
 
 use crate::format::{Bitrate, Format};
@@ -45,6 +45,13 @@ impl Lame {
             self.encoder.encode_to_vec(InterleavedPcm(frames.as_flattened()), out)
         };
         done.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// Appends the rest of the frames that it has encoded: it fills up what their bits leave room for, and goes on with an
+    /// empty bit reservoir. There must be one.
+    pub(super) fn hurry(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
+        out.reserve(MIN_SPARE);
+        self.encoder.flush_to_vec::<FlushNoGap>(out).map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Pads and appends what is left.

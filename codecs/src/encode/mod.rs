@@ -39,6 +39,14 @@ pub trait Encoder: Send {
     /// how the frames are divided among the calls.
     fn encode(&mut self, frames: &[Stereo], out: &mut Vec<Packet>) -> Result<(), EncodeError>;
 
+    /// Appends at once the packets of all that has been encoded, where the encoder holds some back for the sake of quality:
+    /// MP3's bit reservoir, up to two frames. Called after each [`encode`](Self::encode) it spares that delay and costs the
+    /// reservoir, which fills up again when it is not called any more.
+    fn hurry(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        let _ = out;
+        Ok(())
+    }
+
     /// Pads and flushes, so that every frame that went in comes out of a decoder. The last packet's
     /// [`end`](Packet::end) is the end of the programme. The last call.
     fn finish(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError>;

@@ -59,6 +59,8 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
         blocks: Blocks::after(FIRST, frames as usize),
         grid: Grid::new(frames, DELAY),
         bytes: Vec::new(),
+        began: false,
+        held: false,
     }))
 }
 
@@ -69,6 +71,10 @@ struct Mp3 {
     grid: Grid,
     /// What LAME wrote and is not yet a whole frame.
     bytes: Vec<u8>,
+    /// The first block, which completes no frame, is in.
+    began: bool,
+    /// LAME has encoded a frame since it was last hurried, and may hold some of it.
+    held: bool,
 }
 
 impl Encoder for Mp3 {
@@ -78,8 +84,19 @@ impl Encoder for Mp3 {
 
     fn encode(&mut self, frames: &[Stereo], out: &mut Vec<Packet>) -> Result<(), EncodeError> {
         self.grid.take(frames.len());
-        let (lame, bytes) = (&mut self.lame, &mut self.bytes);
-        self.blocks.feed(frames, |block| lame.encode(block, bytes)).map_err(failed)?;
+        let Self { lame, bytes, began, held, .. } = self;
+        let encode = |block: &[Stereo]| {
+            *held |= std::mem::replace(began, true);
+            lame.encode(block, bytes)
+        };
+        self.blocks.feed(frames, encode).map_err(failed)?;
+        split(&mut self.bytes, &mut self.grid, out)
+    }
+
+    fn hurry(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        if std::mem::take(&mut self.held) {
+            self.lame.hurry(&mut self.bytes).map_err(failed)?;
+        }
         split(&mut self.bytes, &mut self.grid, out)
     }
 

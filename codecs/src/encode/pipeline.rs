@@ -49,6 +49,10 @@ impl Encoder for Pipeline {
         self.codec.encode(&self.resampled, out)
     }
 
+    fn hurry(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        self.codec.hurry(out)
+    }
+
     fn finish(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
         if let Some(resampler) = &mut self.resampler {
             self.resampled.clear();
