@@ -4,21 +4,14 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use airchain_benches::{BLOCK, RATE, item, load};
+use airchain_benches::{BLOCK, RATE, item, load, station};
 use airchain_core::Stereo;
-use airchain_core::chain::NodeSpec;
-use airchain_core::control::{Command, Control, Place, Ramp, When};
+use airchain_core::control::{Command, Place, Ramp, When};
 use airchain_core::curve::Curve;
-use airchain_core::engine::Engine;
+use airchain_core::presets;
 use airchain_core::source::MemorySource;
 use airchain_core::tier::Tier;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-
-/// A station with a chain of nodes at their defaults.
-fn station(nodes: &[&str], crossfade: u64) -> (Control, Engine) {
-    let node = |name: &&str| NodeSpec { node: (*name).into(), ..NodeSpec::default() };
-    airchain_benches::station(&nodes.iter().map(node).collect::<Vec<_>>(), crossfade)
-}
 
 fn programme() -> Arc<[Stereo]> {
     testkit::signal::noise(1, -12.0, RATE as usize * 5).into()
@@ -28,8 +21,11 @@ fn blocks(c: &mut Criterion) {
     let audio = programme();
     let mut group = c.benchmark_group("block of 10 ms");
     group.throughput(Throughput::Elements(BLOCK as u64));
-    for (name, nodes) in [("empty chain", &[][..]), ("limiter", &["limiter"])] {
-        let (mut control, mut engine) = station(nodes, 0);
+    let preset = |name| presets::find(name).map(presets::Preset::nodes).unwrap_or_default();
+    let chains =
+        [("empty chain", Vec::new()), ("limiter", preset("safe")), ("full chain", preset("broadcast"))];
+    for (name, nodes) in chains {
+        let (mut control, mut engine) = station(&nodes, 0);
         load(&mut control, Tier::Automation, 1, &audio);
         let mut block = [[0.0; 2]; BLOCK];
         group.bench_function(name, |b| b.iter(|| engine.render(black_box(&mut block))));
@@ -49,7 +45,8 @@ fn blocks(c: &mut Criterion) {
 /// From a command's sending to the block that carries it out, rendered.
 fn command_to_sample(c: &mut Criterion) {
     let audio = programme();
-    let (mut control, mut engine) = station(&["limiter"], 0);
+    let (mut control, mut engine) =
+        station(&presets::find("safe").map(presets::Preset::nodes).unwrap_or_default(), 0);
     load(&mut control, Tier::Automation, 1, &audio);
     let mut block = [[0.0; 2]; BLOCK];
     engine.render(&mut block);

@@ -1,0 +1,79 @@
+//! Processes under measurement: what the system says of them, and that they end with the one who started them.
+
+use std::io::Result;
+use std::process::{Child, Command, Stdio};
+
+/// A process that is killed when this is dropped.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts it, with nothing to read and nowhere to write.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        Ok(Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// User and system time of a process so far, in seconds; 0 when there is none.
+pub fn cpu_s(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
+    // Fields 14 and 15 of proc(5), in ticks of 10 ms.
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// A field of a process's `/proc/PID/status`, in MiB where it is in kB: `VmRSS`, `VmHWM`.
+pub fn status_mib(pid: u32, field: &str) -> f64 {
+    mib(&format!("/proc/{pid}/status"), field)
+}
+
+/// The proportional set size of a process in MiB: what it has resident, pages shared with others divided among them.
+pub fn pss_mib(pid: u32) -> f64 {
+    mib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+/// Threads of a process.
+pub fn threads(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
+/// Processes that a process has started.
+pub fn children(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+fn mib(file: &str, field: &str) -> f64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(field)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+/// The machine and the system in a line: processor, cores, load, kernel.
+pub fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model =
+        info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, m)| m));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let (load, kernel) = (read("/proc/loadavg"), read("/proc/sys/kernel/osrelease"));
+    let load = load.split_whitespace().next().unwrap_or_default();
+    format!("{cores} cores of {}, Linux {}, load {load}", model.unwrap_or("?"), kernel.trim())
+}
