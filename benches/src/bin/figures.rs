@@ -6,11 +6,17 @@
 
 #![allow(clippy::print_stdout)]
 
-use std::io::{Error, Read, Result, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Error, Read, Result};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use airchain_benches::emergency::free_address;
+use airchain_benches::listen::wait_for;
+use airchain_benches::process::{Process, children, cpu_s, status_mib};
+use airchain_benches::table::median;
+use airchain_benches::{music, start};
 
 /// Runs of each command.
 const RUNS: usize = 5;
@@ -31,15 +37,15 @@ fn main() -> Result<()> {
 }
 
 fn figures(airchain: &str, folder: &Path) -> Result<()> {
-    let [music, ours, theirs] =
+    let [song, ours, theirs] =
         ["in.mp3", "ours.mp3", "theirs.mp3"].map(|name| folder.join(name).display().to_string());
-    make_song(Path::new(&music), PROGRAMME_S)?;
+    music::write(Path::new(&song), PROGRAMME_S)?;
     println!("## Offline: MP3 128k in (44.1 kHz), MP3 128k out (LAME q3), {PROGRAMME_S} s\n");
     println!("| job | CPU s per audio hour | wall s | peak MiB |\n|---|---|---|---|");
-    let render = |flags: &str| format!("'{airchain}' render '{music}' --out '{ours}' {flags}");
+    let render = |flags: &str| format!("'{airchain}' render '{song}' --out '{ours}' {flags}");
     let ffmpeg = |rate: u32| {
         format!(
-            "ffmpeg -nostdin -v error -y -i '{music}' -ar {rate} -b:a 128k -compression_level 3 '{theirs}'"
+            "ffmpeg -nostdin -v error -y -i '{song}' -ar {rate} -b:a 128k -compression_level 3 '{theirs}'"
         )
     };
     let jobs = [
@@ -60,16 +66,16 @@ fn figures(airchain: &str, folder: &Path) -> Result<()> {
         }
     }
     for ((name, _), runs) in jobs.iter().zip(&runs) {
-        let median = |figure: fn(&Run) -> f64| middle(runs.iter().map(figure).collect());
+        let median = |figure: fn(&Run) -> f64| median(&runs.iter().map(figure).collect::<Vec<_>>());
         let hours = f64::from(PROGRAMME_S) / 3600.0;
         let (cpu, wall, peak) = (median(|r| r.cpu_s) / hours, median(|r| r.wall_s), median(|r| r.peak_mib));
         println!("| {name} | {cpu:.1} | {wall:.2} | {peak:.1} |");
     }
     println!("\n## On air: MP3 in, limiter, one MP3 128k listener\n");
     println!("| figure | median | least | most |\n|---|---|---|---|");
-    let starts = (0..RUNS).map(|_| first_byte(airchain, &music)).collect::<Result<Vec<f64>>>()?;
+    let starts = (0..RUNS).map(|_| start::http(airchain, Path::new(&song))).collect::<Result<Vec<f64>>>()?;
     row("process start to first audio byte at the listener, ms", starts);
-    let (memory, cpu) = one_station(airchain, &music)?;
+    let (memory, cpu) = one_station(airchain, &song)?;
     row("resident memory of one station after 20 s, MiB", vec![memory]);
     row("CPU s per station-minute", vec![cpu]);
     Ok(())
@@ -82,10 +88,10 @@ const SONGS_S: [u32; 7] = [263, 271, 247, 282, 239, 290, 255];
 fn day(airchain: &str, folder: &Path) -> Result<()> {
     let [station, events] = ["day.yaml", "day.jsonl"].map(|name| folder.join(name).display().to_string());
     for (number, seconds) in (1..).zip(SONGS_S) {
-        make_song(&folder.join(format!("song{number}.mp3")), seconds)?;
+        music::write(&folder.join(format!("song{number}.mp3")), seconds)?;
     }
-    make_song(&folder.join("news.mp3"), 180)?;
-    make_song(&folder.join("spot.mp3"), 30)?;
+    music::write(&folder.join("news.mp3"), 180)?;
+    music::write(&folder.join("spot.mp3"), 30)?;
     let songs: Vec<String> = (1..=SONGS_S.len()).map(|number| format!("song{number}.mp3")).collect();
     let songs = songs.join(", ");
     let text = format!(
@@ -115,30 +121,7 @@ fn day(airchain: &str, folder: &Path) -> Result<()> {
 fn row(name: &str, values: Vec<f64>) {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(0.0, f64::max);
-    println!("| {name} | {:.2} | {least:.2} | {most:.2} |", middle(values));
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Chords and noise: what encoders find neither easy nor hard.
-fn make_song(path: &Path, seconds: u32) -> Result<()> {
-    let tone = |hz: f64| format!("sine=f={hz}:d={seconds}:r=44100");
-    let chord = format!(
-        "{}[a];{}[b];{}[c];anoisesrc=c=pink:a=0.15:d={seconds}:r=44100:s=1[n];\
-         [a][b][c][n]amix=inputs=4,tremolo=f=3:d=0.6,volume=3[out]",
-        tone(220.0),
-        tone(277.2),
-        tone(329.6)
-    );
-    let made = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-y", "-filter_complex", &chord, "-map", "[out]", "-ac", "2"])
-        .args(["-b:a", "128k"])
-        .arg(path)
-        .status()?;
-    if made.success() { Ok(()) } else { Err(Error::other("ffmpeg could not make the programme")) }
+    println!("| {name} | {:.2} | {least:.2} | {most:.2} |", median(&values));
 }
 
 struct Run {
@@ -158,7 +141,7 @@ fn measure(command: &str) -> Result<Run> {
     let mut peak_mib: f64 = 0.0;
     while child.try_wait()?.is_none() {
         for pid in children(child.id()) {
-            peak_mib = peak_mib.max(memory_mib(pid, "VmHWM"));
+            peak_mib = peak_mib.max(status_mib(pid, "VmHWM"));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -178,76 +161,21 @@ fn minutes(text: &str) -> f64 {
     minutes.parse().unwrap_or(0.0) * 60.0 + seconds.parse().unwrap_or(0.0)
 }
 
-fn children(pid: u32) -> Vec<u32> {
-    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-fn memory_mib(pid: u32, field: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
-}
-
-/// User and system time of a process in seconds.
-fn cpu_s(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
-    // Fields 14 and 15 of proc(5), in ticks of 10 ms.
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-struct Playing(Child, SocketAddr);
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn play(airchain: &str, music: &str) -> Result<Playing> {
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+fn play(airchain: &str, music: &str) -> Result<(Process, SocketAddr)> {
+    let address = free_address()?;
     let mut command = Command::new(airchain);
     command.args(["play", music, "--loop", "--listen", &address.to_string()]);
-    Ok(Playing(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn()?, address))
-}
-
-/// Milliseconds from the start of the process to the first byte of audio at a listener.
-fn first_byte(airchain: &str, music: &str) -> Result<f64> {
-    let start = Instant::now();
-    let playing = play(airchain, music)?;
-    while start.elapsed() < Duration::from_secs(10) {
-        if let Ok(Some(_)) = listen(playing.1) {
-            return Ok(start.elapsed().as_secs_f64() * 1000.0);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Err(Error::other("no audio within 10 s"))
-}
-
-/// A listener that has had its first byte; `None` while the mount is not up.
-fn listen(address: SocketAddr) -> Result<Option<TcpStream>> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.write_all(b"GET /live.mp3 HTTP/1.0\r\n\r\n")?;
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? == 1 {
-        head.extend_from_slice(&byte);
-    }
-    let ok = head.split(|b| *b == b'\r').next().is_some_and(|line| line.ends_with(b"200 OK"));
-    Ok((ok && stream.read(&mut byte)? == 1).then_some(stream))
+    Ok((Process::start(&mut command)?, address))
 }
 
 /// Memory and CPU of a station with a listener.
 fn one_station(airchain: &str, music: &str) -> Result<(f64, f64)> {
-    let playing = play(airchain, music)?;
+    let (process, address) = play(airchain, music)?;
     std::thread::sleep(Duration::from_secs(2));
-    let mut listener = listen(playing.1)?.ok_or_else(|| Error::other("the mount is not up"))?;
+    let mut listener = wait_for(address, "/live.mp3", Duration::from_secs(10))?;
     std::thread::spawn(move || std::io::copy(&mut listener, &mut std::io::sink()));
-    let (start, before) = (Instant::now(), cpu_s(playing.0.id()));
+    let (start, before) = (Instant::now(), cpu_s(process.id()));
     std::thread::sleep(Duration::from_secs(20));
-    let spent = cpu_s(playing.0.id()) - before;
-    Ok((memory_mib(playing.0.id(), "VmRSS"), spent * 60.0 / start.elapsed().as_secs_f64()))
+    let spent = cpu_s(process.id()) - before;
+    Ok((status_mib(process.id(), "VmRSS"), spent * 60.0 / start.elapsed().as_secs_f64()))
 }
