@@ -32,11 +32,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python test-manager wheel check check-deep fuzz fuzz-seeds bench figures figures-dsp figures-loudness figures-python deps docs plots demo clean
+.PHONY: help build play test test-rust test-python test-manager wheel check check-deep fuzz fuzz-seeds bench bench-instructions compare figures figures-dsp figures-latency figures-loudness figures-python deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | check-deep | bench | figures | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | check-deep | bench | bench-instructions | compare | figures | figures-latency | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -121,6 +121,34 @@ fuzz-seeds:
 bench:
 	@$(call packages,$(BUILD_PACKAGES))
 	$(CARGO) bench --locked --workspace
+
+# Instructions of a block, counted by valgrind: the same on a busy machine. BASELINE='--save-baseline=main', then
+# BASELINE='--baseline=main' on another revision, says what has changed.
+GUNGRAUN := 0.20.0
+BASELINE ?=
+
+bench-instructions: target/gungraun-$(GUNGRAUN)/bin/gungraun-runner
+	@$(call packages,$(BUILD_PACKAGES) valgrind)
+	GUNGRAUN_RUNNER=$(abspath $<) $(CARGO) bench --locked -p airchain-benches --features instructions --bench instructions -- $(BASELINE)
+
+target/gungraun-$(GUNGRAUN)/bin/gungraun-runner:
+	$(CARGO) install --quiet --locked --root target/gungraun-$(GUNGRAUN) gungraun-runner@$(GUNGRAUN)
+
+# airchain beside other tools on the same job in the same run, into docs/benchmarks.md and its picture. QUICK=yes tries it
+# out in two minutes and writes nothing.
+COMPARE_PACKAGES := ffmpeg icecast2 liquidsoap gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+QUICK ?=
+
+compare: build
+	@$(call packages,$(COMPARE_PACKAGES))
+	$(CARGO) run --quiet --release --locked -p airchain-benches --bin compare -- target/release/airchain \
+		$(if $(QUICK),--seconds 6 --emergencies 10 --starts 1,--write docs)
+
+# From a command, and from the start of the process, to what is heard: tables for docs/benchmarks.md.
+figures-latency: build
+	@$(call packages,ffmpeg icecast2)
+	$(CARGO) run --quiet --release --locked -p airchain-benches --bin latency -- target/release/airchain $(if $(QUICK),20 3)
 
 # What a station costs, beside ffmpeg doing the same job in the same run: a table for docs/figures.md.
 figures: build
