@@ -1,7 +1,7 @@
 //! Emergencies on air: how long they take to the bus, and to listeners of the HTTP output and of a real Icecast.
 //!
 //! The programme is faint noise and the emergency a tone, so the first sample that is louder is the emergency's, on the bus as in
-//! what a listener decodes. (Silence would leave the bit reservoir of MP3 full, which costs another frame.) A listener has a sample once the last byte of the MP3 frame that holds it has come.
+//! what a listener decodes. A listener has a sample once the last byte of the MP3 frame that holds it has come.
 
 use std::io::{Error, Result};
 use std::net::{SocketAddr, TcpListener};

@@ -140,11 +140,6 @@ impl Heard {
         }
         onsets
     }
-
-    /// Frames of the stream that were heard.
-    pub fn frames(&self) -> usize {
-        self.frames.len()
-    }
 }
 
 /// Bytes of a frame of MPEG-1 layer III with this header; `None` when it is none.
