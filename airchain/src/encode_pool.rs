@@ -20,6 +20,9 @@ pub(crate) trait Job: Send {
     /// Does what there is to do.
     fn step(&mut self) -> Step;
 
+    /// What comes out of the next [`step`](Self::step) is waited for.
+    fn hurry(&mut self) {}
+
     /// It panicked and is about to be dropped.
     fn panicked(&mut self) {}
 }
@@ -57,6 +60,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 struct Due {
     /// When it is due, and by which it is put in order.
     at: Instant,
+    /// Its station hurries.
+    hurried: bool,
     kind: Kind,
     cost: Arc<Cost>,
     job: Box<dyn Job>,
@@ -69,8 +74,14 @@ impl Due {
             Kind::Encoder => &self.cost.encode_ns,
             Kind::Meter => &self.cost.meter_ns,
         };
-        let job = &mut self.job;
-        charged(counter, || catch_unwind(AssertUnwindSafe(|| job.step()))).unwrap_or_else(|_| {
+        let (job, hurried) = (&mut self.job, self.hurried);
+        let step = || {
+            if hurried {
+                job.hurry();
+            }
+            job.step()
+        };
+        charged(counter, || catch_unwind(AssertUnwindSafe(step))).unwrap_or_else(|_| {
             job.panicked();
             Step::Over
         })
@@ -131,10 +142,12 @@ impl Work {
     }
 
     /// When a job that has nothing to do is due again.
-    fn again(&mut self, due: &Due, epoch: Instant) -> Instant {
+    fn again(&mut self, due: &mut Due, epoch: Instant) -> Instant {
         let now = Instant::now();
         self.hurried.retain(|(_, until)| *until > now);
-        if due.kind == Kind::Encoder && self.hurried.iter().any(|(cost, _)| Arc::ptr_eq(cost, &due.cost)) {
+        due.hurried =
+            due.kind == Kind::Encoder && self.hurried.iter().any(|(cost, _)| Arc::ptr_eq(cost, &due.cost));
+        if due.hurried {
             return now + HURRIED;
         }
         // Those of a station together, so that one worker wakes up for all of them; those of others at other times.
@@ -185,7 +198,13 @@ impl EncodePool {
 
     /// Runs a job of the station that `cost` is of, which hurries for the first moments.
     pub(crate) fn add(&self, job: Box<dyn Job>, kind: Kind, cost: &Arc<Cost>) {
-        self.shared.lock().push(Due { at: Instant::now(), kind, cost: Arc::clone(cost), job });
+        self.shared.lock().push(Due {
+            at: Instant::now(),
+            hurried: false,
+            kind,
+            cost: Arc::clone(cost),
+            job,
+        });
         self.hurry(cost);
     }
 
@@ -203,6 +222,7 @@ impl EncodePool {
                 let mut encoders = std::mem::take(&mut work.encoders).into_vec();
                 for due in encoders.iter_mut().filter(|due| is_its(&due.cost)) {
                     due.at = due.at.min(now);
+                    due.hurried = true;
                 }
                 work.encoders = encoders.into();
             }
@@ -228,7 +248,7 @@ fn run(shared: &Shared) {
             Step::Over => {}
             step => {
                 let mut work = shared.lock();
-                due.at = if step == Step::More { Instant::now() } else { work.again(&due, shared.epoch) };
+                due.at = if step == Step::More { Instant::now() } else { work.again(&mut due, shared.epoch) };
                 work.push(due);
             }
         }
@@ -266,7 +286,7 @@ mod tests {
     }
 
     fn due(at: Instant, kind: Kind, cost: &Arc<Cost>) -> Due {
-        Due { at, kind, cost: Arc::clone(cost), job: Box::new(Nothing) }
+        Due { at, hurried: false, kind, cost: Arc::clone(cost), job: Box::new(Nothing) }
     }
 
     #[test]
@@ -302,8 +322,8 @@ mod tests {
         let pool = EncodePool { shared: Arc::new(shared), workers: Vec::new() };
         let (calm, hurried) = (Arc::<Cost>::default(), Arc::<Cost>::default());
         let again = |kind, cost: &Arc<Cost>| {
-            let due = due(Instant::now(), kind, cost);
-            pool.shared.lock().again(&due, pool.shared.epoch)
+            let mut due = due(Instant::now(), kind, cost);
+            pool.shared.lock().again(&mut due, pool.shared.epoch)
         };
         let phases = [Kind::Encoder, Kind::Meter, Kind::Encoder].map(|kind| again(kind, &calm));
         let apart = |a: Instant, b: Instant| (a.max(b) - a.min(b)).as_nanos() % PAUSE.as_nanos();
@@ -314,7 +334,7 @@ mod tests {
         }
         pool.hurry(&hurried);
         let first = pool.shared.lock().next(Instant::now()).ok().unwrap();
-        assert!(Arc::ptr_eq(&first.cost, &hurried));
+        assert!(Arc::ptr_eq(&first.cost, &hurried) && first.hurried);
         assert!(pool.shared.lock().next(Instant::now()).is_err(), "the other does not hurry");
         let before = Instant::now();
         assert!(again(Kind::Encoder, &hurried) <= Instant::now() + HURRIED);

@@ -75,6 +75,8 @@ pub(crate) struct Rendition {
     senders: Vec<ParcelSender>,
     metadata: Option<Arc<Metadata>>,
     failures: u32,
+    /// What is encoded in this turn is waited for.
+    hurried: bool,
     block: Vec<Stereo>,
     packets: Vec<Packet>,
     /// What goes to the outputs at the end of this turn: they are woken up once for all of it.
@@ -109,6 +111,7 @@ impl Rendition {
             senders: Vec::new(),
             metadata,
             failures: 0,
+            hurried: false,
             block: vec![[0.0; 2]; CHUNK],
             packets: Vec::new(),
             parcels: Vec::new(),
@@ -174,9 +177,11 @@ impl Rendition {
         let (encoder, packets) = (&mut self.encoder, &mut self.packets);
         let block = self.block.get(..frames).unwrap_or_default();
         let lead = vec![[0.0; 2]; std::mem::take(&mut self.lead)];
+        let hurried = self.hurried;
         let result = catch_unwind(AssertUnwindSafe(|| {
             encoder.encode(&lead, packets)?;
-            encoder.encode(block, packets)
+            encoder.encode(block, packets)?;
+            if hurried { encoder.hurry(packets) } else { Ok(()) }
         }));
         self.encoded += frames as Frames;
         self.deliver_packets();
@@ -263,6 +268,7 @@ impl Job for Rendition {
         }
         let finished = self.tap.is_finished();
         let more = self.drain();
+        self.hurried = false;
         self.tell_lost();
         if self.failures > RESTARTS {
             tracing::error!(
@@ -277,6 +283,10 @@ impl Job for Rendition {
         self.deliver();
         self.senders.retain(|sender| !sender.is_closed());
         if more { Step::More } else { Step::Idle }
+    }
+
+    fn hurry(&mut self) {
+        self.hurried = true;
     }
 
     fn panicked(&mut self) {
