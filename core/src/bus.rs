@@ -33,11 +33,13 @@ impl Bus {
         Self { taps: Vec::with_capacity(TAPS), latency, title: None }
     }
 
-    pub(crate) fn add(&mut self, mut tap: Tap, at: Frames) -> Result<(), Tap> {
+    /// Puts a tap on the bus at frame `at`, which is frame `into` of the block that is rendered.
+    pub(crate) fn add(&mut self, mut tap: Tap, at: Frames, into: Frames) -> Result<(), Tap> {
         if self.taps.len() >= TAPS {
             return Err(tap);
         }
         tap.writer.begin(at);
+        tap.writer.pass_over(into as usize);
         if let Some(title) = &self.title {
             tap.writer.mark(title);
         }

@@ -32,6 +32,7 @@ pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
     let rate = config.ladder.joins.rate;
     let engine = Engine {
         position: 0,
+        block_start: 0,
         max_block: config.max_block.max(1),
         inbox,
         outbox,
@@ -50,6 +51,8 @@ pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
 /// Apart from its construction it never allocates, frees, locks, logs, panics or makes a system call.
 pub struct Engine {
     position: Frames,
+    /// The frame that the present block starts with.
+    block_start: Frames,
     max_block: usize,
     inbox: Inbox,
     outbox: Outbox,
@@ -81,6 +84,7 @@ impl Engine {
         self.take_orders();
         let max_block = self.max_block;
         for block in out.chunks_mut(max_block) {
+            self.block_start = self.position;
             let mut done = 0;
             while let Some(rest) = block.get_mut(done..).filter(|rest| !rest.is_empty()) {
                 self.obey();
@@ -237,7 +241,7 @@ impl Engine {
                     Err(Failure::ChainTooLate)
                 }
             },
-            Command::AddTap(tap) => self.bus.add(tap, at).map_err(|tap| {
+            Command::AddTap(tap) => self.bus.add(tap, at, at - self.block_start).map_err(|tap| {
                 outbox.retire(Retired::Tap(tap));
                 Failure::TooManyTaps
             }),

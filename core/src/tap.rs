@@ -52,6 +52,7 @@ pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
         written: 0,
         lost: 0,
         lacks_title: false,
+        early: 0,
     };
     let reader = TapReader {
         frames: frames_out,
@@ -78,6 +79,8 @@ pub struct TapWriter {
     lost: Frames,
     /// The newest change of metadata has found no room.
     lacks_title: bool,
+    /// Frames of the next block that come before the first.
+    early: usize,
 }
 
 impl TapWriter {
@@ -87,9 +90,15 @@ impl TapWriter {
         self.shared.start.store(start, Ordering::Release);
     }
 
+    /// Says that the first `frames` of the next block come before the tap's first.
+    pub(crate) fn pass_over(&mut self, frames: usize) {
+        self.early = frames;
+    }
+
     /// Hands on a block. A reader that has fallen a whole ring behind loses what does not fit, and reads silence in
     /// its place.
     pub fn push(&mut self, block: &[Stereo]) {
+        let block = block.get(std::mem::take(&mut self.early)..).unwrap_or_default();
         if self.lost > 0 {
             // The reader must know of the gap before it sees what comes after it.
             let gap = Gap { at: self.written, frames: self.lost };
