@@ -2,7 +2,7 @@
 
 use crate::Frames;
 use crate::Stereo;
-use crate::tap::{Mark, TapWriter};
+use crate::tap::{Mark, Stretch, TapWriter};
 
 /// Taps that a bus can have.
 pub const TAPS: usize = 32;
@@ -26,25 +26,30 @@ pub(crate) struct Bus {
     /// The newest change of metadata, on the frames of the bus: what a new tap begins with, and what a tap is told that
     /// had no room for it. It also holds the metadata, so that none is ever freed here.
     title: Option<Mark>,
+    /// The newest stretch, on the frames of the bus: what a new tap begins with. It holds the origin as `title` does the
+    /// metadata.
+    stretch: Stretch,
 }
 
 impl Bus {
     pub(crate) fn new(latency: Frames) -> Self {
-        Self { taps: Vec::with_capacity(TAPS), latency, title: None }
+        Self { taps: Vec::with_capacity(TAPS), latency, title: None, stretch: Stretch::default() }
     }
 
-    /// Puts a tap on the bus at frame `at`, which is frame `into` of the block that is rendered.
-    pub(crate) fn add(&mut self, mut tap: Tap, at: Frames, into: Frames) -> Result<(), Tap> {
+    /// Puts a tap on the bus at frame `at`, which is frame `into` of the block that is rendered. Gives it
+    /// back when there is no room.
+    pub(crate) fn add(&mut self, mut tap: Tap, at: Frames, into: Frames) -> Option<Tap> {
         if self.taps.len() >= TAPS {
-            return Err(tap);
+            return Some(tap);
         }
         tap.writer.begin(at);
         tap.writer.pass_over(into as usize);
         if let Some(title) = &self.title {
             tap.writer.mark(title);
         }
+        tap.writer.stretch(&self.stretch);
         self.taps.push(tap);
-        Ok(())
+        None
     }
 
     pub(crate) fn remove(&mut self, id: TapId) -> Option<Tap> {
@@ -59,6 +64,15 @@ impl Bus {
             tap.writer.mark(&title);
         }
         self.title.replace(title)
+    }
+
+    /// Announces a stretch, placed on the programme's frames. Gives back the one before.
+    pub(crate) fn stretch(&mut self, stretch: Stretch) -> Stretch {
+        let stretch = Stretch { at: stretch.at + self.latency, ..stretch };
+        for tap in &mut self.taps {
+            tap.writer.stretch(&stretch);
+        }
+        std::mem::replace(&mut self.stretch, stretch)
     }
 
     pub(crate) fn push(&mut self, block: &[Stereo]) {

@@ -151,6 +151,11 @@ impl Chain {
         self.pad.length() + self.slots.iter().map(|slot| slot.node.latency()).sum::<usize>()
     }
 
+    /// Whether the programme goes through it as it is, only later.
+    fn is_clear(&self) -> bool {
+        self.slots.iter().all(|slot| slot.node.info().name == "silence_detector")
+    }
+
     /// Adds what its nodes listen to.
     fn want(&self, wanted: &mut Wanted) {
         self.slots.iter().filter_map(|slot| slot.node.sidechain()).for_each(|side| wanted.add(side));
@@ -307,6 +312,11 @@ impl Processor {
         let incoming = self.incoming.as_mut().map(|(chain, _)| chain);
         let newest = self.next.as_mut().or(incoming).unwrap_or(&mut self.on_air);
         newest.set(node, param, value)
+    }
+
+    /// Whether the programme goes through it as it is.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.incoming.is_none() && self.on_air.is_clear()
     }
 
     /// What is asked of the tiers: all that is listened to, while only those play over others that the newest chain adds.

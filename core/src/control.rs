@@ -12,7 +12,8 @@ use crate::chain::Chain;
 use crate::curve::Curve;
 use crate::deck::{ItemId, Prepared};
 use crate::item::Metadata;
-use crate::tap::Mark;
+use crate::source::Origin;
+use crate::tap::{Mark, Stretch};
 use crate::tier::Tier;
 
 /// When a command takes effect.
@@ -293,6 +294,7 @@ pub(crate) enum Retired {
     Chain(Box<Chain>),
     Tap(Tap),
     Metadata(Arc<Metadata>),
+    Origin(Arc<Origin>),
 }
 
 /// Orders, events and retired boxes that can be under way at once.
@@ -349,6 +351,8 @@ pub(crate) struct Outbox {
     retired: HeapProd<Retired>,
     /// Changes of metadata in the segment being rendered, for the bus, in order.
     marks: VecDeque<Mark>,
+    /// Changes of whose audio it is in the segment being rendered, for the bus, in order.
+    stretches: VecDeque<Stretch>,
 }
 
 /// Changes of metadata one rendered segment can hold; items shorter than a frame or two need no more.
@@ -386,6 +390,25 @@ impl Outbox {
         }
     }
 
+    /// Notes a stretch of the programme, and says whether as one of a file: without room for that it is one of none.
+    pub(crate) fn stretch(&mut self, Stretch { at, mut of }: Stretch) -> bool {
+        if self.stretches.len() >= MARKS
+            && let Some(part) = of.take()
+        {
+            self.retire(Retired::Origin(part.origin));
+        }
+        let told = of.is_some();
+        if told || self.stretches.back().is_none_or(|last| last.of.is_some()) {
+            self.stretches.push_back(Stretch { at, of });
+        }
+        told
+    }
+
+    /// The next stretch of the programme.
+    pub(crate) fn take_stretch(&mut self) -> Option<Stretch> {
+        self.stretches.pop_front()
+    }
+
     /// The next change of metadata.
     pub(crate) fn take_mark(&mut self) -> Option<Mark> {
         self.marks.pop_front()
@@ -398,6 +421,8 @@ pub(crate) fn rings() -> (Control, Inbox, Outbox) {
     let (events_in, events_out) = HeapRb::new(2 * RING).split();
     let (retired_in, retired_out) = HeapRb::new(2 * RING).split();
     let control = Control { orders: orders_in, events: events_out, retired: retired_out, next_id: 0 };
-    let outbox = Outbox { events: events_in, retired: retired_in, marks: VecDeque::with_capacity(MARKS) };
+    let stretches = VecDeque::with_capacity(MARKS + 1);
+    let outbox =
+        Outbox { events: events_in, retired: retired_in, marks: VecDeque::with_capacity(MARKS), stretches };
     (control, Inbox { orders: orders_out }, outbox)
 }

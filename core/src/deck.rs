@@ -6,7 +6,7 @@ use crate::control::{Ending, EventKind, Outbox, Retired};
 use crate::curve::{Curve, Fade};
 use crate::item::Metadata;
 use crate::level::Programme;
-use crate::source::{Fill, Source};
+use crate::source::{Fill, Origin, Source};
 use crate::tier::Tier;
 use crate::units::add_scaled;
 use crate::{Frames, Stereo};
@@ -72,6 +72,8 @@ pub(crate) struct Deck {
     /// Frames that its source has been short of without a break, and where that began.
     starved: Frames,
     starved_at: Frames,
+    /// What it gave last went out just as its source gave it.
+    verbatim: bool,
 }
 
 /// A stretch in which a deck's source delivered too little.
@@ -98,6 +100,7 @@ impl Deck {
             told: false,
             starved: 0,
             starved_at: 0,
+            verbatim: false,
         }
     }
 
@@ -270,6 +273,7 @@ impl Deck {
             && self.flow.is_settled(at)
             && self.fade_out.is_none_or(|fade| at + frames as Frames <= fade.start());
         let heard = scratch.get(..frames).unwrap_or_default();
+        self.verbatim = flat && frames == out.len() && self.item.gain == 1.0 && self.flow.target() == 1.0;
         if flat {
             add_scaled(out, heard, self.item.gain);
         } else {
@@ -280,6 +284,12 @@ impl Deck {
             }
         }
         self.note_missing(at + frames as Frames, out.len() - frames)
+    }
+
+    /// The file that what it gave last is of, if that went out as it was, and where in the file the next frame lies.
+    pub(crate) fn verbatim(&self) -> Option<(&Arc<Origin>, Frames)> {
+        let origin = self.item.source.origin().filter(|_| self.verbatim)?;
+        Some((origin, origin.first + self.played))
     }
 
     fn gain_at(&self, frame: Frames) -> f32 {

@@ -100,7 +100,8 @@ impl Engine {
     /// Decks, ladder, chain: a stretch in which no command falls due.
     fn render_segment(&mut self, segment: &mut [Stereo]) {
         let at = self.position;
-        self.ladder.render(at, segment, self.processor.wanted(), &mut self.outbox);
+        let (wanted, clear) = (self.processor.wanted(), self.processor.is_clear());
+        self.ladder.render(at, segment, wanted, clear, &mut self.outbox);
         let (mut done, mut finite) = (0, true);
         while let Some((frame, programme)) = self.ladder.take_change() {
             let upto = frame.saturating_sub(at) as usize;
@@ -112,6 +113,11 @@ impl Engine {
         while let Some(mark) = self.outbox.take_mark() {
             if let Some(old) = self.bus.mark(mark) {
                 self.outbox.retire(Retired::Metadata(old.metadata));
+            }
+        }
+        while let Some(stretch) = self.outbox.take_stretch() {
+            if let Some(part) = self.bus.stretch(stretch).of {
+                self.outbox.retire(Retired::Origin(part.origin));
             }
         }
         self.position += segment.len() as Frames;
@@ -241,10 +247,13 @@ impl Engine {
                     Err(Failure::ChainTooLate)
                 }
             },
-            Command::AddTap(tap) => self.bus.add(tap, at, at - self.block_start).map_err(|tap| {
-                outbox.retire(Retired::Tap(tap));
-                Failure::TooManyTaps
-            }),
+            Command::AddTap(tap) => match self.bus.add(tap, at, at - self.block_start) {
+                Some(tap) => {
+                    outbox.retire(Retired::Tap(tap));
+                    Err(Failure::TooManyTaps)
+                }
+                None => Ok(()),
+            },
             Command::RemoveTap(id) => {
                 let tap = self.bus.remove(id).ok_or(Failure::NoSuchTap)?;
                 outbox.retire(Retired::Tap(tap));

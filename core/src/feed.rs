@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::source::{Fill, Source};
+use crate::source::{Fill, Origin, Source};
 use crate::sync::{AtomicU64, Consumer, HeapCons, HeapProd, HeapRb, Observer, Ordering, Producer, Split};
 use crate::{Frames, Stereo};
 
@@ -17,7 +17,7 @@ pub fn feed(capacity: usize) -> (FeedWriter, FeedReader) {
     let (ring_in, ring_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
     let total = Arc::new(AtomicU64::new(OPEN));
     let writer = FeedWriter { ring: ring_in, total: Arc::clone(&total), written: 0 };
-    let reader = FeedReader { ring: ring_out, total, read: 0 };
+    let reader = FeedReader { ring: ring_out, total, read: 0, origin: None };
     (writer, reader)
 }
 
@@ -79,6 +79,14 @@ pub struct FeedReader {
     ring: HeapCons<Stereo>,
     total: Arc<AtomicU64>,
     read: Frames,
+    origin: Option<Arc<Origin>>,
+}
+
+impl FeedReader {
+    /// Says which file its frames are those of.
+    pub fn set_origin(&mut self, origin: Arc<Origin>) {
+        self.origin = Some(origin);
+    }
 }
 
 impl Source for FeedReader {
@@ -102,6 +110,10 @@ impl Source for FeedReader {
 
     fn available(&self) -> Frames {
         self.ring.occupied_len() as Frames
+    }
+
+    fn origin(&self) -> Option<&Arc<Origin>> {
+        self.origin.as_ref()
     }
 }
 

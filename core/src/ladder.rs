@@ -17,8 +17,9 @@ use crate::item::Metadata;
 use crate::level::Programme;
 use crate::program::{Joins, Program, Run};
 use crate::rung::Rung;
-use crate::source::Buffered;
+use crate::source::{Buffered, Origin};
 use crate::stems::{Stems, Wanted};
+use crate::tap::{Part, Stretch};
 use crate::tier::Tier;
 use crate::units::add_scaled;
 use crate::{Frames, Stereo};
@@ -63,6 +64,8 @@ pub(crate) struct Ladder {
     /// The item that is heard, and the changes of that since they were last asked for.
     heard: Option<ItemId>,
     changes: VecDeque<(Frames, Programme)>,
+    /// The item that is on the bus as it is, and by how many frames its file is ahead of the programme.
+    verbatim: Option<(ItemId, i64)>,
 }
 
 /// Changes that one rendered segment can hold; items shorter than a frame or two need no more.
@@ -83,6 +86,7 @@ impl Ladder {
             stems: Stems::new(max_block),
             heard: None,
             changes: VecDeque::with_capacity(CHANGES),
+            verbatim: None,
         }
     }
 
@@ -207,8 +211,16 @@ impl Ladder {
         rung.map_or(Buffered::default(), |rung| rung.program.buffered())
     }
 
-    /// Fills `out`, the first of whose frames is frame `at`, and the stems that are `wanted`.
-    pub(crate) fn render(&mut self, at: Frames, out: &mut [Stereo], wanted: Wanted, outbox: &mut Outbox) {
+    /// Fills `out`, the first of whose frames is frame `at`, and the stems that are `wanted`. `clear` is what goes through
+    /// the chain as it is.
+    pub(crate) fn render(
+        &mut self,
+        at: Frames,
+        out: &mut [Stereo],
+        wanted: Wanted,
+        clear: bool,
+        outbox: &mut Outbox,
+    ) {
         self.wanted = wanted;
         self.stems.begin(wanted, out.len());
         out.fill(crate::units::SILENCE);
@@ -221,8 +233,37 @@ impl Ladder {
             for tier in Tier::ALL {
                 self.mix(tier, now, rest.get_mut(..run).unwrap_or_default(), done, outbox);
             }
+            self.note_verbatim(now, run as Frames, clear, outbox);
             done += run;
         }
+    }
+
+    /// Tells when the frames from `now` on, of which `run` were just mixed, begin to be one file's as they are, and when
+    /// they are so no longer.
+    fn note_verbatim(&mut self, now: Frames, run: Frames, clear: bool, outbox: &mut Outbox) {
+        let part = self.verbatim_at(now).filter(|_| clear);
+        let part = part.map(|(item, origin, next)| (item, origin, next.saturating_sub(run)));
+        let is = part.map(|(item, _, frame)| (item, frame as i64 - now as i64));
+        if is == self.verbatim {
+            return;
+        }
+        let of = part.map(|(_, origin, frame)| Part { origin: Arc::clone(origin), frame });
+        self.verbatim = if outbox.stretch(Stretch { at: now, of }) { is } else { None };
+    }
+
+    /// The item that is heard alone and as it is, with the file that it is of and where in that it has come to.
+    fn verbatim_at(&self, now: Frames) -> Option<(ItemId, &Arc<Origin>, Frames)> {
+        let tier = self.on_air?;
+        let heard = |tier: Tier| self.rungs[tier.index()].run.filter(|run| *run != Run::Unheard);
+        if !matches!(heard(tier)?, Run::Heard | Run::Alone)
+            || Tier::ALL.into_iter().any(|other| other != tier && heard(other).is_some())
+        {
+            return None;
+        }
+        let rung = &self.rungs[tier.index()];
+        let master = if tier == Tier::Emergency { Fade::constant(1.0) } else { self.master };
+        let whole = |fade: &Fade| fade.is_settled(now) && fade.target() == 1.0;
+        [rung.level, rung.trim, master].iter().all(whole).then(|| rung.program.verbatim())?
     }
 
     /// Does everything that is due at frame `now`.

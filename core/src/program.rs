@@ -8,7 +8,7 @@ use crate::curve::Curve;
 use crate::deck::{Deck, ItemId, Prepared, Starvation, declicked, end};
 use crate::item::Metadata;
 use crate::level::Programme;
-use crate::source::Buffered;
+use crate::source::{Buffered, Origin};
 use crate::tails::Tails;
 use crate::tier::Tier;
 use crate::waiting::Waiting;
@@ -345,6 +345,12 @@ impl Program {
             report(self.tier, deck, &starvation, outbox);
         }
         self.rendered = now + out.len() as Frames;
+    }
+
+    /// The item, and the file, of which alone it gave the last frames as they were, and where in the file the next lies.
+    pub(crate) fn verbatim(&self) -> Option<(ItemId, &Arc<Origin>, Frames)> {
+        let deck = self.current.as_ref().filter(|_| self.tails.is_empty())?;
+        deck.verbatim().map(|(origin, next)| (deck.item().id, origin, next))
     }
 
     /// Takes the item off its deck if it is over, or has delivered nothing for too long.

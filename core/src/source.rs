@@ -1,8 +1,19 @@
 //! Where a deck's audio comes from.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::{Frames, Stereo};
+
+/// The file whose frames a source gives, each as it was decoded and none left out: for those who can hand on what is in
+/// the file instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub path: PathBuf,
+    /// The frame of the file, after gapless trimming, that the source gives first.
+    pub first: Frames,
+}
 
 /// What one [`Source::fill`] achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +45,11 @@ pub trait Source: Send {
     /// Frames that the next [`fill`](Self::fill) can write without running short. While the end is out of sight, less
     /// than 5 ms of them counts as a source that has run short.
     fn available(&self) -> Frames;
+
+    /// The file that its frames are those of; `None` where they are not, or come from elsewhere.
+    fn origin(&self) -> Option<&Arc<Origin>> {
+        None
+    }
 }
 
 /// What the air can be served from without another frame being decoded.

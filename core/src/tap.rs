@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::item::Metadata;
+use crate::source::Origin;
 use crate::sync::{AtomicU64, Consumer, HeapCons, HeapProd, HeapRb, Observer, Ordering, Producer, Split};
 use crate::units::SILENCE;
 use crate::{Frames, Stereo};
@@ -16,6 +17,25 @@ pub struct Mark {
     pub metadata: Arc<Metadata>,
 }
 
+/// From `at` on, and until the next stretch, a tap's audio is that of one file, as it is in the file: alone, at its own
+/// level, and nothing is done to it. Or it is not.
+#[derive(Clone, Debug, Default)]
+pub struct Stretch {
+    /// First frame, as in a [`Mark`].
+    pub at: Frames,
+    /// The file; `None` where it is anything else.
+    pub of: Option<Part>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The file.
+    pub origin: Arc<Origin>,
+    /// The frame of it, after gapless trimming, that is the first of the stretch.
+    pub frame: Frames,
+}
+
 /// Frames that found no room in a tap.
 #[derive(Clone, Copy, Debug)]
 struct Gap {
@@ -26,6 +46,8 @@ struct Gap {
 
 /// Title changes that may be under way in one tap at once.
 const MARKS: usize = 64;
+/// Stretches that may be under way in one tap at once; while there are more, the audio counts as that of no file.
+const STRETCHES: usize = 64;
 /// Losses that may be under way in one tap at once; what comes while there are more is lost too.
 const GAPS: usize = 64;
 /// The start of a tap that is not yet on a bus.
@@ -41,11 +63,13 @@ struct Shared {
 pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
     let (frames_in, frames_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
     let (marks_in, marks_out) = HeapRb::<Mark>::new(MARKS).split();
+    let (stretches_in, stretches_out) = HeapRb::<Stretch>::new(STRETCHES).split();
     let (gaps_in, gaps_out) = HeapRb::<Gap>::new(GAPS).split();
     let shared = Arc::new(Shared { start: AtomicU64::new(NOT_BEGUN) });
     let writer = TapWriter {
         frames: frames_in,
         marks: marks_in,
+        stretches: stretches_in,
         gaps: gaps_in,
         shared: Arc::clone(&shared),
         start: 0,
@@ -53,10 +77,12 @@ pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
         lost: 0,
         lacks_title: false,
         early: 0,
+        is_of_file: false,
     };
     let reader = TapReader {
         frames: frames_out,
         marks: marks_out,
+        stretches: stretches_out,
         gaps: gaps_out,
         shared,
         position: 0,
@@ -70,6 +96,7 @@ pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
 pub struct TapWriter {
     frames: HeapProd<Stereo>,
     marks: HeapProd<Mark>,
+    stretches: HeapProd<Stretch>,
     gaps: HeapProd<Gap>,
     shared: Arc<Shared>,
     start: Frames,
@@ -81,6 +108,8 @@ pub struct TapWriter {
     lacks_title: bool,
     /// Frames of the next block that come before the first.
     early: usize,
+    /// The stretch handed on last is of a file.
+    is_of_file: bool,
 }
 
 impl TapWriter {
@@ -121,6 +150,21 @@ impl TapWriter {
         self.lacks_title = self.marks.try_push(mark).is_err();
     }
 
+    /// Hands on a stretch that begins at a frame of the bus, before the block that holds that frame. One of a file leaves
+    /// room for its end to be told; without that much room it is told as one of none.
+    pub fn stretch(&mut self, stretch: &Stretch) {
+        let part = stretch.of.as_ref().filter(|_| self.stretches.vacant_len() >= 2);
+        if part.is_none() && !self.is_of_file {
+            return;
+        }
+        self.is_of_file = part.is_some();
+        let early = self.start.saturating_sub(stretch.at);
+        let at = stretch.at.saturating_sub(self.start);
+        let of = part.map(|part| Part { origin: Arc::clone(&part.origin), frame: part.frame + early });
+        // Whoever gave it holds the origin too, so dropping a refused one never frees.
+        let _ = self.stretches.try_push(Stretch { at, of });
+    }
+
     /// Whether the newest change of metadata found no room and is to be handed on again.
     pub fn lacks_title(&self) -> bool {
         self.lacks_title
@@ -136,6 +180,7 @@ impl TapWriter {
 pub struct TapReader {
     frames: HeapCons<Stereo>,
     marks: HeapCons<Mark>,
+    stretches: HeapCons<Stretch>,
     gaps: HeapCons<Gap>,
     shared: Arc<Shared>,
     position: Frames,
@@ -215,6 +260,11 @@ impl TapReader {
         } else {
             None
         }
+    }
+
+    /// The next stretch. Of all the frames that were read before, the stretches are known; those of later ones may be.
+    pub fn next_stretch(&mut self) -> Option<Stretch> {
+        self.stretches.try_pop()
     }
 
     /// Frames ready to be read.

@@ -15,6 +15,7 @@ use airchain_core::ladder::{LadderConfig, Return};
 use airchain_core::playout::live::{LiveAction, LiveConfig, LiveSlots, LiveWriter};
 use airchain_core::presets;
 use airchain_core::program::Joins;
+use airchain_core::source::Origin;
 use airchain_core::tap::{TapReader, tap};
 use airchain_core::tier::Tier;
 use testkit::alloc::assert_no_alloc;
@@ -54,7 +55,8 @@ fn station() -> (Control, Engine) {
 }
 
 fn item(id: u64, frames: usize) -> Box<Prepared> {
-    let (mut writer, reader) = feed(frames.max(1));
+    let (mut writer, mut reader) = feed(frames.max(1));
+    reader.set_origin(Arc::new(Origin { path: format!("{id}.mp3").into(), first: 0 }));
     writer.push(&vec![[0.3, 0.2]; frames]);
     // Some decoders are late for ever: the deck runs dry without an end.
     if !id.is_multiple_of(17) {

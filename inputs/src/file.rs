@@ -5,12 +5,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use airchain_codecs::decode::{self, DecodeError, Decoder, Progress, TrackInfo};
 use airchain_codecs::grid::Grid;
 use airchain_codecs::resample::Resampler;
 use airchain_core::feed::{FeedReader, FeedWriter, feed};
 use airchain_core::item::{Invalid, Item};
+use airchain_core::source::Origin;
 use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, Stereo};
 
@@ -109,7 +111,8 @@ impl FileFeed {
     /// frame out coincides with its first frame in, unless it goes on with the grid of the item before.
     pub fn open(item: &Item, config: &FeedConfig) -> Result<Opened, InputError> {
         item.validate().map_err(|source| InputError::Item { path: item.path.clone(), source })?;
-        let mut decoder = decode::open(&local_path(&item.path)?)?;
+        let path = local_path(&item.path)?;
+        let mut decoder = decode::open(&path)?;
         let info = decoder.info().clone();
         let rate = info.sample_rate_hz;
         let (cue_in, cue_out) = cues(item, rate);
@@ -122,7 +125,10 @@ impl FileFeed {
         let frames = cued(item, &info);
         let length = frames.map(|frames| grid.length(frames));
         let is_long = |head: Frames| length.is_some_and(|length| length > config.lookahead + head);
-        let (writer, reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
+        let (writer, mut reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
+        if rate == config.rate_hz {
+            reader.set_origin(Arc::new(Origin { path, first: cue_in }));
+        }
         let feed = Self {
             decoder: Some(decoder),
             resampler: Resampler::on(grid),
