@@ -4,6 +4,7 @@
 
 pub mod analyze;
 pub mod container;
+pub mod copy;
 pub mod decode;
 pub mod drift;
 pub mod encode;

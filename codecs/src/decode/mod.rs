@@ -9,6 +9,7 @@ mod downmix;
 #[cfg(feature = "aac")]
 mod fdk;
 mod mp4;
+mod packets;
 mod reader;
 mod replaygain;
 pub mod stream;
@@ -20,6 +21,8 @@ use std::path::Path;
 
 use airchain_core::item::Metadata;
 use airchain_core::{Frames, Stereo};
+
+pub(crate) use packets::Packets;
 
 pub use cover::{Cover, cover};
 pub use replaygain::ReplayGain;

@@ -330,6 +330,11 @@ impl Track {
         }
     }
 
+    /// Position of the packets' time zero.
+    pub(super) fn origin(&self) -> i64 {
+        self.origin
+    }
+
     /// Back to the first packet.
     fn rewind(&mut self) -> Result<(), DecodeError> {
         let (delay, name) = (self.codec.delay, self.codec.name);

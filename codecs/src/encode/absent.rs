@@ -13,6 +13,12 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
     Err(not_built(format))
 }
 
+/// Says that the codec is not built in.
+#[cfg(not(feature = "mp3"))]
+pub(super) fn make_apart(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
+    Err(not_built(format))
+}
+
 fn not_built(format: &Format) -> EncodeError {
     let entry = entry(format.codec);
     EncodeError::NotBuilt { codec: entry.name(), feature: entry.feature.unwrap_or_default() }

@@ -18,18 +18,18 @@ pub(super) struct Lame {
 }
 
 impl Lame {
-    /// An encoder for a format that was checked. Fails in LAME's words.
-    pub(super) fn new(format: &Format) -> Result<Self, String> {
+    /// An encoder for a format that was checked, with a bit `reservoir` or without. Fails in LAME's words.
+    pub(super) fn new(format: &Format, reservoir: bool) -> Result<Self, String> {
         // LAME turns most constant and average bit rates down by half a dB. Level is the chain's business, not the
         // encoder's: find by how much, and make up for it.
-        let mut probe = configure(format, 1.0)?;
+        let mut probe = configure(format, reservoir, 1.0)?;
         // SAFETY: the pointer is live while `probe` is.
         let scale = unsafe {
             ffi::lame_init_params(probe.as_ptr());
             ffi::lame_get_scale(probe.as_ptr())
         };
         let makeup = if scale > 0.0 { 1.0 / scale } else { 1.0 };
-        let encoder = configure(format, makeup)?.build().map_err(|error| error.to_string())?;
+        let encoder = configure(format, reservoir, makeup)?.build().map_err(|error| error.to_string())?;
         Ok(Self { encoder, mono: format.channels == 1, left: Vec::new() })
     }
 
@@ -63,7 +63,7 @@ impl Lame {
 }
 
 /// The settings of a format, before LAME checks them.
-fn configure(format: &Format, scale: f32) -> Result<Builder, String> {
+fn configure(format: &Format, reservoir: bool, scale: f32) -> Result<Builder, String> {
     let mut builder = Builder::new().ok_or("out of memory")?;
     let said = |error: mp3lame_encoder::BuildError| error.to_string();
     builder.set_sample_rate(format.sample_rate_hz).map_err(said)?;
@@ -80,6 +80,7 @@ fn configure(format: &Format, scale: f32) -> Result<Builder, String> {
         ffi::lame_set_msgf(lame, None);
         ffi::lame_set_debugf(lame, None);
         ffi::lame_set_scale(lame, scale);
+        ffi::lame_set_disable_reservoir(lame, i32::from(!reservoir));
         // Left to itself LAME may choose a lower rate.
         ffi::lame_set_out_samplerate(lame, format.sample_rate_hz as i32);
         match format.bitrate {

@@ -62,14 +62,27 @@ pub trait Encoder: Send {
 ///
 /// Fails if the codec is not in this build or cannot do what the format asks.
 pub fn open(format: &Format, input_rate_hz: u32) -> Result<Box<dyn Encoder>, EncodeError> {
+    let codec = (checked(format, input_rate_hz)?.make)(format)?;
+    Ok(Box::new(pipeline::Pipeline::new(codec, input_rate_hz)))
+}
+
+/// The same, of packets that can be taken out of their row: none needs what another holds, only its overlap. That is so
+/// of all codecs but MP3, whose bit reservoir it does without.
+pub fn open_apart(format: &Format, input_rate_hz: u32) -> Result<Box<dyn Encoder>, EncodeError> {
+    let make = checked(format, input_rate_hz)?.make;
+    let codec = if format.codec == Codec::Mp3 { mp3::make_apart(format) } else { make(format) }?;
+    Ok(Box::new(pipeline::Pipeline::new(codec, input_rate_hz)))
+}
+
+/// The line of the codec, once it is known to be able to do that.
+fn checked(format: &Format, input_rate_hz: u32) -> Result<&'static Entry, EncodeError> {
     let entry = entry(format.codec);
     if !INPUT_RATES.contains(&input_rate_hz) {
         return Err(unsupported(format, "input_rate_hz", input_rate_hz, "a rate from 1000 to 768000"));
     }
     check_channels(format)?;
     (entry.check)(format)?;
-    let codec = (entry.make)(format)?;
-    Ok(Box::new(pipeline::Pipeline::new(codec, input_rate_hz)))
+    Ok(entry)
 }
 
 const INPUT_RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;

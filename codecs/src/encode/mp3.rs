@@ -50,10 +50,18 @@ pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
 
 /// Makes the encoder of a format that was checked.
 pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
-    let lame = Lame::new(format).map_err(failed)?;
+    Ok(frames_of(format, Lame::new(format, true).map_err(failed)?))
+}
+
+/// The same without a bit reservoir: no frame borrows from those before it.
+pub(super) fn make_apart(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
+    Ok(frames_of(format, Lame::new(format, false).map_err(failed)?))
+}
+
+fn frames_of(format: &Format, lame: Lame) -> Box<dyn Encoder> {
     let frames = if format.sample_rate_hz >= 32_000 { 1152 } else { 576 };
     let info = StreamInfo { format: *format, delay: DELAY, packet_frames: Some(frames), headers: Vec::new() };
-    Ok(Box::new(Mp3 {
+    Box::new(Mp3 {
         info: Arc::new(info),
         lame,
         blocks: Blocks::after(FIRST, frames as usize),
@@ -61,7 +69,7 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
         bytes: Vec::new(),
         began: false,
         held: false,
-    }))
+    })
 }
 
 struct Mp3 {
