@@ -37,7 +37,10 @@ pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>),
         for (index, output) in mount.outputs.iter().enumerate() {
             let id = format!("{}/{index}", mount.id);
             match target(config, &mount.name, output)? {
-                Some((format, target)) => outputs.push(OutputSpec { id, format, target }),
+                Some((format, target)) => {
+                    let passthrough = output.encoding().is_some_and(|encoding| encoding.passthrough);
+                    outputs.push(OutputSpec { id, format, target, passthrough });
+                }
                 None => tracing::warn!(output = %id, kind = output.kind(), "left out: not in this build"),
             }
         }
@@ -266,7 +269,10 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
         )));
     }
     match target(&config, mount_name, output)? {
-        Some((format, target)) => Ok(OutputSpec { id, format, target }),
+        Some((format, target)) => {
+            let passthrough = output.encoding().is_some_and(|encoding| encoding.passthrough);
+            Ok(OutputSpec { id, format, target, passthrough })
+        }
         None => Err(Error::Output(format!("output.type: {} is not in this build", output.kind()))),
     }
 }

@@ -27,6 +27,7 @@ pub mod meter;
 pub mod offline;
 mod os;
 pub mod output;
+mod passthrough;
 mod pcm_tap;
 pub mod pull;
 mod rendition;

@@ -22,6 +22,9 @@ pub struct OutputSpec {
     pub format: Format,
     /// Where it goes.
     pub target: Target,
+    /// Whether packets of items in `format` are copied instead of being encoded again; for MP3 and AAC-LC at the station's
+    /// rate. Further renditions of the target that cannot be copied are encoded all the same.
+    pub passthrough: bool,
 }
 
 /// Where an output goes.

@@ -8,15 +8,18 @@ use airchain_codecs::Format;
 use airchain_codecs::encode::{self, EncodeError, Encoder};
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_core::item::Metadata;
-use airchain_core::tap::TapReader;
+use airchain_core::tap::{Stretch, TapReader};
 use airchain_core::units::convert_frames;
 use airchain_core::{Frames, Stereo};
 use airchain_outputs::sink::{Opening, Output, Parcel};
 use airchain_outputs::worker::{self, OutputHandle, ParcelSender, WorkerOptions};
+use crossbeam_channel::Sender;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
+use crate::decode_pool::Workers;
 use crate::encode_pool::{Job, Step};
+use crate::passthrough::Passthrough;
 use crate::station::Shared;
 
 /// Frames encoded at a time.
@@ -31,6 +34,18 @@ pub(crate) struct Waiting {
     pub(crate) options: WorkerOptions,
     /// Where its handle goes once it runs.
     pub(crate) started: Box<dyn FnOnce(OutputHandle) + Send>,
+}
+
+/// The encoder of a rendition, and where one that copies packets is told of the stretches.
+type Opened = (Box<dyn Encoder>, Option<Sender<Stretch>>);
+
+/// Opens an encoder; one that copies packets where it has `workers` to fetch them.
+fn open(format: &Format, rate: u32, workers: Option<&Workers>) -> Result<Opened, EncodeError> {
+    let Some(workers) = workers else { return Ok((encode::open(format, rate)?, None)) };
+    let (sender, told) = crossbeam_channel::unbounded();
+    let workers = workers.clone();
+    let keep = Box::new(move |stocker| workers.keep(Box::new(stocker)));
+    Ok((Box::new(Passthrough::open(format, keep, told)?), Some(sender)))
 }
 
 /// What the host and the encode worker share of a rendition.
@@ -61,6 +76,11 @@ pub(crate) struct Rendition {
     station_rate: u32,
     tap: TapReader,
     encoder: Box<dyn Encoder>,
+    /// Who fetches packets for it to copy, if it is to copy any, and where it is told of the stretches.
+    workers: Option<Workers>,
+    teller: Option<Sender<Stretch>>,
+    /// Where on what it is given the tap's frame 0 is, or would be.
+    zero: i64,
     /// Frames of the tap that have been encoded or had to be left out.
     encoded: Frames,
     /// Where on the outputs' timeline the present encoder began.
@@ -93,14 +113,18 @@ impl Rendition {
         station: Arc<Shared>,
         metadata: Option<Arc<Metadata>>,
         runtime: Handle,
+        workers: Option<Workers>,
     ) -> Result<(Self, Arc<Door>), EncodeError> {
-        let encoder = encode::open(&format, station_rate)?;
+        let (encoder, teller) = open(&format, station_rate, workers.as_ref())?;
         let door = Arc::new(Door { waiting: Mutex::new(Some(Vec::new())) });
         let rendition = Self {
             format,
             station_rate,
             tap,
             encoder,
+            workers,
+            teller,
+            zero: 0,
             encoded: 0,
             origin: 0,
             lead: 0,
@@ -151,6 +175,7 @@ impl Rendition {
         self.origin -= i64::from(lead);
         let lead = convert_frames(lead.into(), self.format.sample_rate_hz, self.station_rate);
         self.lead = usize::try_from(lead).unwrap_or(0);
+        self.zero = lead as i64 - self.encoded as i64;
     }
 
     /// Encodes what the tap holds, a second of it at most. Whether there may be more.
@@ -163,6 +188,11 @@ impl Rendition {
                 self.parcels.push(Parcel::Title { at, metadata: mark.metadata });
             }
             let (_, frames) = self.tap.read(&mut self.block);
+            while let Some(stretch) = self.tap.next_stretch() {
+                let at = self.zero.saturating_add_unsigned(stretch.at).max(0) as Frames;
+                // Whoever is told is the encoder here.
+                self.teller.iter().for_each(|teller| drop(teller.send(Stretch { at, ..stretch.clone() })));
+            }
             if frames == 0 {
                 return false;
             }
@@ -196,9 +226,9 @@ impl Rendition {
         self.failures += 1;
         tracing::error!(format = %self.format, "the encoder failed: {error}");
         // After an error an encoder's state is anyone's guess.
-        match encode::open(&self.format, self.station_rate) {
-            Ok(fresh) => {
-                self.encoder = fresh;
+        match open(&self.format, self.station_rate, self.workers.as_ref()) {
+            Ok((encoder, teller)) => {
+                (self.encoder, self.teller) = (encoder, teller);
                 self.begin(self.tap.start().unwrap_or(0));
             }
             Err(error) => {

@@ -98,7 +98,8 @@ fn records_have_the_frames_of_the_reports_and_the_levels_of_the_bus() {
     let mut recording = RecordingConfig::new(folder.path().join("recordings"));
     (recording.extension, recording.rotate_every_s) = ("wav".into(), 0);
     let format = Format::of(Codec::PcmF32);
-    let output = OutputSpec { id: "file".into(), format, target: Target::Recording(recording) };
+    let output =
+        OutputSpec { id: "file".into(), format, target: Target::Recording(recording), passthrough: false };
     let host = Host::new(HostConfig::default()).unwrap();
     let station = host.add_station(spec, vec![output]).unwrap();
     let reports = station.reports();

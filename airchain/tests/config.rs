@@ -493,3 +493,37 @@ fn a_schedule_that_cannot_be_meant_is_refused() {
     let problem = error(&with("automation: { start: \"2026-01-01T00:00:00\" }"));
     assert!(problem.to_string().contains("with Z or an offset"), "{problem}");
 }
+
+#[test]
+fn passthrough_is_for_what_can_be_copied() {
+    let station = |rate: u32, output: &str, rest: &str| {
+        format!(
+            "station: {{ id: s, sample_rate: {rate} }}\nmounts: [{{ id: m, outputs: [{{ type: recording, path: r, {output}, passthrough: true }}] }}]\n{rest}"
+        )
+    };
+    for format in ["format: mp3", "format: aac", "format: mp3, mode: vbr"] {
+        let config = config::parse(&station(44_100, format, ""), "station.yaml").unwrap();
+        assert!(config.mounts[0].outputs[0].encoding().unwrap().passthrough);
+        assert!(airchain::from_config::station(&config).unwrap().1[0].passthrough);
+    }
+    for (rate, format, problem) in [
+        (48_000, "format: opus", "only for mp3 and aac, this is opus"),
+        (48_000, "format: he-aac", "only for mp3 and aac, this is he-aac"),
+        (48_000, "format: mp3, sample_rate: 44100", "the output is at 44100 Hz, the station at 48000"),
+        (24_000, "format: aac", "only for rates above 24000 Hz"),
+    ] {
+        let found = error(&station(rate, format, ""));
+        assert_eq!(found.field, "mounts[0].outputs[0].passthrough");
+        assert!(found.problem.contains(problem), "{}", found.problem);
+    }
+    let warned = |rest: &str| {
+        let mut file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+        std::io::Write::write_all(&mut file, station(44_100, "format: mp3", rest).as_bytes()).unwrap();
+        config::check(file.path())
+            .problems
+            .iter()
+            .any(|problem| problem.problem.contains("nothing is copied"))
+    };
+    assert!(warned("dsp_graph: { preset: broadcast }"));
+    assert!(!warned("dsp_graph: { nodes: [{ type: silence_detector }] }"));
+}

@@ -57,7 +57,7 @@ fn a_studio_is_heard_lost_back_and_signed_off_without_a_gap() {
     let spec = StationSpec { programme, latency_ms: 0.0, live_fade_s: 0.1, ..StationSpec::default() };
     let target = Target::Recording(RecordingConfig::new(folder.path().join("aired")));
     let format = Format::of(Codec::PcmF32);
-    let output = OutputSpec { id: "aired".into(), format, target };
+    let output = OutputSpec { id: "aired".into(), format, target, passthrough: false };
     let host = Host::new(HostConfig::default()).unwrap();
     let station = host.add_station(spec, vec![output]).unwrap();
     let reports = station.reports();

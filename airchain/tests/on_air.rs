@@ -138,10 +138,12 @@ fn a_port_in_use_costs_one_output_and_an_id_in_use_the_station() {
             meta: MountMeta::default(),
             options: HttpOptions::default(),
         },
+        passthrough: false,
     };
     let mut recording = RecordingConfig::new(folder.path().join("recordings"));
     recording.extension = "wav".into();
-    let file = OutputSpec { id: "file".into(), format, target: Target::Recording(recording) };
+    let file =
+        OutputSpec { id: "file".into(), format, target: Target::Recording(recording), passthrough: false };
     let host = Host::new(HostConfig::default()).unwrap();
     let items = vec![tone(folder.path(), 440.0, 60)];
     let station = host.add_station(spec(items.clone(), true), vec![http, file]).unwrap();

@@ -40,7 +40,12 @@ fn hls(path: &Path) -> OutputSpec {
         ],
         ..HlsConfig::new(path)
     };
-    OutputSpec { id: "hls".into(), format: format(Codec::HeAacV1, 64), target: Target::Hls(config) }
+    OutputSpec {
+        id: "hls".into(),
+        format: format(Codec::HeAacV1, 64),
+        target: Target::Hls(config),
+        passthrough: false,
+    }
 }
 
 fn until(what: &str, condition: impl Fn() -> bool) {
@@ -89,6 +94,7 @@ fn renditions_are_one_output_and_are_cut_alike() {
         id: "recording".into(),
         format: format(Codec::AacLc, 128),
         target: Target::Recording(RecordingConfig::new(&recordings)),
+        passthrough: false,
     };
     let host = Host::new(HostConfig::default()).unwrap();
     let spec = StationSpec { fallback: Fallback::Tone, ..StationSpec::default() };

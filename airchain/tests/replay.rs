@@ -65,7 +65,8 @@ fn on_air(folder: &Path, playlist: &[String], script: &str) -> Run {
     let mut recording = RecordingConfig::new(&recordings);
     recording.extension = "wav".into();
     let format = Format { sample_rate_hz: RATE, ..Format::of(Codec::PcmF32) };
-    let output = OutputSpec { id: "file".into(), format, target: Target::Recording(recording) };
+    let output =
+        OutputSpec { id: "file".into(), format, target: Target::Recording(recording), passthrough: false };
     let host = Host::new(HostConfig::default()).unwrap();
     let station = host.add_station(spec(folder, playlist), vec![output]).unwrap();
     let (reports, commands) = (station.reports(), station.commands());

@@ -37,7 +37,7 @@ fn upstream(host: &Host, folder: &Path, server: &Icecast, mount: &str, format: F
     let spec =
         StationSpec { id: mount.trim_start_matches('/').to_owned(), programme, ..StationSpec::default() };
     let config = IcecastConfig { url: server.url(mount), ..IcecastConfig::default() };
-    let output = OutputSpec { id: "out".into(), format, target: Target::Icecast(config) };
+    let output = OutputSpec { id: "out".into(), format, target: Target::Icecast(config), passthrough: false };
     let station = host.add_station(spec, vec![output]).unwrap();
     until(|| server.is_on_air(mount), || format!("{mount} is not on air"));
     station

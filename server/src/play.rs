@@ -169,11 +169,17 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<(Vec<OutputSpec>, Vec<ServedD
             id: format!("icecast-{index}"),
             format: first,
             target: Target::Icecast(config),
+            passthrough: false,
         });
     }
     for (index, path) in args.hls.iter().enumerate() {
         let target = Target::Hls(HlsConfig::new(path));
-        outputs.push(OutputSpec { id: format!("hls-{index}"), format: hls_format, target });
+        outputs.push(OutputSpec {
+            id: format!("hls-{index}"),
+            format: hls_format,
+            target,
+            passthrough: false,
+        });
         let prefix = if index == 0 { "/hls".to_owned() } else { format!("/hls-{index}") };
         for listener in &listeners {
             let dir = listener.serve_dir(&prefix, path, Some(hls::INDEX), false);
@@ -183,7 +189,7 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<(Vec<OutputSpec>, Vec<ServedD
     for (index, path) in args.record.iter().enumerate() {
         let config = RecordingConfig { station: args.name.clone(), ..RecordingConfig::new(path) };
         let target = Target::Recording(config);
-        outputs.push(OutputSpec { id: format!("record-{index}"), format: first, target });
+        outputs.push(OutputSpec { id: format!("record-{index}"), format: first, target, passthrough: false });
     }
     if outputs.is_empty() {
         return Err(Failed::new(problems.join("; ")));
@@ -211,7 +217,7 @@ fn mounts(formats: &[Format], listen: std::net::SocketAddr, name: &str) -> Vec<O
         let meta = MountMeta { name: name.to_owned(), ..MountMeta::default() };
         let id = format!("{listen}{path}");
         let target = Target::Http { listen, path, meta, options: HttpOptions::default() };
-        specs.push(OutputSpec { id, format: *format, target });
+        specs.push(OutputSpec { id, format: *format, target, passthrough: false });
     }
     specs
 }

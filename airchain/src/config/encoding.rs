@@ -24,6 +24,9 @@ pub struct Encoding {
     /// Rate in Hz; the station's, or the nearest the format has, where absent.
     #[serde(default)]
     pub sample_rate: Option<u32>,
+    /// Whether packets of items in this very format are copied; for MP3 and AAC at the station's rate.
+    #[serde(default)]
+    pub passthrough: bool,
 }
 
 fn stereo() -> u8 {
@@ -98,7 +101,15 @@ const LESSER_KBPS: [u32; 7] = [112, 96, 64, 48, 32, 24, 16];
 impl Encoding {
     /// `format` with everything else as usual.
     pub fn new(format: AudioFormat) -> Self {
-        Self { format, bitrate_kbps: None, mode: None, quality: None, channels: 2, sample_rate: None }
+        Self {
+            format,
+            bitrate_kbps: None,
+            mode: None,
+            quality: None,
+            channels: 2,
+            sample_rate: None,
+            passthrough: false,
+        }
     }
 
     /// The exact format for a station that runs at `station_rate_hz`. Outputs with equal formats share an encoder.

@@ -8,13 +8,14 @@ use airchain_net::mask_url;
 use airchain_outputs::hls;
 
 use super::encoding::{AudioFormat, Encoding};
-use super::nodes;
+use super::nodes::{self, NodeConfig};
 use super::problem::Severity;
 use super::schedule;
 use super::station::{
     DspGraph, HlsConfig, HlsContainer, InputConfig, OutputConfig, Rendition, StationConfig, Store,
     WebstreamConfig,
 };
+use crate::passthrough;
 
 /// A problem with the field it belongs to; the caller knows the line.
 pub(crate) struct Finding {
@@ -43,6 +44,7 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
             }
             if let Some(encoding) = output.encoding() {
                 rules.encoding(&place, encoding, rate);
+                rules.passthrough(&place, encoding, config);
             }
             rules.output(&place, output, rate);
         }
@@ -160,6 +162,19 @@ impl Rules {
         if let Err(invalid) = encoding.resolve(station_rate_hz) {
             let field = format!("{place}.{}", invalid.field);
             self.error(field, Some(&invalid.value), invalid.problem, &invalid.accepted);
+        }
+    }
+
+    fn passthrough(&mut self, place: &str, encoding: &Encoding, config: &StationConfig) {
+        let rate = config.station.sample_rate;
+        let Some(format) = encoding.resolve(rate).ok().filter(|_| encoding.passthrough) else { return };
+        let field = format!("{place}.passthrough");
+        if let Err(not) = passthrough::check(&format, rate) {
+            return self.error(field, Some("true"), not.problem, &not.accepted);
+        }
+        let changes = |node: &NodeConfig| node.is_in_chain() && node.kind != "silence_detector";
+        if config.dsp_graph.chain().iter().any(changes) {
+            self.warn(field, "nothing is copied as long as dsp_graph changes the sound".into());
         }
     }
 

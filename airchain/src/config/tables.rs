@@ -172,6 +172,13 @@ const SAMPLE_RATE: Field = field(
     "rate of this output",
 );
 
+const PASSTHROUGH: Field = field(
+    "passthrough",
+    Switch,
+    is("false"),
+    "mp3 and aac at the station's rate: where an item alone is on air, unchanged and in this very format, its packets are copied instead of being encoded again",
+);
+
 const STREAM_FORMATS: Kind = Choice(&["mp3", "aac", "he-aac", "he-aac-v2", "opus", "vorbis", "flac"]);
 const FILE_FORMATS: Kind = Choice(&["mp3", "aac", "he-aac", "he-aac-v2", "opus", "vorbis", "flac", "wav"]);
 const SEGMENT_FORMATS: Kind = Choice(&["aac", "he-aac", "he-aac-v2", "mp3", "opus", "flac"]);
@@ -203,6 +210,7 @@ const ICECAST: Section = Section {
         QUALITY,
         CHANNELS,
         SAMPLE_RATE,
+        PASSTHROUGH,
     ],
 };
 
@@ -255,6 +263,7 @@ const HLS: Section = Section {
         QUALITY,
         CHANNELS,
         SAMPLE_RATE,
+        PASSTHROUGH,
     ],
 };
 
@@ -320,6 +329,7 @@ const RECORDING: Section = Section {
         QUALITY,
         CHANNELS,
         SAMPLE_RATE,
+        PASSTHROUGH,
     ],
 };
 
@@ -358,6 +368,7 @@ const HTTP: Section = Section {
         QUALITY,
         CHANNELS,
         SAMPLE_RATE,
+        PASSTHROUGH,
     ],
 };
 

@@ -18,6 +18,7 @@ use super::DeskStation;
 use crate::encode_pool::Kind;
 use crate::error::Error;
 use crate::output::{OutputSpec, Target};
+use crate::passthrough;
 use crate::rendition::{Door, Rendition, Waiting};
 use crate::station::{OutputEntry, lock};
 
@@ -29,6 +30,8 @@ const TAP_S: u32 = 1;
 /// An encoder that runs, and how many outputs share it.
 pub(super) struct Running {
     format: Format,
+    /// Whether it copies packets.
+    passthrough: bool,
     tap: TapId,
     door: Arc<Door>,
     outputs: Vec<String>,
@@ -115,7 +118,7 @@ impl DeskStation {
     /// Starts an output: at this frame where it needs an encoder of its own, else at once, on the encoder that already
     /// makes its format.
     pub(crate) fn add_output(&mut self, when: When, spec: OutputSpec) -> Result<(), Error> {
-        let OutputSpec { id, format, target } = spec;
+        let OutputSpec { id, format, target, passthrough } = spec;
         self.check_id(&id)?;
         self.let_go();
         let kind = target.kind();
@@ -131,9 +134,12 @@ impl DeskStation {
             Target::Hls(config) => Some(config.path.clone()),
             _ => None,
         };
+        if passthrough {
+            passthrough::check(&format, self.shared.rate).map_err(|not| Error::Output(not.to_string()))?;
+        }
         let (parts, options) = target.open(format, &self.engines.listeners)?;
         let target = parts.first().map(|(_, output)| output.describe()).unwrap_or_default();
-        let doors = parts.iter().map(|(format, _)| self.rendition(when, *format, &id)).collect();
+        let doors = parts.iter().map(|(format, _)| self.rendition(when, *format, passthrough, &id)).collect();
         let doors: Vec<Arc<Door>> = match doors {
             Ok(doors) => doors,
             Err(error) => {
@@ -182,20 +188,29 @@ impl DeskStation {
     }
 
     /// The door of the rendition that makes `format`, started if it is not running.
-    fn rendition(&mut self, when: When, format: Format, output: &str) -> Result<Arc<Door>, Error> {
-        if let Some(running) = self.renditions.iter_mut().find(|running| running.format == format) {
+    fn rendition(
+        &mut self,
+        when: When,
+        format: Format,
+        passthrough: bool,
+        output: &str,
+    ) -> Result<Arc<Door>, Error> {
+        let passthrough = passthrough && passthrough::check(&format, self.shared.rate).is_ok();
+        let same = |running: &&mut Running| running.format == format && running.passthrough == passthrough;
+        if let Some(running) = self.renditions.iter_mut().find(same) {
             running.outputs.push(output.to_owned());
             return Ok(Arc::clone(&running.door));
         }
         let (writer, reader) = tap((self.shared.rate * TAP_S) as usize);
         let metadata = self.shared.on_air().map(|on_air| Arc::new(on_air.item.metadata));
         let runtime = self.engines.runtime.clone();
-        let (rendition, door) =
-            Rendition::new(format, self.shared.rate, reader, Arc::clone(&self.shared), metadata, runtime)?;
+        let workers = passthrough.then(|| self.engines.decode.clone());
+        let (shared, rate) = (Arc::clone(&self.shared), self.shared.rate);
+        let (rendition, door) = Rendition::new(format, rate, reader, shared, metadata, runtime, workers)?;
         let id = self.add_tap(when, writer);
         self.engines.encode.add(Box::new(rendition), Kind::Encoder, &self.shared.cost);
         let outputs = vec![output.to_owned()];
-        self.renditions.push(Running { format, tap: id, door: Arc::clone(&door), outputs });
+        self.renditions.push(Running { format, passthrough, tap: id, door: Arc::clone(&door), outputs });
         Ok(door)
     }
 

@@ -117,6 +117,7 @@ fn on_air_titles_come_with_their_audio() {
             meta: MountMeta::default(),
             options: HttpOptions::default(),
         },
+        passthrough: false,
     };
     let hls = HlsConfig {
         playlist_size: 1000,
@@ -131,8 +132,13 @@ fn on_air_titles_come_with_their_audio() {
         http("/live.opus", "opus:96k"),
         http("/live.ogg", "vorbis:q4"),
         http("/live.flac", "flac"),
-        OutputSpec { id: "hls".into(), format: Format::parse("aac:96k").unwrap(), target: Target::Hls(hls) },
-        OutputSpec { id: "icecast".into(), format: mp3, target: Target::Icecast(source) },
+        OutputSpec {
+            id: "hls".into(),
+            format: Format::parse("aac:96k").unwrap(),
+            target: Target::Hls(hls),
+            passthrough: false,
+        },
+        OutputSpec { id: "icecast".into(), format: mp3, target: Target::Icecast(source), passthrough: false },
     ];
     let host = Host::new(HostConfig::default()).unwrap();
     let station = host.add_station(programme::spec(folder.path()), outputs).unwrap();
