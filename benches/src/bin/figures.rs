@@ -2,7 +2,8 @@
 //!
 //! Prints Markdown tables: CPU seconds per hour of audio, peak memory, the time from process start to the first audio
 //! byte at a listener, and what a whole scheduled day takes; with `day` behind the program's path, that alone. Processor seconds are the system's own accounting of each process, the median of
-//! several runs taken in turn, so that a noisy machine disturbs both sides alike.
+//! several runs taken in turn, so that a noisy machine disturbs both sides alike. With `passthrough` behind the path: what stations
+//! cost whose one output copies packets, beside the same that encode.
 
 #![allow(clippy::print_stdout)]
 
@@ -30,6 +31,7 @@ fn main() -> Result<()> {
     let table = std::env::args().nth(2);
     let result = match table.as_deref() {
         Some("day") => day(&airchain, &folder),
+        Some("passthrough") => passthrough(&airchain, &folder),
         _ => figures(&airchain, &folder).and_then(|()| day(&airchain, &folder)),
     };
     std::fs::remove_dir_all(&folder)?;
@@ -116,6 +118,53 @@ fn day(airchain: &str, folder: &Path) -> Result<()> {
         println!("| {name} | {items} | {wall:.1} | {cpu:.1} | {:.0} | {peak:.1} |", 86_400.0 / wall);
     }
     Ok(())
+}
+
+/// Stations on air, MP3 in and one MP3 listener each, of the same format: copied and encoded. What the first costs is
+/// mostly the process; what each further one does is its own.
+fn passthrough(airchain: &str, folder: &Path) -> Result<()> {
+    make_song(&folder.join("song.mp3"), PROGRAMME_S)?;
+    println!("## On air: MP3 128k in, MP3 128k out, 44.1 kHz, no chain, {PASSED_S} s, % of a core\n");
+    println!("| output | 1 station | {FURTHER} more | each of these |\n|---|---|---|---|");
+    for (name, passthrough) in [("passed through", true), ("encoded", false)] {
+        let one = many(airchain, folder, 1, passthrough)?;
+        let all = many(airchain, folder, 1 + FURTHER, passthrough)?;
+        println!("| {name} | {one:.2} | {:.2} | {:.2} |", all - one, (all - one) / f64::from(FURTHER));
+    }
+    Ok(())
+}
+
+/// Length of a run, and stations beside the first.
+const PASSED_S: u32 = 60;
+const FURTHER: u16 = 8;
+
+/// Per cent of a core that a process with so many stations takes.
+fn many(airchain: &str, folder: &Path, stations: u16, passthrough: bool) -> Result<f64> {
+    let mut command = Command::new(airchain);
+    command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut addresses = Vec::new();
+    for number in 0..stations {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let text = format!(
+            "station: {{ id: s{number}, sample_rate: 44100 }}\n\
+             automation: {{ playlist: [song.mp3], loop: true }}\n\
+             mounts: [{{ id: m, outputs: [{{ type: http, listen: \"{address}\", passthrough: {passthrough} }}] }}]\n"
+        );
+        let file = folder.join(format!("s{number}.yaml"));
+        std::fs::write(&file, text)?;
+        command.arg(file);
+        addresses.push(address);
+    }
+    let running = Playing(command.spawn()?, ([127, 0, 0, 1], 0).into());
+    std::thread::sleep(Duration::from_secs(5));
+    for address in addresses {
+        let mut listener = listen(address)?.ok_or_else(|| Error::other("the mount is not up"))?;
+        std::thread::spawn(move || std::io::copy(&mut listener, &mut std::io::sink()));
+    }
+    let (start, before) = (Instant::now(), cpu_s(running.0.id()));
+    std::thread::sleep(Duration::from_secs(PASSED_S.into()));
+    let spent = cpu_s(running.0.id()) - before;
+    Ok(100.0 * spent / start.elapsed().as_secs_f64())
 }
 
 fn row(name: &str, values: Vec<f64>) {
