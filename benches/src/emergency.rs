@@ -161,8 +161,14 @@ fn outputs(listen: SocketAddr, icecast: &Icecast, rate: u32) -> [OutputSpec; 2] 
             id: format!("http {rate}"),
             format,
             target: Target::Http { listen, path, meta, options },
+            passthrough: false,
         },
-        OutputSpec { id: format!("icecast {rate}"), format, target: Target::Icecast(config) },
+        OutputSpec {
+            id: format!("icecast {rate}"),
+            format,
+            target: Target::Icecast(config),
+            passthrough: false,
+        },
     ]
 }
 
