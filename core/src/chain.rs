@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::control::Failure;
-use crate::curve::{Curve, Fade};
 use crate::delay::Delay;
 use crate::dsp::make_up::MakeUp;
 use crate::dsp::{Format, Node, NodeStatus, ParamInfo, ParamKind, SilenceAction};
@@ -90,6 +89,8 @@ pub struct Chain {
     held: Option<Held>,
     /// What is on the bus.
     programme: Option<Programme>,
+    /// The node that was the last to be at work.
+    at_work: usize,
 }
 
 /// What holds the loudness of a chain that normalises it, where other nodes may change it.
@@ -143,7 +144,7 @@ impl Chain {
         }
         let pad = latency.checked_sub(needed).ok_or(ChainError::TooLate { needed, reserved: latency })?;
         let held = Held::new(specs, &slots, format.sample_rate_hz);
-        Ok(Self { slots, pad: Delay::new(pad), held, programme: None })
+        Ok(Self { slots, pad: Delay::new(pad), held, programme: None, at_work: 0 })
     }
 
     /// Frames by which its output is late.
@@ -152,12 +153,17 @@ impl Chain {
     }
 
     /// Whether the programme goes through it as it is, only later.
-    fn is_clear(&self) -> bool {
+    pub(crate) fn is_clear(&self) -> bool {
         self.slots.iter().all(|slot| slot.node.info().name == "silence_detector")
     }
 
+    /// The node that was the last to be at work: the one that panicked, if one has.
+    pub(crate) fn at_work(&self) -> &'static str {
+        self.slots.get(self.at_work).map_or("", |slot| slot.name)
+    }
+
     /// Adds what its nodes listen to.
-    fn want(&self, wanted: &mut Wanted) {
+    pub(crate) fn want(&self, wanted: &mut Wanted) {
         self.slots.iter().filter_map(|slot| slot.node.sidechain()).for_each(|side| wanted.add(side));
     }
 
@@ -175,6 +181,7 @@ impl Chain {
         let voice = Tier::ALL.iter().filter(|tier| *tier.of(&due)).filter_map(|tier| stems.of(*tier));
         let voice = self.held.is_some() && voice.flatten().any(|frame| *frame != SILENCE);
         for (n, slot) in self.slots.iter_mut().enumerate() {
+            self.at_work = n;
             if let Some(held) = &mut self.held {
                 if held.from() == Some(n) {
                     held.make_up.hear(block, meant_db, voice);
@@ -256,124 +263,6 @@ fn prepare(specs: &[NodeSpec], format: Format) -> Result<Vec<Box<dyn Node>>, Cha
     let mut nodes = refusal::make(specs)?;
     nodes.iter_mut().for_each(|node| node.prepare(format));
     Ok(nodes)
-}
-
-/// How long a new chain takes over from the old, in milliseconds.
-const SWAP_MS: Frames = 50;
-
-/// The chain on air, and the one that is taking over.
-pub(crate) struct Processor {
-    on_air: Box<Chain>,
-    incoming: Option<(Box<Chain>, Fade)>,
-    /// The chain that follows the incoming one.
-    next: Option<Box<Chain>>,
-    scratch: Box<[Stereo]>,
-    rate: u32,
-}
-
-impl Processor {
-    pub(crate) fn new(chain: Chain, rate: u32, max_block: usize) -> Self {
-        let scratch = vec![[0.0; 2]; max_block].into_boxed_slice();
-        Self { on_air: Box::new(chain), incoming: None, next: None, scratch, rate }
-    }
-
-    /// Begins to take over to `chain`, or does so once the take-over under way is done. Gives back the chain that is
-    /// superseded before it was heard, or, as an error, one whose latency is not the station's.
-    pub(crate) fn swap(&mut self, chain: Box<Chain>, at: Frames) -> Result<Option<Box<Chain>>, Box<Chain>> {
-        if chain.latency() != self.on_air.latency() {
-            return Err(chain);
-        }
-        if self.incoming.is_some() {
-            return Ok(self.next.replace(chain));
-        }
-        self.begin(chain, at);
-        Ok(None)
-    }
-
-    fn begin(&mut self, mut chain: Box<Chain>, at: Frames) {
-        if let Some(programme) = self.on_air.programme {
-            chain.programme(programme);
-        }
-        // The new chain runs unheard until its look-ahead is full of real audio.
-        let start = at + chain.latency() as Frames;
-        let length = SWAP_MS * Frames::from(self.rate) / 1000;
-        self.incoming = Some((chain, Fade::new(start, length, 0.0, 1.0, Curve::SCurve, self.rate)));
-    }
-
-    /// Says what the next frames are of.
-    pub(crate) fn programme(&mut self, programme: Programme) {
-        self.on_air.programme(programme);
-        if let Some((incoming, _)) = &mut self.incoming {
-            incoming.programme(programme);
-        }
-    }
-
-    pub(crate) fn set(&mut self, node: usize, param: usize, value: f32) -> Result<(), Failure> {
-        let incoming = self.incoming.as_mut().map(|(chain, _)| chain);
-        let newest = self.next.as_mut().or(incoming).unwrap_or(&mut self.on_air);
-        newest.set(node, param, value)
-    }
-
-    /// Whether the programme goes through it as it is.
-    pub(crate) fn is_clear(&self) -> bool {
-        self.incoming.is_none() && self.on_air.is_clear()
-    }
-
-    /// What is asked of the tiers: all that is listened to, while only those play over others that the newest chain adds.
-    pub(crate) fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::default();
-        match &self.incoming {
-            Some((incoming, _)) => {
-                self.on_air.want(&mut wanted);
-                wanted.in_place_of_others();
-                incoming.want(&mut wanted);
-            }
-            None => self.on_air.want(&mut wanted),
-        }
-        wanted
-    }
-
-    /// What the silence detector on air hears.
-    pub(crate) fn silence(&self) -> Option<(bool, Frames, SilenceAction)> {
-        self.on_air.silence()
-    }
-
-    /// Frames until a crossfade ends; a segment must not run over that.
-    pub(crate) fn until_change(&self, at: Frames) -> Frames {
-        self.incoming.as_ref().map_or(Frames::MAX, |(_, fade)| fade.end().saturating_sub(at))
-    }
-
-    /// Processes a block in place; gives back the old chain once it is no longer heard, and says whether all was
-    /// finite.
-    pub(crate) fn process(
-        &mut self,
-        at: Frames,
-        block: &mut [Stereo],
-        stems: &Stems,
-    ) -> (Option<Box<Chain>>, bool) {
-        let Some((mut incoming, fade)) = self.incoming.take() else {
-            return (None, self.on_air.process(block, stems));
-        };
-        if fade.is_settled(at) {
-            let old = std::mem::replace(&mut self.on_air, incoming);
-            let Some(next) = self.next.take() else { return (Some(old), self.on_air.process(block, stems)) };
-            self.begin(next, at);
-            return (Some(old), self.process(at, block, stems).1);
-        }
-        let mut finite = true;
-        if let Some(scratch) = self.scratch.get_mut(..block.len()) {
-            scratch.copy_from_slice(block);
-            finite = incoming.process(scratch, stems);
-            finite &= self.on_air.process(block, stems);
-            for (i, (old, new)) in block.iter_mut().zip(scratch.iter()).enumerate() {
-                let gain = fade.gain_at(at + i as Frames);
-                // Both are the same programme, so amplitudes are crossfaded, not powers.
-                *old = [old[0] * (1.0 - gain) + new[0] * gain, old[1] * (1.0 - gain) + new[1] * gain];
-            }
-        }
-        self.incoming = Some((incoming, fade));
-        (None, finite)
-    }
 }
 
 impl std::fmt::Display for ParamKind {

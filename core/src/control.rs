@@ -7,11 +7,14 @@ use ringbuf::traits::{Consumer, Observer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use crate::Frames;
+use crate::border::Panic;
 use crate::bus::{Tap, TapId};
 use crate::chain::Chain;
 use crate::curve::Curve;
 use crate::deck::{ItemId, Prepared};
+use crate::engine::{Renewal, Renewer};
 use crate::item::Metadata;
+use crate::ladder::Ladder;
 use crate::source::Origin;
 use crate::tap::{Mark, Stretch};
 use crate::tier::Tier;
@@ -126,6 +129,9 @@ pub enum Command {
     AddTap(Tap),
     /// Stops.
     RemoveTap(TapId),
+    /// Has an engine that failed begin anew, with nothing on its decks; in one that did not, all that is on them is
+    /// dropped.
+    Renew(Renewal),
     /// Tells listeners something else about the item on air.
     SetMetadata(Arc<Metadata>),
     /// Gives the item on a tier's deck other metadata, which listeners are told if they hear it.
@@ -192,6 +198,9 @@ pub enum Failure {
     /// There is no such tap.
     #[error("no such tap")]
     NoSuchTap,
+    /// The engine has failed and is silent until it is renewed; send it again then.
+    #[error("the engine has failed and is about to begin anew")]
+    Resting,
 }
 
 /// How an item ended.
@@ -281,6 +290,21 @@ pub enum EventKind {
     SilenceEnded,
     /// A node produced a value that is not a number; the chain was reset.
     ChainReset,
+    /// A chain panicked. It was taken off, and its bypass, as late as it was, is heard until another is set; the chain that
+    /// was about to take over has failed where the one on air is still heard.
+    ChainFailed {
+        /// The node that was at work.
+        node: &'static str,
+    },
+    /// An item's source panicked: the item is over.
+    SourceFailed {
+        /// Its tier.
+        tier: Tier,
+        /// The item.
+        item: ItemId,
+    },
+    /// Something else in the engine panicked. It is silent until it is renewed: [`Command::Renew`].
+    EngineFailed,
     /// A command was carried out.
     CommandDone(CommandId),
     /// A command was not carried out.
@@ -295,6 +319,8 @@ pub(crate) enum Retired {
     Tap(Tap),
     Metadata(Arc<Metadata>),
     Origin(Arc<Origin>),
+    Ladder(Box<Ladder>),
+    Panic(Panic),
 }
 
 /// Orders, events and retired boxes that can be under way at once.
@@ -307,6 +333,7 @@ pub struct Control {
     orders: HeapProd<Order>,
     events: HeapCons<Event>,
     retired: HeapCons<Retired>,
+    renewer: Renewer,
     next_id: u64,
 }
 
@@ -322,6 +349,11 @@ impl Control {
             }
             Err(order) => Err(Box::new(order.command)),
         }
+    }
+
+    /// What an engine that failed begins anew with.
+    pub fn renewal(&self) -> Renewal {
+        self.renewer.renewal()
     }
 
     /// The next event, in the order of their frames; [`EventKind::Underrun`] comes after the fact. Also frees what the
@@ -416,11 +448,12 @@ impl Outbox {
 }
 
 /// Makes the rings between a control side and an engine.
-pub(crate) fn rings() -> (Control, Inbox, Outbox) {
+pub(crate) fn rings(renewer: Renewer) -> (Control, Inbox, Outbox) {
     let (orders_in, orders_out) = HeapRb::new(RING).split();
     let (events_in, events_out) = HeapRb::new(2 * RING).split();
     let (retired_in, retired_out) = HeapRb::new(2 * RING).split();
-    let control = Control { orders: orders_in, events: events_out, retired: retired_out, next_id: 0 };
+    let control =
+        Control { orders: orders_in, events: events_out, retired: retired_out, renewer, next_id: 0 };
     let stretches = VecDeque::with_capacity(MARKS + 1);
     let outbox =
         Outbox { events: events_in, retired: retired_in, marks: VecDeque::with_capacity(MARKS), stretches };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::border::{Panic, guarded};
 use crate::control::{Ending, EventKind, Outbox, Retired};
 use crate::curve::{Curve, Fade};
 use crate::item::Metadata;
@@ -74,6 +75,8 @@ pub(crate) struct Deck {
     starved_at: Frames,
     /// What it gave last went out just as its source gave it.
     verbatim: bool,
+    /// Its source panicked, and is over.
+    failed: Option<Panic>,
 }
 
 /// A stretch in which a deck's source delivered too little.
@@ -101,6 +104,7 @@ impl Deck {
             starved: 0,
             starved_at: 0,
             verbatim: false,
+            failed: None,
         }
     }
 
@@ -108,8 +112,14 @@ impl Deck {
         &self.item
     }
 
-    pub(crate) fn into_item(self) -> Box<Prepared> {
-        self.item
+    /// Frames that its source has left, once all of them are there.
+    fn remaining(&self) -> Option<Frames> {
+        if self.failed.is_some() { Some(0) } else { self.item.source.remaining() }
+    }
+
+    /// Frames that its source can deliver for certain.
+    fn held(&self) -> Frames {
+        if self.failed.is_some() { Frames::MAX } else { self.item.held() }
     }
 
     /// Gives the item other metadata and returns the old.
@@ -139,7 +149,7 @@ impl Deck {
 
     /// The frame at which its audio runs out.
     pub(crate) fn audio_end(&self, at: Frames) -> Option<Frames> {
-        self.item.source.remaining().map(|left| at.saturating_add(left))
+        self.remaining().map(|left| at.saturating_add(left))
     }
 
     /// Whether it has begun to fall.
@@ -160,7 +170,7 @@ impl Deck {
     /// Looks at what its source holds. Dry, it flows again once that is a tenth of a second or all there is; at
     /// once if it is `alone`, with nothing to be heard in its place.
     pub(crate) fn watch(&mut self, now: Frames, alone: bool) {
-        let (held, least) = (self.item.held(), declicked(0, self.rate));
+        let (held, least) = (self.held(), declicked(0, self.rate));
         let enough = if alone { least } else { Frames::from(self.rate) / 10 };
         let gain = self.flow.gain_at(now);
         if self.is_dry() {
@@ -179,7 +189,7 @@ impl Deck {
             return self.flow.end().saturating_sub(now) + patience;
         }
         let short = declicked(0, self.rate).saturating_sub(1);
-        self.item.held().saturating_sub(short).min(patience)
+        self.held().saturating_sub(short).min(patience)
     }
 
     /// It has stood still for `frames`, and so have its fades.
@@ -225,7 +235,7 @@ impl Deck {
 
     /// Lets it fall from frame `at`, over `length` frames or what is left of it.
     pub(crate) fn fall_from(&mut self, at: Frames, length: Frames, curve: Curve) {
-        let left = self.item.source.remaining().unwrap_or(Frames::MAX);
+        let left = self.remaining().unwrap_or(Frames::MAX);
         let gain = self.fade_out.map_or(1.0, |fade| fade.gain_at(at));
         self.fade_out = Some(Fade::new(at, length.min(left), gain, 0.0, curve, self.rate));
     }
@@ -264,9 +274,17 @@ impl Deck {
         let wanted = if self.is_dry() { self.flow.end().saturating_sub(at) } else { Frames::MAX };
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(out.len());
         let scratch = scratch.get_mut(..wanted)?;
-        let frames = match self.item.source.fill(scratch) {
-            Fill::Full => scratch.len(),
-            Fill::Short { frames } | Fill::End { frames } => frames.min(scratch.len()),
+        let fill = match &self.failed {
+            None => guarded(|| self.item.source.fill(scratch)),
+            Some(_) => Ok(Fill::End { frames: 0 }),
+        };
+        let frames = match fill {
+            Ok(Fill::Full) => scratch.len(),
+            Ok(Fill::Short { frames } | Fill::End { frames }) => frames.min(scratch.len()),
+            Err(panic) => {
+                self.failed = Some(panic);
+                0
+            }
         };
         self.played += frames as Frames;
         let flat = self.fade_in.is_settled(at)
@@ -303,7 +321,11 @@ impl Deck {
 pub(crate) fn end(tier: Tier, deck: Deck, ending: Ending, now: Frames, outbox: &mut Outbox) {
     let (item, played) = (deck.item().id, deck.played());
     let unused = !deck.told && ending != Ending::Stalled;
+    if let Some(panic) = deck.failed {
+        outbox.retire(Retired::Panic(panic));
+        outbox.event(now, EventKind::SourceFailed { tier, item });
+    }
     let over = EventKind::ItemEnded { tier, item, ending, played };
     outbox.event(now, if unused { EventKind::ItemUnused { tier, item } } else { over });
-    outbox.retire(Retired::Item(deck.into_item()));
+    outbox.retire(Retired::Item(deck.item));
 }

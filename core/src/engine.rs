@@ -1,13 +1,18 @@
 //! The engine: the path of a block from the decks to the taps, readable top to bottom.
 
+use crate::border::{Panic, guarded};
 use crate::bus::Bus;
-use crate::chain::{Chain, Processor};
+use crate::chain::Chain;
 use crate::control::{
     Command, CommandId, Control, EventKind, Failure, Inbox, Order, Outbox, Retired, When, rings,
 };
 use crate::dsp::SilenceAction;
 use crate::ladder::{Ladder, LadderConfig};
+use crate::processor::Processor;
 use crate::source::Buffered;
+use crate::stems::Stems;
+use crate::tap::Stretch;
+use crate::units::SILENCE;
 use crate::{Frames, Stereo};
 
 /// What is fixed for an engine's life.
@@ -28,7 +33,8 @@ const ORDERS_PER_BLOCK: usize = 256;
 
 /// Makes an engine and its control side. `chain` is the first chain; its latency is the station's.
 pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
-    let (control, inbox, outbox) = rings();
+    let (control, inbox, outbox) =
+        rings(Renewer { ladder: config.ladder, max_block: config.max_block.max(1) });
     let rate = config.ladder.joins.rate;
     let engine = Engine {
         position: 0,
@@ -42,9 +48,26 @@ pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
         processor: Processor::new(chain, rate, config.max_block.max(1)),
         silent: false,
         bypass_at: 0,
+        resting: false,
+        no_stems: Stems::new(0),
     };
     (control, engine)
 }
+
+/// Makes what an engine begins anew with after it has failed.
+pub(crate) struct Renewer {
+    ladder: LadderConfig,
+    max_block: usize,
+}
+
+impl Renewer {
+    pub(crate) fn renewal(&self) -> Renewal {
+        Renewal(Box::new(Ladder::new(self.ladder, self.max_block)))
+    }
+}
+
+/// Empty decks, for an engine that has failed. Made by [`Control::renewal`].
+pub struct Renewal(Box<Ladder>);
 
 /// A station's audio: the air thread's side.
 ///
@@ -65,6 +88,10 @@ pub struct Engine {
     silent: bool,
     /// When the tier on air is passed over if the silence lasts.
     bypass_at: Frames,
+    /// It has failed, and is silent until it is renewed: what is on its decks is not to be touched.
+    resting: bool,
+    /// The stems of an engine that rests.
+    no_stems: Stems,
 }
 
 impl Engine {
@@ -81,25 +108,59 @@ impl Engine {
     /// Renders the next `out.len()` frames and hands them to the taps. What comes out is the programme
     /// [`Chain::latency`] frames ago.
     pub fn render(&mut self, out: &mut [Stereo]) {
-        self.take_orders();
+        if let Err(panic) = guarded(|| self.take_orders()) {
+            self.fail(panic, &mut []);
+        }
         let max_block = self.max_block;
         for block in out.chunks_mut(max_block) {
             self.block_start = self.position;
-            let mut done = 0;
-            while let Some(rest) = block.get_mut(done..).filter(|rest| !rest.is_empty()) {
-                self.obey();
-                let run = self.until_change().min(rest.len() as Frames) as usize;
-                let (segment, _) = rest.split_at_mut(run);
-                self.render_segment(segment);
-                done += run;
+            let begin = self.position;
+            if let Err(panic) = guarded(|| self.render_block(block)) {
+                let done = self.position.saturating_sub(begin) as usize;
+                self.fail(panic, block.get_mut(done..).unwrap_or_default());
             }
-            self.bus.push(block);
+            if let Err(panic) = guarded(|| self.bus.push(block)) {
+                self.fail(panic, &mut []);
+            }
         }
+    }
+
+    fn render_block(&mut self, block: &mut [Stereo]) {
+        let mut done = 0;
+        while let Some(rest) = block.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            self.obey();
+            let run = self.until_change().min(rest.len() as Frames) as usize;
+            let (segment, _) = rest.split_at_mut(run);
+            self.render_segment(segment);
+            done += run;
+        }
+    }
+
+    /// Something panicked that is neither a chain nor an item's source. Position, bus and taps are kept, so that nobody
+    /// behind them notices more than a silence; decks and chain are left alone until the director has renewed them.
+    fn fail(&mut self, panic: Panic, rest: &mut [Stereo]) {
+        self.outbox.retire(Retired::Panic(panic));
+        self.outbox.event(self.position, EventKind::EngineFailed);
+        self.resting = true;
+        self.tell_stretches();
+        self.stretch(Stretch { at: self.position, of: None });
+        self.processor.clear(&mut self.outbox);
+        self.rest(rest);
+    }
+
+    /// Silence, after what is still on its way through the chain.
+    fn rest(&mut self, segment: &mut [Stereo]) {
+        segment.fill(SILENCE);
+        self.processor.process(self.position, segment, &self.no_stems, &mut self.outbox);
+        self.position += segment.len() as Frames;
     }
 
     /// Decks, ladder, chain: a stretch in which no command falls due.
     fn render_segment(&mut self, segment: &mut [Stereo]) {
         let at = self.position;
+        if self.resting {
+            return self.rest(segment);
+        }
         let (wanted, clear) = (self.processor.wanted(), self.processor.is_clear());
         self.ladder.render(at, segment, wanted, clear, &mut self.outbox);
         let (mut done, mut finite) = (0, true);
@@ -115,11 +176,7 @@ impl Engine {
                 self.outbox.retire(Retired::Metadata(old.metadata));
             }
         }
-        while let Some(stretch) = self.outbox.take_stretch() {
-            if let Some(part) = self.bus.stretch(stretch).of {
-                self.outbox.retire(Retired::Origin(part.origin));
-            }
-        }
+        self.tell_stretches();
         self.position += segment.len() as Frames;
         if !finite {
             self.outbox.event(self.position, EventKind::ChainReset);
@@ -127,15 +184,23 @@ impl Engine {
         self.heed_silence();
     }
 
+    fn tell_stretches(&mut self) {
+        while let Some(stretch) = self.outbox.take_stretch() {
+            self.stretch(stretch);
+        }
+    }
+
+    fn stretch(&mut self, stretch: Stretch) {
+        if let Some(part) = self.bus.stretch(stretch).of {
+            self.outbox.retire(Retired::Origin(part.origin));
+        }
+    }
+
     /// The chain, for the part of a segment of one item that begins with frame `at + done`; says whether all was finite.
     fn process(&mut self, at: Frames, done: usize, part: Option<&mut [Stereo]>) -> bool {
         let at = at + done as Frames;
         let Some(part) = part.filter(|part| !part.is_empty()) else { return true };
-        let (old_chain, finite) = self.processor.process(at, part, self.ladder.stems(done));
-        if let Some(chain) = old_chain {
-            self.outbox.retire(Retired::Chain(chain));
-        }
-        finite
+        self.processor.process(at, part, self.ladder.stems(done), &mut self.outbox)
     }
 
     /// Reports a silence and its end, and puts the fallback on air if the detector is set to.
@@ -188,7 +253,12 @@ impl Engine {
     fn obey(&mut self) {
         while self.scheduled.last().is_some_and(|(frame, _)| *frame <= self.position) {
             if let Some((_, order)) = self.scheduled.pop() {
-                let result = self.carry_out(order.command);
+                let result = if self.resting && !spares_decks(&order.command) {
+                    retire(order.command, &mut self.outbox);
+                    Err(Failure::Resting)
+                } else {
+                    self.carry_out(order.command)
+                };
                 self.answer(order.id, result);
             }
         }
@@ -234,6 +304,12 @@ impl Engine {
                     Failure::NotPlaying
                 })
             }
+            Command::Renew(Renewal(mut ladder)) => {
+                std::mem::swap(&mut self.ladder, &mut *ladder);
+                outbox.retire(Retired::Ladder(ladder));
+                self.resting = false;
+                Ok(())
+            }
             Command::SetParam { node, param, value } => self.processor.set(node, param, value),
             Command::SetChain(chain) => match self.processor.swap(chain, at) {
                 Ok(superseded) => {
@@ -263,6 +339,11 @@ impl Engine {
     }
 }
 
+/// Whether a command can be carried out while what is on the decks is not to be touched.
+fn spares_decks(command: &Command) -> bool {
+    matches!(command, Command::SetChain(_) | Command::AddTap(_) | Command::RemoveTap(_) | Command::Renew(_))
+}
+
 /// Hands over what a refused command holds.
 fn retire(command: Command, outbox: &mut Outbox) {
     match command {
@@ -272,6 +353,7 @@ fn retire(command: Command, outbox: &mut Outbox) {
         Command::SetMetadata(metadata) | Command::Retitle { metadata, .. } => {
             outbox.retire(Retired::Metadata(metadata));
         }
+        Command::Renew(Renewal(ladder)) => outbox.retire(Retired::Ladder(ladder)),
         Command::Unload { .. }
         | Command::Level { .. }
         | Command::Move { .. }

@@ -14,7 +14,9 @@
     clippy::indexing_slicing
 )]
 
+mod border;
 pub mod bus;
+mod bypass;
 pub mod chain;
 pub mod control;
 pub mod curve;
@@ -34,6 +36,7 @@ mod models;
 pub mod playout;
 #[allow(clippy::indexing_slicing, reason = "not on the air thread")]
 pub mod presets;
+mod processor;
 pub mod program;
 #[allow(clippy::indexing_slicing, reason = "not on the air thread")]
 pub mod refusal;

@@ -9,6 +9,8 @@ use crate::units::{SILENCE, add_scaled};
 
 /// A node and what it listens to.
 pub(crate) struct Slot {
+    /// The node's name.
+    pub(crate) name: &'static str,
     pub(crate) node: Box<dyn Node>,
     /// `None` for a node that listens to nothing but the programme.
     side: Option<Side>,
@@ -27,7 +29,7 @@ impl Slot {
     pub(crate) fn new(node: Box<dyn Node>, latency: usize, max_block: usize) -> Self {
         let lane = || Lane::new(latency, max_block);
         let side = node.info().param("sidechain").map(|_| Side { key: lane(), voices: lane() });
-        Self { node, side }
+        Self { name: node.info().name, node, side }
     }
 
     /// The tier that is added to the programme here, if any.

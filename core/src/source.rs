@@ -62,6 +62,9 @@ pub struct Buffered {
 }
 
 /// Audio held in memory, once or over and over. It cannot run short, which makes it fit for the fallback.
+/// Audio held in memory, once or over and over. It cannot run short, which makes it fit for the fallback. Clones share
+/// the audio.
+#[derive(Clone)]
 pub struct MemorySource {
     audio: Arc<[Stereo]>,
     next: usize,

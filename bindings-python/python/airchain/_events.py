@@ -197,6 +197,16 @@ class Loudness(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(Event):
+    """A part of the station failed inside; it goes on."""
+
+    name: ClassVar[str] = "fault"
+    part: str
+    """chain, source, engine, programme, director, decoder, disk or encoder."""
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleDropped(Event):
     """An entry of the schedule was passed over."""
 
@@ -246,6 +256,7 @@ _ALL: tuple[type[Event], ...] = (
     OutputHealth,
     BufferHealth,
     Loudness,
+    Fault,
     ScheduleDropped,
     CommandDone,
     CommandFailed,

@@ -13,6 +13,8 @@ mod decibel;
 pub mod ducking;
 mod envelope;
 pub mod equalizer;
+#[cfg(feature = "fault-injection")]
+mod fault;
 pub mod gain;
 pub mod gate;
 mod glide;
@@ -284,6 +286,10 @@ pub const NODES: &[NodeEntry] = &[
 
 /// The node called `name`, by its own name or an alias.
 pub fn find(name: &str) -> Option<&'static NodeEntry> {
+    #[cfg(feature = "fault-injection")]
+    if name == fault::ENTRY.info.name {
+        return Some(&fault::ENTRY);
+    }
     NODES.iter().find(|entry| entry.info.is_called(name))
 }
 

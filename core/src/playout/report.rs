@@ -140,6 +140,13 @@ pub enum StationEvent {
         /// True peak of left and right over the last 100 ms, dBTP.
         true_peak_dbtp: [Option<f32>; 2],
     },
+    /// A part of the station failed inside. It goes on, as `docs/isolation.md` says of each part.
+    Fault {
+        /// What failed.
+        part: Part,
+        /// How, and on what.
+        error: String,
+    },
     /// An entry of the schedule was passed over.
     ScheduleDropped {
         /// Its item.
@@ -202,6 +209,63 @@ impl BufferHealth {
             Self::Good => "good",
             Self::Low => "low",
             Self::Dry => "dry",
+        }
+    }
+}
+
+/// What of a station can fail by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A node of its chain.
+    Chain,
+    /// The audio of an item, on the air thread.
+    Source,
+    /// What else renders its blocks.
+    Engine,
+    /// Whoever gives its items: a manager's programme.
+    Programme,
+    /// What thinks for it.
+    Director,
+    /// What decodes an item or an input.
+    Decoder,
+    /// What an item is read from, which does not answer.
+    Disk,
+    /// One of its encoders.
+    Encoder,
+}
+
+impl Part {
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Chain,
+        Self::Source,
+        Self::Engine,
+        Self::Programme,
+        Self::Director,
+        Self::Decoder,
+        Self::Disk,
+        Self::Encoder,
+    ];
+
+    /// Its place in [`ALL`](Self::ALL).
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name, as events and metrics have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Source => "source",
+            Self::Engine => "engine",
+            Self::Programme => "programme",
+            Self::Director => "director",
+            Self::Decoder => "decoder",
+            Self::Disk => "disk",
+            Self::Encoder => "encoder",
         }
     }
 }

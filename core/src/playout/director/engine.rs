@@ -39,7 +39,7 @@ impl Director {
         }
     }
 
-    fn on_event(&mut self, event: Event) {
+    pub(super) fn on_event(&mut self, event: Event) {
         let frame = event.frame;
         let live = self.live.on_event(&event);
         match event.kind {
@@ -73,6 +73,9 @@ impl Director {
             EventKind::SilenceDetected => self.report(frame, StationEvent::SilenceDetected { source: None }),
             EventKind::SilenceEnded => self.report(frame, StationEvent::SilenceEnded { source: None }),
             EventKind::ChainReset => {}
+            EventKind::ChainFailed { node } => self.on_chain_failed(frame, node),
+            EventKind::SourceFailed { tier, item } => self.on_source_failed(frame, tier, item),
+            EventKind::EngineFailed => self.on_engine_failed(frame),
             EventKind::CommandDone(id) => self.on_done(id, frame),
             EventKind::CommandFailed(id, failure) => self.on_failure(id, failure),
         }

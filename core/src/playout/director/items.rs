@@ -15,7 +15,6 @@ use crate::playout::loader::{Loaded, Ticket};
 use crate::playout::report::StationEvent;
 use crate::playout::request::{Position, Request};
 use crate::playout::schedule::EntryId;
-use crate::source::Source;
 use crate::tier::Tier;
 
 /// Automation items are opened ahead until they last this long: items of a few frames need company.
@@ -87,7 +86,7 @@ pub(super) fn name(item: &mut Item, id: ItemId) {
 impl Director {
     /// Does the next thing that keeps the automation from running dry. `true` when there may be more to do at once.
     pub(super) fn feed(&mut self) -> bool {
-        if self.held || self.position < self.retry_at {
+        if self.held || self.position < self.retry_at || self.engine_retry.is_waiting() {
             return false;
         }
         let in_need = self.left_on_air().saturating_add(self.line.ready()) < self.frames(SLOW_S);
@@ -335,17 +334,6 @@ impl Director {
             self.report(self.position, StationEvent::SourceFailed { tier, item, error, skipped: false });
         }
     }
-
-    /// Puts a source on a tier for good, such as the fallback that must always be there.
-    pub fn load_source(&mut self, tier: Tier, item: Item, source: Box<dyn Source>) {
-        let (purpose, when, place, since) = (Purpose::Host, When::Now, Position::Back, self.position);
-        let opening = Opening { item, tier, purpose, when, place, after: None, since };
-        let loaded = Loaded { source, metadata: Default::default(), length: None, loudness: None };
-        let id = self.fresh_id();
-        self.load(ItemId(id), opening, loaded);
-    }
-
-    // ---- The command log ----
 
     pub(super) fn logging(&self) -> bool {
         self.log.is_some()

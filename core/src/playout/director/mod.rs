@@ -7,11 +7,13 @@ mod items;
 mod levels;
 mod line;
 mod live;
+mod mending;
 mod programme;
 mod queue;
 mod requests;
 mod resume;
 mod scheduled;
+mod supply;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -37,7 +39,9 @@ use crate::units::{frames_to_seconds, seconds_to_frames};
 use hold::Hold;
 use items::{Known, Opening, Purpose};
 use line::Line;
+use mending::{Fixture, Retry};
 use scheduled::Scheduled;
+use supply::Supply;
 
 /// What a director must know of its station.
 #[derive(Clone, Debug)]
@@ -83,7 +87,7 @@ pub struct Director {
     config: DirectorConfig,
     control: Control,
     loader: Box<dyn Loader>,
-    programme: Box<dyn NextTrack>,
+    programme: Supply,
     clock: StationClock,
     scheduled: Option<Scheduled>,
     position: Frames,
@@ -125,6 +129,12 @@ pub struct Director {
     /// A command log is played back: it alone says what is aired.
     replaying: bool,
     last_end: Frames,
+    /// What an engine that begins anew is given first.
+    fixtures: Vec<Fixture>,
+    /// A chain that failed, an engine, and a programme.
+    chain_retry: Retry,
+    engine_retry: Retry,
+    programme_retry: Retry,
 }
 
 impl Director {
@@ -141,7 +151,7 @@ impl Director {
             config,
             control,
             loader,
-            programme,
+            programme: Supply::new(programme),
             clock,
             scheduled: None,
             position: 0,
@@ -169,6 +179,10 @@ impl Director {
             chains: VecDeque::new(),
             replaying: false,
             last_end: 0,
+            fixtures: Vec::new(),
+            chain_retry: Retry::default(),
+            engine_retry: Retry::default(),
+            programme_retry: Retry::default(),
         }
     }
 
@@ -191,10 +205,17 @@ impl Director {
     /// Does what is to be done by `position`, the engine's. Called at least every few blocks.
     pub fn tick(&mut self, position: Frames) {
         self.position = position;
+        self.mend();
+        if self.engine_retry.is_waiting() {
+            return self.hear();
+        }
         self.take_up();
         self.tick_live();
         loop {
             self.hear();
+            if self.engine_retry.is_waiting() {
+                return;
+            }
             self.tick_schedule();
             while let Some((ticket, result)) = self.loader.poll() {
                 self.on_opened(ticket, result);
@@ -209,6 +230,7 @@ impl Director {
                 let event = StationEvent::SourceFailed { tier: Tier::Automation, item, error, skipped: true };
                 self.report(self.position, event);
             }
+            self.look_after_programme();
             self.give_up_openings();
             self.send_unsent();
             if !self.feed() {

@@ -14,10 +14,12 @@ impl Director {
     /// Asks the programme for another item, if it is time. `true` when there is one more in line. `ready` frames are in line
     /// already.
     pub(super) fn ask_programme(&mut self, ready: Frames) -> bool {
-        if self.exhausted || !self.is_needed(ready) {
+        if self.exhausted || self.is_programme_resting() || !self.is_needed(ready) {
             return false;
         }
-        match self.programme.next_track() {
+        let next = self.programme.next_track();
+        self.look_after_programme();
+        match next {
             NextItem::Item(item) => {
                 self.skipping = false;
                 let entry = self.entry(*item, Origin::Programme);
