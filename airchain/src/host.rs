@@ -149,7 +149,7 @@ impl Host {
         }
         drop(got_in);
         os::tell(got.iter());
-        let (desk, waker, mut desk_thread) = Desk::new(departures);
+        let (desk, waker, mut desk_thread) = Desk::new(departures, decode.workers());
         threads.push(std::thread::Builder::new().name("control".into()).spawn(move || desk_thread.run())?);
         Ok(Self {
             engines,
@@ -200,7 +200,8 @@ impl Host {
         let latency = config.latency as u64;
         let as_run = spec.as_run.clone().map(|log| as_run::start(&spec, log, latency, self.runtime.handle()));
         let analyst = if load.levels.is_measuring() { Some(self.analyst()?) } else { None };
-        let loader = self.decode.loader(load, self.waker.clone(), analyst);
+        let faults = Arc::clone(&shared.faults);
+        let loader = self.decode.loader(load, self.waker.clone(), analyst, faults);
         let joining = spec.joining();
         let mut director = Director::new(config, control, Box::new(loader), spec.programme);
         if spec.command_log {
@@ -211,7 +212,7 @@ impl Host {
             journal.resume(&mut director, &mut outputs, &spec.name);
         }
         if let Some((item, source)) = fallback(&spec.fallback, rate, spec.fallback_loop) {
-            director.load_source(Tier::Fallback, item, Box::new(source));
+            director.load_fixture(Tier::Fallback, item, Box::new(move || Box::new(source.clone())));
         }
         // A station begins with its programme, not with a moment of silence or of its fallback.
         let deadline = Instant::now() + FIRST_ITEM;

@@ -15,8 +15,9 @@ use tokio::runtime::Handle;
 use tracing::Span;
 
 use crate::config;
-use crate::decode_pool::{Feed, Workers};
+use crate::decode_pool::{Errand, Feed, Workers};
 use crate::error::Error;
+use crate::faults::FaultLog;
 
 /// An input as a program declares it.
 #[derive(Clone, Debug)]
@@ -94,15 +95,17 @@ impl InputSpec {
         rate_hz: u32,
         runtime: &Handle,
         workers: &Workers,
+        faults: &Arc<FaultLog>,
     ) -> Result<Running, Error> {
         let feed = self.feed(rate_hz);
         let InputSource::Webstream { config, .. } = self.source;
         let (link, arrivals) =
             webstream::open(config, runtime).map_err(|error| Error::Input(error.to_string()))?;
         let (link, board) = (Arc::new(link), FeedBoard::default());
+        let errand = Arc::new(Errand::new(faults, &self.id));
         let running = Running { id: self.id, link: link.clone(), board: board.clone() };
         let feed = WebstreamFeed::new(feed, link, arrivals, writer, board);
-        workers.keep(Box::new(Fed(feed, Span::current())));
+        workers.keep(Box::new(Fed { feed, errand, span: Span::current() }));
         Ok(running)
     }
 }
@@ -179,29 +182,38 @@ impl Drop for Running {
 }
 
 /// A webstream in the hands of the decode workers, with the span of its station.
-struct Fed(WebstreamFeed, Span);
+struct Fed {
+    feed: WebstreamFeed,
+    errand: Arc<Errand>,
+    span: Span,
+}
 
 impl Feed for Fed {
+    fn errand(&self) -> &Arc<Errand> {
+        &self.errand
+    }
+
     fn level(&self) -> usize {
-        self.0.level()
+        self.feed.level()
     }
 
     fn is_low(&self) -> bool {
-        self.0.is_low(Instant::now())
+        self.feed.is_low(Instant::now())
     }
 
     fn is_urgent(&self) -> bool {
-        self.0.is_urgent()
+        self.feed.is_urgent()
     }
 
     fn turn(&mut self) -> bool {
-        let _in = self.1.enter();
-        matches!(self.0.pump(Instant::now()), Pump::Worked | Pump::Full)
+        let _in = self.span.enter();
+        matches!(self.feed.pump(Instant::now()), Pump::Worked | Pump::Full)
     }
 
     /// It costs a connection and nothing else.
     fn panicked(&mut self) -> bool {
-        self.0.recover();
+        self.errand.panicked();
+        self.feed.recover();
         true
     }
 }

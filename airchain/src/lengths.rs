@@ -11,9 +11,8 @@ use airchain_codecs::grid::Grid;
 use airchain_core::item::Item;
 use airchain_core::playout::schedule::{Length, Lengths};
 use airchain_inputs::file;
-use crossbeam_channel::{Receiver, Sender};
 
-use crate::os::{self, nice};
+use crate::crew::{Crew, Signs};
 use crate::station::lock;
 
 /// After this a known file is looked at again.
@@ -81,37 +80,34 @@ impl Lengths for Inline {
 /// Measures files for all stations on a thread of its own, which may wait for disks.
 #[derive(Clone)]
 pub(crate) struct Surveyor {
-    asked: Sender<String>,
+    crew: Arc<Crew<String>>,
     known: Known,
 }
 
 /// What was measured, and when; `None` while it is being measured for the first time.
 type Known = Arc<Mutex<HashMap<String, (Instant, Option<Result<TrackInfo, String>>)>>>;
 
+/// A file that says nothing of its length is decoded to its end, without a sign meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 impl Surveyor {
     /// Starts the thread. It ends with the last station that asks.
     pub(crate) fn start() -> std::io::Result<Self> {
-        let (asked, questions) = crossbeam_channel::unbounded();
         let known = Known::default();
-        let answers = Arc::clone(&known);
-        std::thread::Builder::new().name("measure".into()).spawn(move || {
-            os::give_way(nice::ANALYSE);
-            survey(&questions, &answers);
-        })?;
-        Ok(Self { asked, known })
+        let (answers, catalogue) = (Arc::clone(&known), Mutex::<Catalogue>::default());
+        let survey = move |path: String, _: &Signs| {
+            // Nothing is held while the file is read, which may take for ever.
+            let mut own = Catalogue(lock(&catalogue).0.remove_entry(&path).into_iter().collect());
+            let info = own.info(&path).cloned().map_err(str::to_owned);
+            lock(&catalogue).0.extend(own.0);
+            lock(&answers).insert(path, (Instant::now(), Some(info)));
+        };
+        Ok(Self { crew: Arc::new(Crew::start("measure", PATIENCE, survey)?), known })
     }
 
     /// Lengths in frames at `rate_hz`.
     pub(crate) fn lengths(&self, rate_hz: u32) -> Box<dyn Lengths> {
         Box::new(Surveyed { surveyor: self.clone(), rate_hz })
-    }
-}
-
-fn survey(questions: &Receiver<String>, answers: &Known) {
-    let mut catalogue = Catalogue::default();
-    for path in questions {
-        let info = catalogue.info(&path).cloned().map_err(str::to_owned);
-        lock(answers).insert(path, (Instant::now(), Some(info)));
     }
 }
 
@@ -138,7 +134,9 @@ impl Lengths for Surveyed {
             None => Length::Later,
         };
         if !asked {
-            let _ = self.surveyor.asked.send(item.path.clone());
+            self.surveyor.crew.ask(item.path.clone());
+        } else if length == Length::Later {
+            self.surveyor.crew.look();
         }
         length
     }

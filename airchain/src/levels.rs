@@ -16,12 +16,12 @@ use airchain_core::item::Item;
 use airchain_core::level::{Levelling, Loudness};
 use airchain_core::playout::Ticket;
 use airchain_inputs::file::local_path;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analyser, Cache, Options};
+use crate::crew::{Crew, Signs};
 use crate::desk::Waker;
-use crate::os::{self, nice};
 use crate::spec::StationSpec;
 
 /// How a station finds out how loud its items are.
@@ -136,7 +136,7 @@ pub(crate) struct Asked {
 pub(crate) struct Analyst(Arc<Line>);
 
 struct Line {
-    asked: Sender<Asked>,
+    crew: Crew<Asked>,
     closing: Arc<AtomicBool>,
 }
 
@@ -147,43 +147,42 @@ impl Drop for Line {
     }
 }
 
+/// It gives a sign with each piece that it has measured.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Analyst {
     /// Starts the thread.
     pub(crate) fn start() -> std::io::Result<Self> {
-        let (asked, questions) = crossbeam_channel::unbounded();
         let closing = Arc::<AtomicBool>::default();
         let closed = Arc::clone(&closing);
-        std::thread::Builder::new().name("analyse".into()).spawn(move || {
-            os::give_way(nice::ANALYSE);
-            work(&questions, &closed);
-        })?;
-        Ok(Self(Arc::new(Line { asked, closing })))
+        let crew =
+            Crew::start("analyse", PATIENCE, move |asked, signs: &Signs| measure(asked, signs, &closed))?;
+        Ok(Self(Arc::new(Line { crew, closing })))
     }
 
     /// Has a file measured.
     pub(crate) fn ask(&self, asked: Asked) {
-        let _ = self.0.asked.send(asked);
+        self.0.crew.ask(asked);
     }
 }
 
-fn work(questions: &Receiver<Asked>, closing: &AtomicBool) {
-    for Asked { ticket, question, reply, waker } in questions {
-        let mut since = Instant::now();
-        let mut go_on = || {
-            // What is on air comes first: as much rest as work.
-            let worked = since.elapsed();
-            if worked > Duration::from_millis(5) {
-                std::thread::sleep(worked);
-                since = Instant::now();
-            }
-            !closing.load(Ordering::Relaxed)
-        };
-        match question.answer(&mut go_on) {
-            Some(loudness) => {
-                let _ = reply.send((ticket, loudness));
-                waker.wake();
-            }
-            None => tracing::debug!(path = %question.path().display(), "no loudness"),
+fn measure(Asked { ticket, question, reply, waker }: Asked, signs: &Signs, closing: &AtomicBool) {
+    let mut since = Instant::now();
+    let mut go_on = || {
+        // What is on air comes first: as much rest as work.
+        let worked = since.elapsed();
+        if worked > Duration::from_millis(5) {
+            std::thread::sleep(worked);
+            since = Instant::now();
+            signs.sign();
         }
+        !closing.load(Ordering::Relaxed)
+    };
+    match question.answer(&mut go_on) {
+        Some(loudness) => {
+            let _ = reply.send((ticket, loudness));
+            waker.wake();
+        }
+        None => tracing::debug!(path = %question.path().display(), "no loudness"),
     }
 }

@@ -8,6 +8,7 @@ use airchain_codecs::Format;
 use airchain_codecs::encode::{self, EncodeError, Encoder};
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_core::item::Metadata;
+use airchain_core::playout::report::Part;
 use airchain_core::tap::{Stretch, TapReader};
 use airchain_core::units::convert_frames;
 use airchain_core::{Frames, Stereo};
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 
 use crate::decode_pool::Workers;
 use crate::encode_pool::{Job, Step};
+use crate::faults::FaultLog;
 use crate::passthrough::Passthrough;
 use crate::station::Shared;
 
@@ -40,12 +42,17 @@ pub(crate) struct Waiting {
 type Opened = (Box<dyn Encoder>, Option<Sender<Stretch>>);
 
 /// Opens an encoder; one that copies packets where it has `workers` to fetch them.
-fn open(format: &Format, rate: u32, workers: Option<&Workers>) -> Result<Opened, EncodeError> {
+fn open(
+    format: &Format,
+    rate: u32,
+    workers: Option<&Workers>,
+    faults: &Arc<FaultLog>,
+) -> Result<Opened, EncodeError> {
     let Some(workers) = workers else { return Ok((encode::open(format, rate)?, None)) };
     let (sender, told) = crossbeam_channel::unbounded();
     let workers = workers.clone();
     let keep = Box::new(move |stocker| workers.keep(Box::new(stocker)));
-    Ok((Box::new(Passthrough::open(format, keep, told)?), Some(sender)))
+    Ok((Box::new(Passthrough::open(format, keep, told, Arc::clone(faults))?), Some(sender)))
 }
 
 /// What the host and the encode worker share of a rendition.
@@ -115,7 +122,7 @@ impl Rendition {
         runtime: Handle,
         workers: Option<Workers>,
     ) -> Result<(Self, Arc<Door>), EncodeError> {
-        let (encoder, teller) = open(&format, station_rate, workers.as_ref())?;
+        let (encoder, teller) = open(&format, station_rate, workers.as_ref(), &station.faults)?;
         let door = Arc::new(Door { waiting: Mutex::new(Some(Vec::new())) });
         let rendition = Self {
             format,
@@ -224,9 +231,9 @@ impl Rendition {
             Err(_) => "it panicked".to_owned(),
         };
         self.failures += 1;
-        tracing::error!(format = %self.format, "the encoder failed: {error}");
+        self.station.faults.note(Part::Encoder, format!("{}: the encoder failed: {error}", self.format));
         // After an error an encoder's state is anyone's guess.
-        match open(&self.format, self.station_rate, self.workers.as_ref()) {
+        match open(&self.format, self.station_rate, self.workers.as_ref(), &self.station.faults) {
             Ok((encoder, teller)) => {
                 (self.encoder, self.teller) = (encoder, teller);
                 self.begin(self.tap.start().unwrap_or(0));
@@ -320,8 +327,7 @@ impl Job for Rendition {
     }
 
     fn panicked(&mut self) {
-        let _in = self.station.span.clone().entered();
-        tracing::error!(format = %self.format, "a panic; the outputs are closed");
+        self.station.faults.note(Part::Encoder, format!("{}: a panic; its outputs are closed", self.format));
         *self.door.lock() = None;
         self.parcels = vec![Parcel::End];
         self.deliver();

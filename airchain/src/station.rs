@@ -32,6 +32,7 @@ use crate::air::{AirState, Lost};
 use crate::cost::{Cost, CostReport};
 use crate::desk::Waker;
 use crate::error::Error;
+use crate::faults::{FaultLog, Faults};
 use crate::input::{self, InputSpec, InputStatus};
 use crate::meter::{LevelBoard, Levels};
 use crate::output::OutputSpec;
@@ -161,6 +162,7 @@ pub(crate) struct Shared {
     pub(crate) gauges: GaugeBoard,
     /// What those follow who subscribed to telemetry; `None` once the station is off.
     pub(crate) telemetry: watch::Sender<Option<Arc<Telemetry>>>,
+    pub(crate) faults: Arc<FaultLog>,
     orders: Sender<Order>,
     /// What the air thread gives up, on its way to the leaps.
     lost: Receiver<Lost>,
@@ -216,6 +218,7 @@ impl Shared {
             levels,
             gauges: GaugeBoard::default(),
             telemetry: watch::Sender::new(None),
+            faults: Arc::default(),
             orders,
             lost,
             leaps: Leaps::default(),
@@ -536,6 +539,11 @@ impl Station {
     /// What it has cost its host's workers, and what they had to leave out.
     pub fn cost(&self) -> CostReport {
         self.shared.cost.report()
+    }
+
+    /// How often each of its parts has failed and was got over.
+    pub fn faults(&self) -> Faults {
+        self.shared.faults.read()
     }
 
     /// What is on air.

@@ -47,7 +47,7 @@ fn station(host: &Host, id: &str, items: Vec<Item>) -> Station {
 
 fn recording(folder: &Path, id: &str) -> OutputSpec {
     let target = Target::Recording(RecordingConfig::new(folder.join(id)));
-    OutputSpec { id: id.into(), format: Format::of(Codec::PcmS16), target }
+    OutputSpec { id: id.into(), format: Format::of(Codec::PcmS16), target, passthrough: false }
 }
 
 fn wait_for(reports: &Receiver<TimedReport>, what: &str, wanted: impl Fn(&StationEvent) -> bool) {

@@ -53,7 +53,7 @@ fn output(id: &str, kbps: u32, taken: &Taken) -> OutputSpec {
         Format { codec: Codec::Mp3, bitrate: Bitrate::Cbr(kbps), sample_rate_hz: 48_000, channels: 2 };
     let output = Box::new(Keep(Arc::clone(taken)));
     let target = Target::Custom { kind: "memory", output, options: WorkerOptions::archive() };
-    OutputSpec { id: id.into(), format, target }
+    OutputSpec { id: id.into(), format, target, passthrough: false }
 }
 
 fn until(what: &str, condition: impl Fn() -> bool) {

@@ -76,7 +76,7 @@ fn tone(folder: &Path) -> Item {
 fn recording(id: &str, folder: &Path) -> OutputSpec {
     let target =
         Target::Recording(RecordingConfig { extension: "wav".into(), ..RecordingConfig::new(folder) });
-    OutputSpec { id: id.into(), format: Format::of(Codec::PcmS16), target }
+    OutputSpec { id: id.into(), format: Format::of(Codec::PcmS16), target, passthrough: false }
 }
 
 /// A web stream of a server that is not there.

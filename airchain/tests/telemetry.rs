@@ -53,13 +53,13 @@ fn free_address() -> SocketAddr {
 fn listened(listen: SocketAddr, metrics: bool) -> OutputSpec {
     let options = HttpOptions { metrics, ..HttpOptions::default() };
     let target = Target::Http { listen, path: "/live.flac".into(), meta: MountMeta::default(), options };
-    OutputSpec { id: "web".into(), format: Format::of(Codec::Flac), target }
+    OutputSpec { id: "web".into(), format: Format::of(Codec::Flac), target, passthrough: false }
 }
 
 fn recorded(folder: &Path) -> OutputSpec {
     let target =
         Target::Recording(RecordingConfig { extension: "wav".into(), ..RecordingConfig::new(folder) });
-    OutputSpec { id: NASTY.into(), format: Format::of(Codec::PcmS16), target }
+    OutputSpec { id: NASTY.into(), format: Format::of(Codec::PcmS16), target, passthrough: false }
 }
 
 /// The first telemetry of a station that is as wanted.

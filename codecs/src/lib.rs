@@ -9,6 +9,8 @@ pub mod decode;
 pub mod drift;
 pub mod encode;
 mod extrapolate;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub mod format;
 pub mod grid;
 pub mod packet;

@@ -102,6 +102,7 @@ pub struct FileFeed {
     head: usize,
     closed: bool,
     damage: Option<String>,
+    panicked: bool,
 }
 
 impl FileFeed {
@@ -142,6 +143,7 @@ impl FileFeed {
             head: config.head.filter(|head| is_long(*head)).map_or(usize::MAX, |head| head as usize),
             closed: false,
             damage: None,
+            panicked: false,
         };
         Ok(Opened { feed, reader, info, length })
     }
@@ -205,6 +207,11 @@ impl FileFeed {
         self.damage.take()
     }
 
+    /// Whether that was a panic of the decoder.
+    pub fn has_panicked(&self) -> bool {
+        self.panicked
+    }
+
     fn push(&mut self) -> bool {
         let pushed = self.writer.push(&self.carry[self.carried..]);
         self.carried += pushed;
@@ -229,7 +236,10 @@ impl FileFeed {
             match catch_unwind(AssertUnwindSafe(|| decoder.decode(&mut self.decoded))) {
                 Ok(Ok(progress)) => ended = progress == Progress::End,
                 Ok(Err(error)) => failure = Some(error.to_string()),
-                Err(_) => failure = Some("the decoder failed in the middle of it".into()),
+                Err(_) => {
+                    self.panicked = true;
+                    failure = Some("the decoder failed in the middle of it".into());
+                }
             }
             ended |= failure.is_some() || self.decoded.len() as Frames >= self.left;
         }

@@ -71,6 +71,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let last_words = log::start();
     log_to_stderr();
+    be_brief_on_air();
     let success = |()| ExitCode::SUCCESS;
     let result = match &cli.command {
         Command::Play(args) => play::run(args).map(success),
@@ -90,6 +91,20 @@ fn main() -> ExitCode {
     };
     drop(last_words);
     status
+}
+
+/// What panics on an air thread is caught there and said in a line, without the backtrace that others leave: to find the
+/// names for that takes longer than all the stations of the thread have.
+fn be_brief_on_air() {
+    let in_full = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        use std::io::Write;
+        if std::thread::current().name().is_some_and(|name| name.starts_with("air-")) {
+            let _ = log::LogWriter.write_all(format!("airchain: {panic}\n").as_bytes());
+        } else {
+            in_full(panic);
+        }
+    }));
 }
 
 fn log_to_stderr() {

@@ -10,9 +10,10 @@ use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
 use tracing::Span;
 
-use super::{Feed, Workers, turn};
+use super::{Errand, Feed, Workers, turn};
 use crate::cost::{Cost, charged};
 use crate::desk::Waker;
+use crate::faults::FaultLog;
 use crate::levels::{Analyst, Asked, Question};
 use crate::loader::{Ends, LoadConfig, open};
 
@@ -42,6 +43,7 @@ pub(super) struct Opening {
     after: Option<Ticket>,
     config: LoadConfig,
     reply: Replies,
+    errand: Arc<Errand>,
 }
 
 /// An item that was opened, and what is not known of it.
@@ -75,6 +77,7 @@ pub(super) struct Feeding {
     ticket: Ticket,
     feed: FileFeed,
     reply: Replies,
+    errand: Arc<Errand>,
     /// It is filled up again once it holds fewer frames than this.
     low: usize,
     /// It cannot wait once it holds fewer than this.
@@ -83,15 +86,21 @@ pub(super) struct Feeding {
 }
 
 impl Opening {
+    pub(super) fn errand(&self) -> &Arc<Errand> {
+        &self.errand
+    }
+
     /// Opens it, and tells its station; what is left is to feed it.
     pub(super) fn open(self) -> Option<Box<Feeding>> {
-        let Self { ticket, item, after, config, reply } = self;
+        let Self { ticket, item, after, config, reply, errand } = self;
         let _in = reply.span.clone().entered();
         let grid = reply.ends().of(after);
         let cost = Arc::clone(&config.cost);
         let open = || catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid)));
-        let opened = charged(&cost.decode_ns, open)
-            .unwrap_or_else(|_| Err(format!("{}: the decoder failed on it", item.path)));
+        let opened = charged(&cost.decode_ns, open).unwrap_or_else(|_| {
+            errand.panicked();
+            Err(format!("{}: the decoder failed on it", item.path))
+        });
         match opened {
             Ok((feed, loaded, question)) => {
                 reply.ends().note(ticket, &feed);
@@ -99,7 +108,7 @@ impl Opening {
                 let urgent = low.min(head_start(config.rate_hz));
                 let reply_to = reply.clone();
                 let mut feeding =
-                    Box::new(Feeding { ticket, feed, reply: reply_to, low: urgent, urgent, cost });
+                    Box::new(Feeding { ticket, feed, reply: reply_to, errand, low: urgent, urgent, cost });
                 let mut goes_on = true;
                 while goes_on && feeding.is_low() {
                     goes_on = turn(&mut *feeding);
@@ -117,6 +126,10 @@ impl Opening {
 }
 
 impl Feed for Feeding {
+    fn errand(&self) -> &Arc<Errand> {
+        &self.errand
+    }
+
     fn level(&self) -> usize {
         if self.feed.is_abandoned() { 0 } else { self.feed.buffered() }
     }
@@ -146,6 +159,7 @@ impl Feed for Feeding {
     /// Dropping the feed closes its ring: what was decoded plays, then the next item starts.
     fn panicked(&mut self) -> bool {
         self.tell_damage();
+        self.errand.panicked();
         let words = "the decoder failed; the rest of the item is left out".to_owned();
         let _ = self.reply.damage.send((self.ticket, words));
         false
@@ -155,6 +169,9 @@ impl Feed for Feeding {
 impl Feeding {
     fn tell_damage(&mut self) {
         if let Some(words) = self.feed.take_damage() {
+            if self.feed.has_panicked() {
+                self.errand.panicked();
+            }
             let _ = self.reply.damage.send((self.ticket, words));
         }
     }
@@ -166,13 +183,20 @@ pub(crate) struct PooledLoader {
     config: LoadConfig,
     reply: Replies,
     analyst: Option<Analyst>,
+    faults: Arc<FaultLog>,
     opened: Receiver<(Ticket, Opened)>,
     damage: Receiver<(Ticket, String)>,
     loudness: Receiver<(Ticket, Loudness)>,
 }
 
 impl PooledLoader {
-    pub(super) fn new(workers: Workers, config: LoadConfig, waker: Waker, analyst: Option<Analyst>) -> Self {
+    pub(super) fn new(
+        workers: Workers,
+        config: LoadConfig,
+        waker: Waker,
+        analyst: Option<Analyst>,
+        faults: Arc<FaultLog>,
+    ) -> Self {
         let (opened_in, opened) = crossbeam_channel::unbounded();
         let (damage_in, damage) = crossbeam_channel::unbounded();
         let (loudness_in, loudness) = crossbeam_channel::unbounded();
@@ -180,14 +204,15 @@ impl PooledLoader {
         let span = Span::current();
         let reply =
             Replies { opened: opened_in, damage: damage_in, loudness: loudness_in, ends, waker, span };
-        Self { workers, config, reply, analyst, opened, damage, loudness }
+        Self { workers, config, reply, analyst, faults, opened, damage, loudness }
     }
 }
 
 impl Loader for PooledLoader {
     fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool) {
         let (config, reply) = (self.config.clone(), self.reply.clone());
-        let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply });
+        let errand = Arc::new(Errand::of_item(&self.faults, &item.path, ticket, &reply.damage));
+        let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply, errand });
         self.workers.open(opening, urgent);
     }
 
@@ -218,7 +243,7 @@ impl Loader for PooledLoader {
 mod tests {
     use std::collections::VecDeque;
 
-    use airchain_codecs::{Codec, Format};
+    use airchain_codecs::{Codec, Format, fault};
     use airchain_core::Stereo;
     use airchain_core::item::Metadata;
     use airchain_core::source::Fill;
@@ -253,7 +278,7 @@ mod tests {
     }
 
     /// Opens `items`, each after the one before, all before any of them is read, and reads them.
-    fn audio(mut loader: impl Loader, items: &[Item]) -> Vec<Stereo> {
+    fn audio(loader: &mut impl Loader, items: &[Item]) -> Vec<Stereo> {
         let mut open = VecDeque::new();
         for (number, item) in (0..).zip(items) {
             loader.open(Ticket(number), item, number.checked_sub(1).map(Ticket), false);
@@ -301,10 +326,68 @@ mod tests {
         };
         let items: Vec<Item> = cuts.windows(2).map(piece).collect();
         let pool = DecodePool::new(2).unwrap();
-        let pooled = audio(pool.loader(config(), Waker::new().0, None), &items);
-        assert!(pooled == audio(InlineLoader::new(config()), &items));
+        let mut loader = pool.loader(config(), Waker::new().0, None, Arc::default());
+        let pooled = audio(&mut loader, &items);
+        assert!(pooled == audio(&mut InlineLoader::new(config()), &items));
         let mono = testkit::measure::channel(&pooled, 0);
         let tone = testkit::measure::tone(&mono[1_000..mono.len() - 1_000], 48_000, 1_000.0);
         assert!(tone.residual_db() <= -110.0, "{:.1} dB", tone.residual_db());
+    }
+
+    /// A file that begins with `frame`, then a second of a tone.
+    fn file(folder: &std::path::Path, name: &str, frame: Stereo) -> Item {
+        let format = Format { sample_rate_hz: 48_000, ..Format::of(Codec::PcmF32) };
+        let path = folder.join(name);
+        let mut writer = FileWriter::create(&path, &format, 48_000, &Metadata::default()).unwrap();
+        writer.write(&[frame]).unwrap();
+        writer.write(&signal::sine(48_000, 1_000.0, -6.0, 48_000)).unwrap();
+        writer.finish().unwrap();
+        Item::file(path.display().to_string())
+    }
+
+    #[test]
+    fn for_workers_who_hang_stand_ins_take_over_and_leave_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = DecodePool::new(2).unwrap();
+        let workers = pool.workers();
+        let watcher = std::thread::spawn({
+            let workers = workers.clone();
+            move || {
+                while !std::thread::panicking() && !workers.is_closing() {
+                    workers.watch();
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+            }
+        });
+        let faults = Arc::<FaultLog>::default();
+        let mut hung = pool.loader(config(), Waker::new().0, None, Arc::clone(&faults));
+        for number in 0..6 {
+            let item = file(folder.path(), &format!("hangs-{number}.wav"), fault::DECODER_HANGS);
+            hung.open(Ticket(number), &item, None, false);
+        }
+        let mut healthy = pool.loader(config(), Waker::new().0, None, Arc::default());
+        let good = file(folder.path(), "good.wav", [0.0; 2]);
+        assert_eq!(audio(&mut healthy, std::slice::from_ref(&good)).len(), 48_001);
+        // Four of the six hang: one station does not get more workers than that, but for what is urgent.
+        while faults.next().is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(workers.threads(), 6);
+        hung.open(Ticket(6), &good, None, true);
+        while hung.poll().is_none_or(|(ticket, loaded)| ticket != Ticket(6) || loaded.is_err()) {
+            std::thread::yield_now();
+        }
+        fault::release();
+        while workers.threads() > 2 {
+            std::thread::yield_now();
+        }
+        // Those who are left do what there is to do.
+        let mut opened = 0;
+        while opened < 6 {
+            opened += usize::from(hung.poll().is_some_and(|(_, loaded)| loaded.is_ok()));
+        }
+        assert_eq!(audio(&mut healthy, &[good]).len(), 48_001);
+        drop(pool);
+        watcher.join().unwrap();
     }
 }

@@ -1,27 +1,33 @@
 //! Decode workers: a few threads that open items and keep the feeds of every station full, the emptiest first.
 //!
-//! `items` are what a loader opens; live inputs come with [`Workers::keep`].
+//! `items` are what a loader opens; live inputs come with [`Workers::keep`]. `watch` sees to it that a worker whom a
+//! dead disk holds costs nobody else anything.
 
 mod items;
+mod watch;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::items::Opening;
 pub(crate) use self::items::PooledLoader;
+pub(crate) use self::watch::Errand;
+use self::watch::Roster;
 use crate::desk::Waker;
+use crate::faults::FaultLog;
 use crate::levels::Analyst;
 use crate::loader::LoadConfig;
-use crate::os::{self, nice};
 
 /// How often feeds are looked at when none is low.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Something with a reader that must not run dry.
 pub(crate) trait Feed: Send {
+    /// For whom a worker is at it, and at what.
+    fn errand(&self) -> &Arc<Errand>;
+
     /// Frames that its reader has ahead. None when that is gone, so that the feed is soon let go of.
     fn level(&self) -> usize;
 
@@ -46,6 +52,7 @@ struct Work {
     feeds: Vec<Box<dyn Feed>>,
     /// The last turn was that of a feed, while items waited to be opened.
     fed: bool,
+    roster: Roster,
     closing: bool,
 }
 
@@ -53,6 +60,8 @@ struct Work {
 struct Shared {
     work: Mutex<Work>,
     woken: Condvar,
+    /// A worker has ended.
+    ended: Condvar,
 }
 
 impl Shared {
@@ -84,24 +93,16 @@ impl Workers {
     }
 }
 
-/// The pool. Dropping it ends the workers.
+/// The pool. Dropping it ends the workers; one that hangs is left behind.
 pub(crate) struct DecodePool {
     shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
 }
 
 impl DecodePool {
     pub(crate) fn new(workers: usize) -> std::io::Result<Self> {
-        let shared = Arc::<Shared>::default();
-        let spawn = |number| {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("decode-{number}")).spawn(move || {
-                os::give_way(nice::DECODE);
-                run(&shared);
-            })
-        };
-        let workers = (0..workers.max(1)).map(spawn).collect::<Result<_, _>>()?;
-        Ok(Self { shared, workers })
+        let pool = Self { shared: Arc::default() };
+        watch::begin(&pool.shared, workers.max(1))?;
+        Ok(pool)
     }
 
     /// The workers.
@@ -110,17 +111,29 @@ impl DecodePool {
     }
 
     /// A loader for one station, which has an `analyst` measure what it does not know.
-    pub(crate) fn loader(&self, config: LoadConfig, waker: Waker, analyst: Option<Analyst>) -> PooledLoader {
-        PooledLoader::new(self.workers(), config, waker, analyst)
+    pub(crate) fn loader(
+        &self,
+        config: LoadConfig,
+        waker: Waker,
+        analyst: Option<Analyst>,
+        faults: Arc<FaultLog>,
+    ) -> PooledLoader {
+        PooledLoader::new(self.workers(), config, waker, analyst, faults)
     }
 }
 
 impl Drop for DecodePool {
     fn drop(&mut self) {
-        self.shared.lock().closing = true;
+        let mut work = self.shared.lock();
+        work.closing = true;
         self.shared.woken.notify_all();
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
+        while work.roster.active() > 0 {
+            // A worker may come to hang while it is waited for, which only a look by the clock tells.
+            (work, _) = self.shared.ended.wait_timeout(work, LOOK).unwrap_or_else(PoisonError::into_inner);
+            work.roster.look();
+        }
+        if work.roster.is_anyone_stuck() {
+            tracing::warn!("a decoder hangs in a file and was left behind");
         }
     }
 }
@@ -130,14 +143,26 @@ enum Task {
     Feed(Box<dyn Feed>),
 }
 
-fn run(shared: &Shared) {
-    while let Some(task) = next_task(shared) {
+impl Task {
+    fn errand(&self) -> &Arc<Errand> {
+        match self {
+            Self::Open(opening) => opening.errand(),
+            Self::Feed(feed) => feed.errand(),
+        }
+    }
+}
+
+/// The life of worker `number`.
+fn run(shared: &Shared, number: usize) {
+    while let Some(task) = next_task(shared, number) {
         let feed = match task {
             Task::Open(opening) => opening.open().map(|feeding| feeding as Box<dyn Feed>),
             Task::Feed(mut feed) => turn(&mut *feed).then_some(feed),
         };
-        if let Some(feed) = feed {
-            shared.lock().feeds.push(feed);
+        let mut work = shared.lock();
+        work.feeds.extend(feed);
+        if !work.roster.is_back(number) {
+            return;
         }
     }
 }
@@ -148,28 +173,45 @@ fn turn(feed: &mut dyn Feed) -> bool {
 }
 
 /// What is most urgent; waits until there is something. `None` when the pool closes.
-fn next_task(shared: &Shared) -> Option<Task> {
+fn next_task(shared: &Shared, number: usize) -> Option<Task> {
     let mut work = shared.lock();
     loop {
         if work.closing {
             return None;
         }
-        if let Some(opening) = work.urgent.pop_front() {
-            return Some(Task::Open(opening));
-        }
-        let low = work.feeds.iter().enumerate().filter(|(_, feed)| feed.is_low());
-        let emptiest = low.min_by_key(|(_, feed)| feed.level());
-        let emptiest = emptiest.map(|(index, feed)| (index, feed.is_urgent()));
-        // In turns: files that never yield enough must not keep others from being opened.
-        let open_first = work.fed || emptiest.is_none_or(|(_, urgent)| !urgent);
-        if open_first && let Some(opening) = work.openings.pop_front() {
-            work.fed = false;
-            return Some(Task::Open(opening));
-        }
-        if let Some((index, _)) = emptiest {
-            work.fed = !work.openings.is_empty();
-            return Some(Task::Feed(work.feeds.swap_remove(index)));
+        if let Some(task) = work.choose() {
+            work.roster.leaves(number, task.errand());
+            return Some(task);
         }
         (work, _) = shared.woken.wait_timeout(work, LOOK).unwrap_or_else(PoisonError::into_inner);
     }
+}
+
+impl Work {
+    /// The most urgent of what there is to do, for stations that do not hold up too many workers already.
+    fn choose(&mut self) -> Option<Task> {
+        let Self { urgent, openings, feeds, roster, .. } = self;
+        if let Some(opening) = first(urgent, |opening| roster.may(opening.errand(), true)) {
+            return Some(Task::Open(opening));
+        }
+        let may = |feed: &dyn Feed| feed.is_low() && roster.may(feed.errand(), false);
+        let low = feeds.iter().enumerate().filter(|(_, feed)| may(&***feed));
+        let emptiest = low.min_by_key(|(_, feed)| feed.level());
+        let emptiest = emptiest.map(|(index, feed)| (index, feed.is_urgent()));
+        // In turns: files that never yield enough must not keep others from being opened.
+        let open_first = self.fed || emptiest.is_none_or(|(_, urgent)| !urgent);
+        if open_first && let Some(opening) = first(openings, |opening| roster.may(opening.errand(), false)) {
+            self.fed = false;
+            return Some(Task::Open(opening));
+        }
+        let (index, _) = emptiest?;
+        self.fed = !openings.is_empty();
+        Some(Task::Feed(feeds.swap_remove(index)))
+    }
+}
+
+/// Takes out the first of `openings` that may be had.
+fn first(openings: &mut VecDeque<Box<Opening>>, may: impl Fn(&Opening) -> bool) -> Option<Box<Opening>> {
+    let index = openings.iter().position(|opening| may(opening))?;
+    openings.remove(index)
 }

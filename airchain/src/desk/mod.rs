@@ -13,6 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::air::AirStation;
+use crate::decode_pool::Workers;
 pub(crate) use station::DeskStation;
 
 /// How often the desk looks at its stations.
@@ -39,15 +40,20 @@ pub(crate) struct Desk {
     woken: Receiver<()>,
     arrivals: Receiver<DeskStation>,
     departures: Receiver<Box<AirStation>>,
+    decode: Workers,
     stations: Vec<DeskStation>,
 }
 
 impl Desk {
-    /// A desk, and how stations come to it. `departures` are the engines that air threads are done with.
-    pub(crate) fn new(departures: Receiver<Box<AirStation>>) -> (Sender<DeskStation>, Waker, Self) {
+    /// A desk, and how stations come to it. `departures` are the engines that air threads are done with, `decode` the
+    /// workers that it keeps an eye on.
+    pub(crate) fn new(
+        departures: Receiver<Box<AirStation>>,
+        decode: Workers,
+    ) -> (Sender<DeskStation>, Waker, Self) {
         let (sender, arrivals) = crossbeam_channel::unbounded();
         let (waker, woken) = Waker::new();
-        (sender, waker, Self { woken, arrivals, departures, stations: Vec::new() })
+        (sender, waker, Self { woken, arrivals, departures, decode, stations: Vec::new() })
     }
 
     /// Runs until nobody can add a station and all are gone.
@@ -67,12 +73,13 @@ impl Desk {
                 // Dropping the engine drops its taps; the renditions at their other ends finish.
                 drop(station);
             }
+            self.decode.watch();
             self.stations.retain_mut(|station| {
-                // A manager's programme is called there: what it breaks is its own station.
-                catch_unwind(AssertUnwindSafe(|| station.tick())).unwrap_or_else(|_| {
-                    station.give_up();
-                    false
-                })
+                if open && station.is_resting() {
+                    return true;
+                }
+                // What breaks there is its own station's, whose engine plays on.
+                catch_unwind(AssertUnwindSafe(|| station.tick())).unwrap_or_else(|_| station.falter())
             });
             if !open && self.stations.is_empty() {
                 return;

@@ -8,7 +8,7 @@ use airchain_core::Frames;
 use airchain_core::control::{Command, Ending, When};
 use airchain_core::item::Item;
 use airchain_core::playout::director::HostOrder;
-use airchain_core::playout::report::StationEvent;
+use airchain_core::playout::report::{Part, StationEvent};
 use airchain_core::playout::schedule::{Lengths, Schedule};
 use airchain_core::playout::{Director, Moment, Report, Request};
 use airchain_core::tier::Tier;
@@ -35,6 +35,12 @@ use crate::wall_clock::{Moved, WallClock};
 const ORDERS: usize = 1000;
 /// How long a station that is off waits for its manager to hear so.
 const PARTING: Duration = Duration::from_secs(1);
+
+/// The pause before a director that panicked is tried again, and the longest after several of those.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// One that has held for so long beyond its last pause is trusted anew.
+const GOOD: Duration = Duration::from_secs(60);
 
 /// A station at the desk.
 pub(crate) struct DeskStation {
@@ -65,6 +71,9 @@ pub(crate) struct DeskStation {
     /// It is off, and gone by then at the latest.
     pub(super) parting: Option<Instant>,
     pub(super) as_run: Option<as_run::Teller>,
+    /// Its director has panicked: until when it is left alone, and for how long that is.
+    rests_until: Option<Instant>,
+    pause: Duration,
 }
 
 impl DeskStation {
@@ -100,6 +109,8 @@ impl DeskStation {
             journal,
             parting: None,
             as_run: None,
+            rests_until: None,
+            pause: PAUSE,
         }
     }
 
@@ -139,6 +150,10 @@ impl DeskStation {
             }
             return !gone;
         }
+        // First of all: what is to be told of may happen again.
+        while let Some((part, error)) = self.shared.faults.next() {
+            self.tell_now(StationEvent::Fault { part, error });
+        }
         let position = self.shared.air.position.load(Ordering::Acquire);
         self.set_clock();
         self.tell_late();
@@ -171,13 +186,28 @@ impl DeskStation {
         true
     }
 
-    /// Takes the station off: thinking for it failed.
-    pub(super) fn give_up(&mut self) {
-        let _in = self.shared.span.clone().entered();
-        tracing::error!("a fault in its director or programme; the station is off the air");
-        self.shared.air.leave.store(true, Ordering::Release);
-        self.shared.finished.store(true, Ordering::Release);
-        self.shared.set_off();
+    /// Thinking for it failed: it is tried again after a pause that doubles, while the engine plays what it has. `false`
+    /// for one that was leaving anyway, which then is gone.
+    pub(super) fn falter(&mut self) -> bool {
+        if self.leaving {
+            let _in = self.shared.span.clone().entered();
+            tracing::error!("a fault in its director while it left the air");
+            self.shared.finished.store(true, Ordering::Release);
+            self.shared.set_off();
+            return false;
+        }
+        let now = Instant::now();
+        let lately = self.rests_until.is_some_and(|until| now < until + GOOD);
+        self.pause = if lately { (2 * self.pause).min(LONGEST_PAUSE) } else { PAUSE };
+        self.rests_until = Some(now + self.pause);
+        let error = format!("it panicked, and is tried again after {} s", self.pause.as_secs_f64());
+        self.shared.faults.note(Part::Director, error);
+        true
+    }
+
+    /// Whether it is left alone for a while because it has failed.
+    pub(super) fn is_resting(&self) -> bool {
+        self.rests_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Lets the director do what is due, and does what it asks for.
@@ -225,7 +255,7 @@ impl DeskStation {
         let writer = self.director.live_source(&input.id, input.live)?;
         let (tier, source, fade_in_s) = (input.tier, input.id.clone(), input.fade_in_s);
         let Engines { runtime, decode, .. } = &*self.engines;
-        let running = input.open(writer, self.shared.rate, runtime, decode)?;
+        let running = input.open(writer, self.shared.rate, runtime, decode, &self.shared.faults)?;
         let mut inputs = lock(&self.shared.inputs);
         inputs.retain(|other| !other.is_over());
         inputs.push(running);

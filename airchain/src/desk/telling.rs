@@ -44,6 +44,7 @@ impl DeskStation {
                     self.airing.remove(index);
                 }
             }
+            StationEvent::Fault { part, .. } => self.shared.faults.count(*part),
             _ => {}
         }
         self.shared.gauges.count(&report.event);
@@ -81,6 +82,7 @@ impl DeskStation {
         let private = matches!(
             report.report.event,
             StationEvent::SourceFailed { .. }
+                | StationEvent::Fault { .. }
                 | StationEvent::CommandFailed { .. }
                 | StationEvent::CommandDone { .. }
         );
@@ -198,6 +200,9 @@ fn log(event: &StationEvent, over: bool) {
         }
         StationEvent::PriorityChanged { from: Some(from), to: Some(to), .. } => {
             tracing::info!(%from, %to, "another tier has the air");
+        }
+        StationEvent::Fault { part, error } => {
+            tracing::error!(part = part.name(), "{error}");
         }
         StationEvent::Dropout { tier, frames } => {
             tracing::warn!(%tier, frames, "dropout: the decoder was late");

@@ -8,6 +8,7 @@ use airchain_core::source::Origin;
 use bytes::Bytes;
 
 use super::shelf::{Shelf, Stocker};
+use crate::faults::FaultLog;
 
 /// A file on the bus.
 pub(super) struct Copied {
@@ -23,8 +24,14 @@ pub(super) struct Copied {
 impl Copied {
     /// A file whose frame 0 lies at `zero` of the bus, of which packets from frame `from` on are wanted; and what has to be
     /// kept by the decode workers for them to come.
-    pub(super) fn new(origin: Arc<Origin>, zero: i64, from: i64, format: Format) -> (Self, Stocker) {
-        let (shelf, stocker) = Shelf::new(origin, from, format);
+    pub(super) fn new(
+        origin: Arc<Origin>,
+        zero: i64,
+        from: i64,
+        format: Format,
+        faults: &Arc<FaultLog>,
+    ) -> (Self, Stocker) {
+        let (shelf, stocker) = Shelf::new(origin, from, format, faults);
         (Self { shelf, zero, codec: format.codec, next: None, before: Vec::new() }, stocker)
     }
 

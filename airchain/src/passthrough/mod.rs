@@ -18,6 +18,7 @@ mod shelf;
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use airchain_codecs::copy::{self, window};
 use airchain_codecs::encode::{EncodeError, Encoder};
@@ -31,6 +32,7 @@ use self::bridge::Bridge;
 use self::item::Copied;
 use self::past::{Lag, Past};
 pub(crate) use self::shelf::Stocker;
+use crate::faults::FaultLog;
 
 /// Packets by which what is sent is behind the bus: up to four that an encoder needs, and one to decide by. An encoder
 /// alone is two or three behind.
@@ -86,6 +88,7 @@ pub(crate) struct Passthrough {
     packet: i64,
     delay: i64,
     keep: Keep,
+    faults: Arc<FaultLog>,
     told: Receiver<Stretch>,
     stretches: VecDeque<Known>,
     past: Past,
@@ -99,8 +102,14 @@ pub(crate) struct Passthrough {
 }
 
 impl Passthrough {
-    /// For frames at the format's rate. `keep` has decode workers fetch packets; `told` are the stretches of these, each before the first frame that it is of.
-    pub(crate) fn open(format: &Format, keep: Keep, told: Receiver<Stretch>) -> Result<Self, EncodeError> {
+    /// For frames at the format's rate. `keep` has decode workers fetch packets; `told` are the stretches of these, each before
+    /// the first frame that it is of. Files that cannot be read are noted in `faults`.
+    pub(crate) fn open(
+        format: &Format,
+        keep: Keep,
+        told: Receiver<Stretch>,
+        faults: Arc<FaultLog>,
+    ) -> Result<Self, EncodeError> {
         let bridge = Bridge::open(format, 0)?;
         let info = bridge.info();
         let packet = i64::from(info.packet_frames.unwrap_or(1152));
@@ -111,6 +120,7 @@ impl Passthrough {
             delay: info.delay.into(),
             info,
             keep,
+            faults,
             told,
             stretches: VecDeque::new(),
             past: Past::default(),
@@ -132,7 +142,8 @@ impl Passthrough {
             let at = stretch.at as i64;
             let copied = stretch.of.map(|part| {
                 let frame = part.frame as i64;
-                let (copied, stocker) = Copied::new(part.origin, at - frame, frame, self.format);
+                let (copied, stocker) =
+                    Copied::new(part.origin, at - frame, frame, self.format, &self.faults);
                 (self.keep)(stocker);
                 copied
             });

@@ -7,7 +7,8 @@ use airchain_codecs::Format;
 use airchain_codecs::copy::{CopiedPacket, PacketReader};
 use airchain_core::source::Origin;
 
-use crate::decode_pool::Feed;
+use crate::decode_pool::{Errand, Feed};
+use crate::faults::FaultLog;
 
 /// Packets kept ready, about two seconds of them.
 const STOCK: usize = 96;
@@ -24,9 +25,15 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// A shelf, and what keeps it stocked with the packets of a file from before frame `from` of it on.
-    pub(super) fn new(origin: Arc<Origin>, from: i64, format: Format) -> (Arc<Self>, Stocker) {
+    pub(super) fn new(
+        origin: Arc<Origin>,
+        from: i64,
+        format: Format,
+        faults: &Arc<FaultLog>,
+    ) -> (Arc<Self>, Stocker) {
         let shelf = Arc::<Self>::default();
-        let stocker = Stocker { shelf: Arc::clone(&shelf), origin, from, format, reader: None };
+        let errand = Arc::new(Errand::new(faults, &origin.path.display().to_string()));
+        let stocker = Stocker { shelf: Arc::clone(&shelf), origin, from, format, reader: None, errand };
         (shelf, stocker)
     }
 
@@ -47,6 +54,7 @@ pub(crate) struct Stocker {
     from: i64,
     format: Format,
     reader: Option<PacketReader>,
+    errand: Arc<Errand>,
 }
 
 impl Stocker {
@@ -71,6 +79,10 @@ impl Stocker {
 }
 
 impl Feed for Stocker {
+    fn errand(&self) -> &Arc<Errand> {
+        &self.errand
+    }
+
     /// Packets count as the frames of MP3; what waits for them can be encoded, so decks go before them.
     fn level(&self) -> usize {
         if self.is_abandoned() { 0 } else { (self.shelf.lock().len() + 1) * 1152 }
@@ -98,6 +110,7 @@ impl Feed for Stocker {
 
     /// What is there is copied; the rest of the item is encoded.
     fn panicked(&mut self) -> bool {
+        self.errand.panicked();
         false
     }
 }

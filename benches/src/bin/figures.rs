@@ -123,7 +123,7 @@ fn day(airchain: &str, folder: &Path) -> Result<()> {
 /// Stations on air, MP3 in and one MP3 listener each, of the same format: copied and encoded. What the first costs is
 /// mostly the process; what each further one does is its own.
 fn passthrough(airchain: &str, folder: &Path) -> Result<()> {
-    make_song(&folder.join("song.mp3"), PROGRAMME_S)?;
+    music::write(&folder.join("song.mp3"), PROGRAMME_S)?;
     println!("## On air: MP3 128k in, MP3 128k out, 44.1 kHz, no chain, {PASSED_S} s, % of a core\n");
     println!("| output | 1 station | {FURTHER} more | each of these |\n|---|---|---|---|");
     for (name, passthrough) in [("passed through", true), ("encoded", false)] {
@@ -141,10 +141,10 @@ const FURTHER: u16 = 8;
 /// Per cent of a core that a process with so many stations takes.
 fn many(airchain: &str, folder: &Path, stations: u16, passthrough: bool) -> Result<f64> {
     let mut command = Command::new(airchain);
-    command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg("run");
     let mut addresses = Vec::new();
     for number in 0..stations {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let text = format!(
             "station: {{ id: s{number}, sample_rate: 44100 }}\n\
              automation: {{ playlist: [song.mp3], loop: true }}\n\
@@ -155,15 +155,15 @@ fn many(airchain: &str, folder: &Path, stations: u16, passthrough: bool) -> Resu
         command.arg(file);
         addresses.push(address);
     }
-    let running = Playing(command.spawn()?, ([127, 0, 0, 1], 0).into());
-    std::thread::sleep(Duration::from_secs(5));
+    let running = Process::start(&mut command)?;
     for address in addresses {
-        let mut listener = listen(address)?.ok_or_else(|| Error::other("the mount is not up"))?;
+        let mut listener = wait_for(address, "/live.mp3", Duration::from_secs(20))?;
         std::thread::spawn(move || std::io::copy(&mut listener, &mut std::io::sink()));
     }
-    let (start, before) = (Instant::now(), cpu_s(running.0.id()));
+    std::thread::sleep(Duration::from_secs(3));
+    let (start, before) = (Instant::now(), cpu_s(running.id()));
     std::thread::sleep(Duration::from_secs(PASSED_S.into()));
-    let spent = cpu_s(running.0.id()) - before;
+    let spent = cpu_s(running.id()) - before;
     Ok(100.0 * spent / start.elapsed().as_secs_f64())
 }
 

@@ -376,6 +376,8 @@ impl Decoder for Track {
         if self.ready.is_empty() && !self.finished {
             self.advance()?;
         }
+        #[cfg(feature = "fault-injection")]
+        crate::fault::decoded(&self.ready);
         out.append(&mut self.ready);
         if !self.finished {
             self.advance()?;

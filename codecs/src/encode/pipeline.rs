@@ -33,6 +33,8 @@ impl Encoder for Pipeline {
     }
 
     fn encode(&mut self, frames: &[Stereo], out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        #[cfg(feature = "fault-injection")]
+        crate::fault::encoding(frames);
         let mono = self.codec.info().format.channels == 1;
         let repaired = &mut self.repaired;
         self.clean.clear();

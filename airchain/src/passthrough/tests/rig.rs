@@ -52,7 +52,7 @@ impl Rig {
         let stockers = Arc::<Mutex<Vec<Stocker>>>::default();
         let kept = Arc::clone(&stockers);
         let keep = Box::new(move |stocker| kept.lock().unwrap().push(stocker));
-        let output = Passthrough::open(format, keep, told).unwrap();
+        let output = Passthrough::open(format, keep, told, Arc::default()).unwrap();
         Self {
             director,
             engine,

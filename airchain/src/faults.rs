@@ -1,0 +1,63 @@
+//! What failed inside a station and was got over: told as events and counted, each where it failed.
+//!
+//! [docs/isolation.md](../../docs/isolation.md) says what each part's failure costs and what follows it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use airchain_core::playout::report::Part;
+use crossbeam_channel::{Receiver, Sender};
+
+/// Faults that may wait to be told. A part that fails more often than that between two looks has said enough.
+const WAITING: usize = 256;
+
+/// How often each part of a station has failed since it began: the number of its `fault` events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults([u64; Part::COUNT]);
+
+impl Faults {
+    /// How often `part` has failed.
+    pub fn of(&self, part: Part) -> u64 {
+        self.0[part.index()]
+    }
+
+    /// Every part, and how often it has failed.
+    pub fn iter(&self) -> impl Iterator<Item = (Part, u64)> {
+        Part::ALL.into_iter().zip(self.0)
+    }
+}
+
+/// What failed, and how.
+type Note = (Part, String);
+
+/// Where the threads that work for a station leave its faults, and where they are counted.
+pub(crate) struct FaultLog {
+    counts: [AtomicU64; Part::COUNT],
+    notes: (Sender<Note>, Receiver<Note>),
+}
+
+impl Default for FaultLog {
+    fn default() -> Self {
+        Self { counts: Default::default(), notes: crossbeam_channel::bounded(WAITING) }
+    }
+}
+
+impl FaultLog {
+    /// Leaves a fault to be told by the desk. From any thread but the air's; waits for nothing.
+    pub(crate) fn note(&self, part: Part, error: String) {
+        let _ = self.notes.0.try_send((part, error));
+    }
+
+    /// The next fault to be told.
+    pub(crate) fn next(&self) -> Option<Note> {
+        self.notes.1.try_recv().ok()
+    }
+
+    /// Counts a fault that is told.
+    pub(crate) fn count(&self, part: Part) {
+        self.counts[part.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Faults {
+        Faults(std::array::from_fn(|index| self.counts[index].load(Ordering::Relaxed)))
+    }
+}
