@@ -147,7 +147,7 @@ host = airchain.Host()
 station = host.add_station({{"station": {{"id": "x"}}, "automation": {{"playlist": [{tone(440, 60)!r}]}}}},)
 other = host.add_station({{"station": {{"id": "y"}}}}, next_track=lambda asked: None)
 tap, source, events = station.pcm_tap(), station.pcm_source(), station.events()
-print(next(iter(events)).event)
+print(next(event.event for event in events if event.event != "command_done"))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "priority_changed\n"), done.stderr
