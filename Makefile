@@ -32,11 +32,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python test-manager wheel check check-deep fuzz fuzz-seeds bench bench-instructions compare figures figures-dsp figures-latency figures-loudness figures-python deps docs plots demo clean
+.PHONY: help build play test test-rust test-python test-manager wheel check check-deep fuzz fuzz-seeds bench bench-instructions bench-stations compare figures figures-dsp figures-latency figures-loudness figures-python deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | check-deep | bench | bench-instructions | compare | figures | figures-latency | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | check-deep | bench | bench-instructions | bench-stations | compare | figures | figures-latency | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -149,6 +149,21 @@ compare: build
 figures-latency: build
 	@$(call packages,ffmpeg icecast2)
 	$(CARGO) run --quiet --release --locked -p airchain-benches --bin latency -- target/release/airchain $(if $(QUICK),20 3)
+
+# How many stations this machine carries, and what each costs beside the bare codecs: a table for docs/figures.md.
+STATIONS ?= 1,8,32
+STATION_FLAGS ?= --max
+bench-stations: build target/bench-music
+	target/release/airchain bench-stations target/bench-music --stations $(STATIONS) $(STATION_FLAGS)
+
+# Twelve pieces, MP3 128k, at most 150 s of each.
+target/bench-music:
+	@$(call packages,ffmpeg wesnoth-1.16-music)
+	mkdir -p $@.part
+	for piece in $$(ls /usr/share/games/wesnoth/1.16/data/core/music/*.ogg | head -12); do \
+		ffmpeg -nostdin -v error -y -t 150 -i $$piece -ar 44100 -b:a 128k $@.part/$$(basename $$piece .ogg).mp3 || exit 1; \
+	done
+	mv $@.part $@
 
 # What a station costs, beside ffmpeg doing the same job in the same run: a table for docs/figures.md.
 figures: build

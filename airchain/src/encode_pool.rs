@@ -47,9 +47,8 @@ pub(crate) enum Kind {
     Meter,
 }
 
-/// How often a job looks at its tap. Codecs find their tables in the cache for that much audio at a time, and as much
-/// later it is with the listeners at most.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How often meters and logs look at their taps.
+const METER: Duration = Duration::from_millis(100);
 /// The same for encoders in a hurry: a block of the air thread.
 const HURRIED: Duration = Duration::from_millis(10);
 /// How long a station hurries: what is asked for has to be opened before it is heard.
@@ -142,7 +141,7 @@ impl Work {
     }
 
     /// When a job that has nothing to do is due again.
-    fn again(&mut self, due: &mut Due, epoch: Instant) -> Instant {
+    fn again(&mut self, due: &mut Due, batch: Duration, epoch: Instant) -> Instant {
         let now = Instant::now();
         self.hurried.retain(|(_, until)| *until > now);
         due.hurried =
@@ -151,9 +150,10 @@ impl Work {
             return now + HURRIED;
         }
         // Those of a station together, so that one worker wakes up for all of them; those of others at other times.
-        let phase = PAUSE.mul_f64(phase(&due.cost));
-        let pauses = (now - epoch).saturating_sub(phase).as_nanos() / PAUSE.as_nanos() + 1;
-        epoch + phase + PAUSE * u32::try_from(pauses).unwrap_or(u32::MAX)
+        let pause = if due.kind == Kind::Encoder { batch } else { METER };
+        let phase = METER.mul_f64(phase(&due.cost));
+        let pauses = (now - epoch).saturating_sub(phase).as_nanos() / pause.as_nanos().max(1) + 1;
+        epoch + phase + pause * u32::try_from(pauses).unwrap_or(u32::MAX)
     }
 }
 
@@ -166,6 +166,8 @@ fn phase(cost: &Arc<Cost>) -> f64 {
 struct Shared {
     work: Mutex<Work>,
     woken: Condvar,
+    /// How often encoders look at their taps.
+    batch: Duration,
     epoch: Instant,
 }
 
@@ -182,9 +184,10 @@ pub(crate) struct EncodePool {
 }
 
 impl EncodePool {
-    pub(crate) fn new(workers: usize) -> std::io::Result<Self> {
+    /// A pool whose encoders take so much audio at a time, but in a hurry.
+    pub(crate) fn new(workers: usize, batch: Duration) -> std::io::Result<Self> {
         let shared =
-            Arc::new(Shared { work: Mutex::default(), woken: Condvar::new(), epoch: Instant::now() });
+            Arc::new(Shared { work: Mutex::default(), woken: Condvar::new(), batch, epoch: Instant::now() });
         let spawn = |number| {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("encode-{number}")).spawn(move || {
@@ -248,7 +251,11 @@ fn run(shared: &Shared) {
             Step::Over => {}
             step => {
                 let mut work = shared.lock();
-                due.at = if step == Step::More { Instant::now() } else { work.again(&mut due, shared.epoch) };
+                due.at = if step == Step::More {
+                    Instant::now()
+                } else {
+                    work.again(&mut due, shared.batch, shared.epoch)
+                };
                 work.push(due);
             }
         }
@@ -318,17 +325,18 @@ mod tests {
 
     #[test]
     fn those_of_a_station_are_due_together_and_at_once_when_it_hurries() {
-        let shared = Shared { work: Mutex::default(), woken: Condvar::new(), epoch: Instant::now() };
+        let batch = 2 * METER;
+        let shared = Shared { work: Mutex::default(), woken: Condvar::new(), batch, epoch: Instant::now() };
         let pool = EncodePool { shared: Arc::new(shared), workers: Vec::new() };
         let (calm, hurried) = (Arc::<Cost>::default(), Arc::<Cost>::default());
         let again = |kind, cost: &Arc<Cost>| {
             let mut due = due(Instant::now(), kind, cost);
-            pool.shared.lock().again(&mut due, pool.shared.epoch)
+            pool.shared.lock().again(&mut due, batch, pool.shared.epoch)
         };
         let phases = [Kind::Encoder, Kind::Meter, Kind::Encoder].map(|kind| again(kind, &calm));
-        let apart = |a: Instant, b: Instant| (a.max(b) - a.min(b)).as_nanos() % PAUSE.as_nanos();
+        let apart = |a: Instant, b: Instant| (a.max(b) - a.min(b)).as_nanos() % METER.as_nanos();
         assert!(phases.iter().all(|at| apart(*at, phases[0]) == 0));
-        let later = Instant::now() + 100 * PAUSE;
+        let later = Instant::now() + 100 * METER;
         for cost in [&calm, &hurried] {
             pool.shared.lock().push(due(later, Kind::Encoder, cost));
         }

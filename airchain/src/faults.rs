@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use airchain_core::playout::report::Part;
 use crossbeam_channel::{Receiver, Sender};
+use serde::{Serialize, Serializer};
 
 /// Faults that may wait to be told. A part that fails more often than that between two looks has said enough.
 const WAITING: usize = 256;
@@ -13,6 +14,13 @@ const WAITING: usize = 256;
 /// How often each part of a station has failed since it began: the number of its `fault` events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults([u64; Part::COUNT]);
+
+impl Serialize for Faults {
+    /// An object: each part's name, and how often it has failed.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(part, count)| (part.name(), count)))
+    }
+}
 
 impl Faults {
     /// How often `part` has failed.

@@ -321,5 +321,19 @@ mod tests {
         assert_eq!(reader.read(&mut out), (12, 1));
         drop(writer);
         assert!(reader.is_finished());
+        assert_eq!(reader.lost(), 2 + 3 + 1);
+    }
+
+    #[test]
+    fn what_was_lost_can_be_passed_over() {
+        let (mut writer, mut reader) = tap(4);
+        writer.push(&[[1.0; 2]; 6]);
+        let mut out = [[0.5; 2]; 16];
+        assert_eq!(reader.skip_lost(), 0, "what is there comes first");
+        assert_eq!(reader.read(&mut out), (0, 4));
+        writer.push(&[[0.25; 2]; 2]);
+        assert_eq!(reader.skip_lost(), 2);
+        assert_eq!(reader.read(&mut out), (6, 2));
+        assert_eq!((out[0], reader.skip_lost(), reader.lost()), ([0.25; 2], 0, 2));
     }
 }

@@ -326,7 +326,7 @@ mod tests {
         };
         let items: Vec<Item> = cuts.windows(2).map(piece).collect();
         let pool = DecodePool::new(2).unwrap();
-        let mut loader = pool.loader(config(), Waker::new().0, None, Arc::default());
+        let mut loader = pool.loader(config(), Waker::default(), None, Arc::default());
         let pooled = audio(&mut loader, &items);
         assert!(pooled == audio(&mut InlineLoader::new(config()), &items));
         let mono = testkit::measure::channel(&pooled, 0);
@@ -360,12 +360,12 @@ mod tests {
             }
         });
         let faults = Arc::<FaultLog>::default();
-        let mut hung = pool.loader(config(), Waker::new().0, None, Arc::clone(&faults));
+        let mut hung = pool.loader(config(), Waker::default(), None, Arc::clone(&faults));
         for number in 0..6 {
             let item = file(folder.path(), &format!("hangs-{number}.wav"), fault::DECODER_HANGS);
             hung.open(Ticket(number), &item, None, false);
         }
-        let mut healthy = pool.loader(config(), Waker::new().0, None, Arc::default());
+        let mut healthy = pool.loader(config(), Waker::default(), None, Arc::default());
         let good = file(folder.path(), "good.wav", [0.0; 2]);
         assert_eq!(audio(&mut healthy, std::slice::from_ref(&good)).len(), 48_001);
         // Four of the six hang: one station does not get more workers than that, but for what is urgent.

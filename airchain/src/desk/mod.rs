@@ -8,9 +8,11 @@ mod station;
 mod telling;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use crate::air::AirStation;
 use crate::decode_pool::Workers;
@@ -20,24 +22,21 @@ pub(crate) use station::DeskStation;
 const PERIOD: Duration = Duration::from_millis(10);
 
 /// Lets the desk look at once, and not only at its next round. Cheap; never waits.
-#[derive(Clone)]
-pub(crate) struct Waker(Sender<()>);
+#[derive(Clone, Default)]
+pub(crate) struct Waker(Arc<OnceLock<Thread>>);
 
 impl Waker {
-    pub(crate) fn new() -> (Self, Receiver<()>) {
-        let (sender, woken) = crossbeam_channel::bounded(1);
-        (Self(sender), woken)
-    }
-
     pub(crate) fn wake(&self) {
-        // A full channel says the same.
-        let _ = self.0.try_send(());
+        // One that has not begun looks at everything first.
+        if let Some(desk) = self.0.get() {
+            desk.unpark();
+        }
     }
 }
 
 /// The desk's thread.
 pub(crate) struct Desk {
-    woken: Receiver<()>,
+    waker: Waker,
     arrivals: Receiver<DeskStation>,
     departures: Receiver<Box<AirStation>>,
     decode: Workers,
@@ -52,21 +51,22 @@ impl Desk {
         decode: Workers,
     ) -> (Sender<DeskStation>, Waker, Self) {
         let (sender, arrivals) = crossbeam_channel::unbounded();
-        let (waker, woken) = Waker::new();
-        (sender, waker, Self { woken, arrivals, departures, decode, stations: Vec::new() })
+        let waker = Waker::default();
+        (sender, waker.clone(), Self { waker, arrivals, departures, decode, stations: Vec::new() })
     }
 
     /// Runs until nobody can add a station and all are gone.
     pub(crate) fn run(&mut self) {
+        // It runs once.
+        let _ = self.waker.0.set(std::thread::current());
         loop {
+            if self.stations.is_empty() {
+                self.stations.extend(self.arrivals.recv_timeout(10 * PERIOD).ok());
+            }
             let open = loop {
-                match self.arrivals.recv_timeout(if self.stations.is_empty() {
-                    10 * PERIOD
-                } else {
-                    Duration::ZERO
-                }) {
+                match self.arrivals.try_recv() {
                     Ok(station) => self.stations.push(station),
-                    Err(error) => break error.is_timeout(),
+                    Err(error) => break error == TryRecvError::Empty,
                 }
             };
             while let Ok(station) = self.departures.try_recv() {
@@ -84,7 +84,8 @@ impl Desk {
             if !open && self.stations.is_empty() {
                 return;
             }
-            let _ = self.woken.recv_timeout(PERIOD);
+            // Not by a channel: those yield the processor many times before they sleep.
+            std::thread::park_timeout(PERIOD);
         }
     }
 }

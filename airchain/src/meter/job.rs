@@ -50,9 +50,9 @@ impl BusMeter {
 
 impl Job for BusMeter {
     fn step(&mut self) -> Step {
-        // What came too late to be measured is left out of all levels, and is no silence.
-        self.cost.unmeasured.fetch_add(self.tap.skip_lost(), Ordering::Relaxed);
+        let lost = self.tap.lost();
         let heard = self.meter.follow(&mut self.tap);
+        self.cost.unmeasured.fetch_add(self.tap.lost() - lost, Ordering::Relaxed);
         // What was on the bus before the reset has been heard by now.
         let reset = self.board.0.reset.swap(false, Ordering::AcqRel);
         if reset {
@@ -98,5 +98,26 @@ mod tests {
         assert!(near(quiet.max_short_term_lufs, -30.0), "{quiet:?}");
         drop(writer);
         assert_eq!(job.step(), Step::Over);
+    }
+
+    #[test]
+    fn what_comes_too_late_is_counted_and_is_no_silence() {
+        const RATE: u32 = 48_000;
+        let (mut writer, reader) = tap(RATE as usize);
+        let cost = Arc::<Cost>::default();
+        let board = LevelBoard::default();
+        let mut job = BusMeter::new(reader, Meter::new(RATE).unwrap(), board.clone(), Arc::clone(&cost));
+        writer.begin(0);
+        let tone = testkit::signal::sine(RATE, 1_000.0, -10.0, 10 * RATE as usize);
+        let mut seconds = tone.chunks(RATE as usize);
+        for _ in 0..4 {
+            seconds.by_ref().take(2).for_each(|second| writer.push(second));
+            job.step();
+        }
+        // Each time the second of the two found no room; that of the last is told with what comes after it.
+        assert_eq!(cost.unmeasured.load(Ordering::Relaxed), 3 * u64::from(RATE));
+        let levels = board.read();
+        let near = |level: Option<f32>| (level.unwrap() + 10.0).abs() < 0.1;
+        assert!(near(levels.integrated_lufs) && near(levels.short_term_lufs), "{levels:?}");
     }
 }

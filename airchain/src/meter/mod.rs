@@ -161,12 +161,13 @@ impl Meter {
         }
     }
 
-    /// Hears all that is in a tap; the number of frames.
+    /// Hears all that is in a tap; the number of frames. What was lost there is left out of all levels, and is no silence.
     pub fn follow(&mut self, tap: &mut TapReader) -> Frames {
         let (mut frames, mut heard) = ([[0.0; 2]; 1024], 0);
         loop {
             // Titles are none of a meter's business, but their ring must not fill.
             while tap.next_mark().is_some() {}
+            tap.skip_lost();
             let (_, count) = tap.read(&mut frames);
             if count == 0 {
                 return heard;

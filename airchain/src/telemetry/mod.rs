@@ -22,6 +22,7 @@ use serde::Serialize;
 pub use process::Process;
 pub use stream::TelemetryStream;
 
+use crate::faults::Faults;
 use crate::input::InputStatus;
 use crate::meter::Levels;
 use crate::station::{OnAir, OutputStatus, Shared, Station};
@@ -86,6 +87,8 @@ pub struct Telemetry {
     pub unencoded_frames: Frames,
     /// Frames that came too late to be measured.
     pub unmeasured_frames: Frames,
+    /// What failed inside and was got over, by part.
+    pub faults: Faults,
     /// The outputs.
     pub outputs: Vec<OutputStatus>,
     /// The inputs.
@@ -217,6 +220,7 @@ pub(crate) fn read(shared: &Shared) -> Telemetry {
         encoders: cost.encoders,
         unencoded_frames: cost.unencoded_frames,
         unmeasured_frames: cost.unmeasured_frames,
+        faults: shared.faults.read(),
         outputs: shared.outputs(),
         inputs: shared.inputs(),
         queue: gauges.queue,

@@ -182,6 +182,11 @@ const STATION: &[Metric<Telemetry>] = &[
             out.count(station.unmeasured_frames);
         },
     ),
+    counter("airchain_faults_total", "Failures inside that were got over, by part.", |station, out| {
+        for (part, count) in station.faults.iter() {
+            out.put(&[("part", part.name())], count as f64);
+        }
+    }),
     gauge("airchain_queue_items", "Items that wait to be heard.", |station, out| {
         for tier in Tier::ALL.into_iter().filter(|tier| *tier != Tier::Fallback) {
             out.put(&[("tier", tier.name())], station.queue.of(tier) as f64);

@@ -232,6 +232,8 @@ class Telemetry:
     """Frames that outputs have as silence because their encoder came too late for them; summed over encoders."""
     unmeasured_frames: int
     """Frames that came too late to be measured."""
+    faults: Mapping[str, int]
+    """Failures inside that were got over, by part: chain, source, engine, programme, director, decoder, disk, encoder."""
     outputs: tuple[OutputStatus, ...]
     inputs: tuple[InputStatus, ...]
     queue: Queue

@@ -15,11 +15,6 @@ use crate::packet::{Packet, SharedInfo, StreamInfo};
 const LC_RATES: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 const HE_RATES: [u32; 3] = [32_000, 44_100, 48_000];
 
-/// Modules of FDK (aacenc_lib.h, `aacEncOpen`): those that are not asked for take no memory.
-const CORE: u32 = 0x1;
-const SBR: u32 = 0x2;
-const PS: u32 = 0x4;
-
 /// Whether FDK can do a format.
 pub(super) fn check(format: &Format) -> Result<(), EncodeError> {
     let lc = format.codec == Codec::AacLc;
@@ -65,10 +60,10 @@ fn has_afterburner(format: &Format) -> bool {
 /// Makes the encoder of a format that was checked.
 pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
     let failed = failed(format.codec);
-    let (object_type, modules) = match format.codec {
-        Codec::HeAacV1 => (ffi::AUDIO_OBJECT_TYPE_AOT_SBR, CORE | SBR),
-        Codec::HeAacV2 => (ffi::AUDIO_OBJECT_TYPE_AOT_PS, CORE | SBR | PS),
-        _ => (ffi::AUDIO_OBJECT_TYPE_AOT_AAC_LC, CORE),
+    let object_type = match format.codec {
+        Codec::HeAacV1 => ffi::AUDIO_OBJECT_TYPE_AOT_SBR,
+        Codec::HeAacV2 => ffi::AUDIO_OBJECT_TYPE_AOT_PS,
+        _ => ffi::AUDIO_OBJECT_TYPE_AOT_AAC_LC,
     };
     let (mode, kbps) = match format.bitrate {
         Bitrate::Vbr(quality) => (quality.unsigned_abs().into(), 0),
@@ -89,7 +84,7 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
         // Explicit, hierarchical: what MP4 and HLS want. ADTS cannot say it and does not use this.
         params.push((ffi::AACENC_PARAM_AACENC_SIGNALING_MODE, 2));
     }
-    let (fdk, setup) = Fdk::new(modules, format.channels, &params).map_err(&failed)?;
+    let (fdk, setup) = Fdk::new(format.channels, &params).map_err(&failed)?;
     let info = StreamInfo {
         format: *format,
         delay: setup.delay,

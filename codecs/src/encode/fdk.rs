@@ -32,10 +32,10 @@ pub(super) type Param = (ffi::AACENC_PARAM, u32);
 
 impl Fdk {
     /// Opens an encoder of up to `channels` channels and sets it up. Fails naming what FDK refused.
-    pub(super) fn new(modules: u32, channels: u8, params: &[Param]) -> Result<(Self, Setup), String> {
+    pub(super) fn new(channels: u8, params: &[Param]) -> Result<(Self, Setup), String> {
         let mut handle = ptr::null_mut();
-        // SAFETY: `handle` is a valid place for the result.
-        said("aacEncOpen", unsafe { ffi::aacEncOpen(&mut handle, modules, u32::from(channels)) })?;
+        // SAFETY: `handle` is a valid place for the result; 0 asks for all modules.
+        said("aacEncOpen", unsafe { ffi::aacEncOpen(&mut handle, 0, u32::from(channels)) })?;
         let fdk = Self { handle: NonNull::new(handle).ok_or("aacEncOpen gave no encoder")? };
         for &(param, value) in params {
             // SAFETY: the handle is live.

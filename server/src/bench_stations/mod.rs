@@ -39,11 +39,14 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "S", default_value_t = 10)]
     settle: u64,
     /// Crossfade, in seconds
-    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
     crossfade: f64,
     /// Chain: none or a preset
     #[arg(long, value_name = "none|PRESET", default_value = "broadcast")]
     chain: String,
+    /// Audio that encoders take at a time, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 200)]
+    batch: u64,
     /// Folder for HLS; a new one among the temporary files unless given
     #[arg(long, value_name = "DIR")]
     hls: Option<PathBuf>,
@@ -219,6 +222,7 @@ fn one(args: &BenchArgs, receiver: &str, stations: usize) -> Result<Outcome, Fai
     command.args(&args.paths).args(["--stations", &stations.to_string(), "--receiver", receiver]);
     command.args(["--seconds", &args.seconds.to_string(), "--settle", &args.settle.to_string()]);
     command.args(["--crossfade", &args.crossfade.to_string(), "--chain", &args.chain]);
+    command.args(["--batch", &args.batch.to_string()]);
     if let Some(folder) = &args.hls {
         command.arg("--hls").arg(folder);
     }

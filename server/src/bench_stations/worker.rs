@@ -30,7 +30,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failed> {
 
 fn watch(args: &BenchArgs, count: usize, folder: &std::path::Path) -> Result<Outcome, Failed> {
     let signals = Signals::install()?;
-    let host = Host::new(HostConfig::default())?;
+    let batch = Duration::from_millis(args.batch);
+    let host = Host::new(HostConfig { encode_batch: batch, ..HostConfig::default() })?;
     let mut stations = Vec::new();
     for number in 0..count {
         stations.push(start(args, &host, number, folder)?);
