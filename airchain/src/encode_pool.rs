@@ -53,8 +53,8 @@ const METER: Duration = Duration::from_millis(100);
 const HURRIED: Duration = Duration::from_millis(10);
 /// How long a station hurries: what is asked for has to be opened before it is heard.
 const HURRY: Duration = Duration::from_secs(2);
-/// Meters wait until no encoder is due, but not longer than this: what they report of a second ago is of some use.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Meters wait until no encoder is due, but not longer than this: their taps hold a second.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 struct Due {
     /// When it is due, and by which it is put in order.
@@ -118,11 +118,15 @@ struct Work {
 }
 
 impl Work {
-    fn push(&mut self, due: Due) {
-        match due.kind {
-            Kind::Encoder => self.encoders.push(due),
-            Kind::Meter => self.meters.push(due),
-        }
+    /// Whether it is due before all others of its kind.
+    fn push(&mut self, due: Due) -> bool {
+        let jobs = match due.kind {
+            Kind::Encoder => &mut self.encoders,
+            Kind::Meter => &mut self.meters,
+        };
+        let first = jobs.peek().is_none_or(|next| due.at < next.at);
+        jobs.push(due);
+        first
     }
 
     /// The job whose turn it is, or how long until there is one; `None` for ever.
@@ -151,7 +155,7 @@ impl Work {
         }
         // Those of a station together, so that one worker wakes up for all of them; those of others at other times.
         let pause = if due.kind == Kind::Encoder { batch } else { METER };
-        let phase = METER.mul_f64(phase(&due.cost));
+        let phase = batch.mul_f64(phase(&due.cost));
         let pauses = (now - epoch).saturating_sub(phase).as_nanos() / pause.as_nanos().max(1) + 1;
         epoch + phase + pause * u32::try_from(pauses).unwrap_or(u32::MAX)
     }
@@ -216,6 +220,7 @@ impl EncodePool {
     pub(crate) fn hurry(&self, cost: &Arc<Cost>) {
         let now = Instant::now();
         let mut work = self.shared.lock();
+        work.hurried.retain(|(_, until)| *until > now);
         let is_its = |other: &Arc<Cost>| Arc::ptr_eq(other, cost);
         match work.hurried.iter_mut().find(|(other, _)| is_its(other)) {
             // Its encoders have been called already.
@@ -231,7 +236,7 @@ impl EncodePool {
             }
         }
         drop(work);
-        self.shared.woken.notify_one();
+        self.shared.woken.notify_all();
     }
 }
 
@@ -256,7 +261,10 @@ fn run(shared: &Shared) {
                 } else {
                     work.again(&mut due, shared.batch, shared.epoch)
                 };
-                work.push(due);
+                // Others sleep until what was due first before.
+                if work.push(due) {
+                    shared.woken.notify_one();
+                }
             }
         }
     }
@@ -297,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn encoders_come_before_meters_until_those_have_waited_for_a_second() {
+    fn encoders_come_before_meters_until_those_have_waited_long() {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
         let cost = Arc::default();

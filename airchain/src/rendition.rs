@@ -269,6 +269,9 @@ impl Rendition {
 
     /// Hands over to the outputs what has come together.
     fn deliver(&mut self) {
+        if self.parcels.is_empty() {
+            return;
+        }
         for sender in &self.senders {
             sender.send_all(&self.parcels);
         }

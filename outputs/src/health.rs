@@ -73,9 +73,9 @@ impl Board {
         decode(self.health.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn delivered(&self, bytes: usize) {
+    pub(crate) fn delivered(&self, packets: u64, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.packets.fetch_add(1, Ordering::Relaxed);
+        self.packets.fetch_add(packets, Ordering::Relaxed);
     }
 
     pub(crate) fn opened(&self) {

@@ -83,6 +83,11 @@ impl Queue {
         }
     }
 
+    /// Counts audio that was taken and is lost.
+    pub(crate) fn lose(&self, frames: u64) {
+        self.lock().dropped += frames;
+    }
+
     /// Waits until there is audio, or the end. Cancel safe.
     pub(crate) async fn ready(&self) {
         loop {

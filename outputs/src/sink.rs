@@ -62,8 +62,13 @@ impl Opening {
 /// A place that encoded audio goes to, once open.
 #[async_trait]
 pub trait Sink: Send {
-    /// Takes a packet. It may be held until the next [`flush`](Self::flush).
+    /// Takes a packet. One that [holds](Self::holds) packets sends them with the next [`flush`](Self::flush).
     async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError>;
+
+    /// Whether packets are out only after a [`flush`](Self::flush).
+    fn holds(&self) -> bool {
+        false
+    }
 
     /// Sends what is held: no more packets are there for now. What comes from an encoder comes several packets at a time,
     /// and need not be sent one by one.

@@ -15,6 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use airchain_codecs::packet::Packet;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -280,38 +281,56 @@ impl Worker {
         }
         let mut watch = LagWatch::new(self.queue.dropped());
         let mut fresh = true;
+        let mut held = Held::default();
         loop {
             let (parcel, last) = self.queue.pop().await;
+            let flushes = last || held.bytes >= MOST_HELD;
             match parcel {
                 Parcel::Packet(packet) => {
                     let sent = async {
                         sink.packet(&packet).await?;
-                        if last { sink.flush().await } else { Ok(()) }
+                        if flushes { sink.flush().await } else { Ok(()) }
                     };
                     if let Err(error) = guarded(&what, "sending", allowed, sent).await {
+                        self.queue.lose(held.frames);
                         self.queue.give_back(packet, !fresh);
                         return Err(error);
                     }
-                    self.reached(packet.end());
-                    self.board.delivered(packet.data.len());
-                    if std::mem::take(&mut fresh) {
-                        self.board.opened();
-                    }
-                    let lags = self.queue.frames() > limit / 2;
-                    match watch.check(self.queue.dropped(), lags, self.options.stable) {
-                        None => self.board.set(Health::Up, None),
-                        Some(why) => self.board.set(Health::Degraded, Some(&format!("{what}: {why}"))),
+                    held.add(&packet);
+                    if !flushes && sink.holds() {
+                        continue;
                     }
                 }
                 Parcel::Title { at, metadata } => {
                     self.ahead.push(at, &metadata);
                     let sent = async {
                         sink.title(at, &metadata).await?;
-                        if last { sink.flush().await } else { Ok(()) }
+                        if flushes { sink.flush().await } else { Ok(()) }
                     };
-                    guarded(&what, "a title", allowed, sent).await?;
+                    if let Err(error) = guarded(&what, "a title", allowed, sent).await {
+                        self.queue.lose(held.frames);
+                        return Err(error);
+                    }
+                    if !flushes || held.packets == 0 {
+                        continue;
+                    }
                 }
-                Parcel::End => return guarded(&what, "closing", allowed, sink.close()).await,
+                Parcel::End => {
+                    guarded(&what, "closing", allowed, sink.close()).await?;
+                    self.board.delivered(held.packets, held.bytes);
+                    return Ok(());
+                }
+            }
+            let Held { packets, bytes, end, .. } = std::mem::take(&mut held);
+            self.reached(end);
+            self.board.delivered(packets, bytes);
+            if std::mem::take(&mut fresh) {
+                self.board.opened();
+            }
+            let lags = self.queue.frames() > limit / 2;
+            match watch.check(self.queue.dropped(), lags, self.options.stable) {
+                None => self.board.set(Health::Up, None),
+                Some(why) => self.board.set(Health::Degraded, Some(&format!("{what}: {why}"))),
             }
         }
     }
@@ -325,6 +344,28 @@ impl Worker {
 
     fn frames(&self, time: Duration) -> u64 {
         frames(time, self.opening.info.format.sample_rate_hz)
+    }
+}
+
+/// Bytes that a sink may hold for those that come with them.
+const MOST_HELD: usize = 16 * 1024;
+
+/// Packets that a sink has taken and not yet sent.
+#[derive(Default)]
+struct Held {
+    packets: u64,
+    bytes: usize,
+    frames: u64,
+    /// Where the last one ends.
+    end: i64,
+}
+
+impl Held {
+    fn add(&mut self, packet: &Packet) {
+        self.packets += 1;
+        self.bytes += packet.data.len();
+        self.frames += u64::from(packet.duration);
+        self.end = packet.end();
     }
 }
 

@@ -27,6 +27,8 @@ enum Play {
     Stall(usize),
     /// Takes this long over every packet.
     Slow(Duration),
+    /// Holds packets; the first flush fails.
+    Unsent,
     Good,
 }
 
@@ -86,6 +88,15 @@ impl Sink for Actor {
         self.taken += 1;
         note(&self.log, format!("{}", packet.pts / i64::from(STEP)));
         Ok(())
+    }
+
+    fn holds(&self) -> bool {
+        matches!(self.play, Play::Unsent)
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        let unsent = SinkError { message: "it took nothing".into(), retry: Retry::Soon };
+        if self.holds() { Err(unsent) } else { Ok(()) }
     }
 
     async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
@@ -380,4 +391,21 @@ async fn an_archive_keeps_what_comes_while_it_is_down() {
     rig.sender.send(Parcel::End);
     rig.handle.ended().await;
     assert_eq!(rig.delivered(), (0..1000).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_sink_held_and_never_sent_counts_as_lost() {
+    let mut rig = rig(&[Play::Unsent, Play::Good]);
+    // All there before the worker looks.
+    for _ in 0..3 {
+        rig.packet();
+    }
+    sleep(Duration::from_millis(1)).await;
+    let stats = rig.handle.stats();
+    assert_eq!((stats.packets, stats.bytes, stats.dropped_frames), (0, 0, 3 * u64::from(STEP)));
+    assert_eq!(rig.healths(), [Health::Down], "nothing was ever out");
+    rig.play(1).await;
+    let stats = rig.handle.stats();
+    assert!(stats.packets > 0 && stats.reconnects == 0, "{stats:?}");
+    assert_eq!(rig.healths().last(), Some(&Health::Up));
 }

@@ -40,11 +40,13 @@ pub(crate) struct BusMeter {
     meter: Meter,
     board: LevelBoard,
     cost: Arc<Cost>,
+    /// Of the station.
+    span: tracing::Span,
 }
 
 impl BusMeter {
     pub(crate) fn new(tap: TapReader, meter: Meter, board: LevelBoard, cost: Arc<Cost>) -> Self {
-        Self { tap, meter, board, cost }
+        Self { tap, meter, board, cost, span: tracing::Span::current() }
     }
 }
 
@@ -62,6 +64,14 @@ impl Job for BusMeter {
             self.board.write(self.meter.read());
         }
         if self.tap.is_finished() { Step::Over } else { Step::Idle }
+    }
+
+    fn panicked(&mut self) {
+        let _in = self.span.enter();
+        tracing::error!(
+            "the meter ends by a fault in airchain (a panic); please report it. There are no levels from now on"
+        );
+        self.board.write(Levels::default());
     }
 }
 

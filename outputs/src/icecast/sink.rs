@@ -19,8 +19,6 @@ use crate::upcoming::Upcoming;
 
 /// How long the server may take to close after we did.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Bytes that are held for those that come with them.
-const MOST_HELD: usize = 16 * 1024;
 /// What is kept of what the server says while it is fed.
 const LONGEST_SAYING: usize = 1024;
 
@@ -112,7 +110,11 @@ impl Sink for IcecastSink {
         }
         self.muxer.packet(packet, &mut self.buffer);
         self.lead = self.lead.saturating_sub(u64::from(packet.duration));
-        if self.buffer.len() < MOST_HELD { Ok(()) } else { self.flush().await }
+        Ok(())
+    }
+
+    fn holds(&self) -> bool {
+        true
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
