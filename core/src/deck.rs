@@ -113,8 +113,13 @@ impl Deck {
     }
 
     /// Frames that its source has left, once all of them are there.
-    fn remaining(&self) -> Option<Frames> {
+    pub(crate) fn remaining(&self) -> Option<Frames> {
         if self.failed.is_some() { Some(0) } else { self.item.source.remaining() }
+    }
+
+    /// Frames that its source holds.
+    pub(crate) fn available(&self) -> Frames {
+        if self.failed.is_some() { 0 } else { self.item.source.available() }
     }
 
     /// Frames that its source can deliver for certain.

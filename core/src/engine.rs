@@ -50,6 +50,7 @@ pub fn engine(config: &EngineConfig, chain: Chain) -> (Control, Engine) {
         bypass_at: 0,
         resting: false,
         no_stems: Stems::new(0),
+        buffered: Buffered::default(),
     };
     (control, engine)
 }
@@ -92,6 +93,7 @@ pub struct Engine {
     resting: bool,
     /// The stems of an engine that rests.
     no_stems: Stems,
+    buffered: Buffered,
 }
 
 impl Engine {
@@ -100,9 +102,9 @@ impl Engine {
         self.position
     }
 
-    /// What it could go on with if nothing more were decoded.
+    /// What it could go on with after the last block if nothing more were decoded.
     pub fn buffered(&self) -> Buffered {
-        self.ladder.buffered()
+        self.buffered
     }
 
     /// Renders the next `out.len()` frames and hands them to the taps. What comes out is the programme
@@ -123,6 +125,14 @@ impl Engine {
                 self.fail(panic, &mut []);
             }
         }
+        self.buffered =
+            match guarded(|| if self.resting { Buffered::default() } else { self.ladder.buffered() }) {
+                Ok(buffered) => buffered,
+                Err(panic) => {
+                    self.fail(panic, &mut []);
+                    Buffered::default()
+                }
+            };
     }
 
     fn render_block(&mut self, block: &mut [Stereo]) {

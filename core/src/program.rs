@@ -155,12 +155,12 @@ impl Program {
     /// What its source holds, with that of the next item once the end is in sight.
     pub(crate) fn buffered(&self) -> Buffered {
         let next = self.waiting.next().map_or(0, |next| next.source.available());
-        let Some(source) = self.current.as_ref().map(|deck| &deck.item().source) else {
+        let Some(deck) = &self.current else {
             return Buffered { frames: next, end_in_sight: false };
         };
-        let end_in_sight = source.remaining().is_some();
+        let end_in_sight = deck.remaining().is_some();
         let next = if end_in_sight { next } else { 0 };
-        Buffered { frames: source.available().saturating_add(next), end_in_sight }
+        Buffered { frames: deck.available().saturating_add(next), end_in_sight }
     }
 
     /// What it brings onto the bus at frame `now`.

@@ -1,9 +1,11 @@
 //! Sources that panic, and an engine that does where nobody else is at fault.
 
 use airchain_core::bus::{Tap, TapId};
-use airchain_core::control::{Command, Ending, Event, EventKind, Failure};
+use airchain_core::control::{Command, Control, Ending, Event, EventKind, Failure};
 use airchain_core::deck::ItemId;
+use airchain_core::source::{Buffered, Fill, Source};
 use airchain_core::tap::tap;
+use airchain_core::{Frames, Stereo};
 use testkit::alloc::assert_no_alloc;
 use testkit::signal;
 
@@ -103,4 +105,48 @@ fn what_follows_a_panic_is_done_without_the_allocator() {
     assert!(kinds.iter().any(|kind| matches!(kind, EventKind::EngineFailed)));
     assert!(kinds.iter().any(|kind| matches!(kind, EventKind::SourceFailed { .. })));
     assert!(kinds.iter().any(|kind| matches!(kind, EventKind::ChainFailed { .. })));
+}
+
+/// Delivers until it has failed, and then panics whatever it is asked: at its next frame, or when it is asked what it holds.
+struct Broken {
+    fills: u32,
+    at_fill: bool,
+}
+
+impl Source for Broken {
+    fn fill(&mut self, out: &mut [Stereo]) -> Fill {
+        self.fills += 1;
+        assert!(!self.at_fill || self.fills <= 10, "a source that was asked to panic");
+        out.fill([0.5; 2]);
+        Fill::Full
+    }
+
+    fn remaining(&self) -> Option<Frames> {
+        None
+    }
+
+    fn available(&self) -> Frames {
+        assert!(self.fills <= 10, "a source that was asked to panic where it is only looked at");
+        48_000
+    }
+}
+
+#[test]
+fn what_an_engine_holds_is_not_asked_of_a_source_that_panicked_and_of_no_source_while_it_rests() {
+    let failed = |control: &mut Control| {
+        events(control).iter().filter(|event| matches!(event.kind, EventKind::EngineFailed)).count()
+    };
+    let (mut control, mut engine) = start(&[], 0);
+    load(&mut control, item(1, Box::new(Broken { fills: 0, at_fill: true })));
+    render(&mut engine, 10);
+    assert_eq!(engine.buffered(), Buffered { frames: 48_000, end_in_sight: false });
+    for _ in 0..10 {
+        render(&mut engine, 1);
+        assert!(engine.buffered().frames == 0);
+    }
+    assert_eq!(failed(&mut control), 0, "the item alone is over");
+    let (mut control, mut engine) = start(&[], 0);
+    load(&mut control, item(1, Box::new(Broken { fills: 0, at_fill: false })));
+    render(&mut engine, 20);
+    assert_eq!((failed(&mut control), engine.buffered()), (1, Buffered::default()));
 }
