@@ -254,13 +254,14 @@ impl Ladder {
     /// The item that is heard alone and as it is, with the file that it is of and where in that it has come to.
     fn verbatim_at(&self, now: Frames) -> Option<(ItemId, &Arc<Origin>, Frames)> {
         let tier = self.on_air?;
-        let heard = |tier: Tier| self.rungs[tier.index()].run.filter(|run| *run != Run::Unheard);
+        let rung = |tier: Tier| self.rungs.get(tier.index());
+        let heard = |tier: Tier| rung(tier)?.run.filter(|run| *run != Run::Unheard);
         if !matches!(heard(tier)?, Run::Heard | Run::Alone)
             || Tier::ALL.into_iter().any(|other| other != tier && heard(other).is_some())
         {
             return None;
         }
-        let rung = &self.rungs[tier.index()];
+        let rung = rung(tier)?;
         let master = if tier == Tier::Emergency { Fade::constant(1.0) } else { self.master };
         let whole = |fade: &Fade| fade.is_settled(now) && fade.target() == 1.0;
         [rung.level, rung.trim, master].iter().all(whole).then(|| rung.program.verbatim())?

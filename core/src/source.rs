@@ -61,7 +61,6 @@ pub struct Buffered {
     pub end_in_sight: bool,
 }
 
-/// Audio held in memory, once or over and over. It cannot run short, which makes it fit for the fallback.
 /// Audio held in memory, once or over and over. It cannot run short, which makes it fit for the fallback. Clones share
 /// the audio.
 #[derive(Clone)]

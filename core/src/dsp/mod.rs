@@ -216,6 +216,11 @@ pub trait Node: Send {
         None
     }
 
+    /// Whether all that goes in comes out as it was, and at once: it only listens.
+    fn is_clear(&self) -> bool {
+        false
+    }
+
     /// Whether a chain can hold it only once.
     fn is_single(&self) -> bool {
         false

@@ -85,6 +85,10 @@ impl Node for SilenceDetector {
         &INFO
     }
 
+    fn is_clear(&self) -> bool {
+        true
+    }
+
     fn prepare(&mut self, format: Format) {
         self.rate = format.sample_rate_hz;
         self.period = (format.sample_rate_hz / LOOKS_HZ).max(1) as usize;
