@@ -295,6 +295,8 @@ pub enum EventKind {
     ChainFailed {
         /// The node that was at work.
         node: &'static str,
+        /// No chain is on air from here on; else it was one that was about to take over.
+        bypassed: bool,
     },
     /// An item's source panicked: the item is over.
     SourceFailed {

@@ -141,7 +141,7 @@ impl Processor {
                 self.joint.breaks();
             }
             let chain = self.incoming.take().map(|(chain, _)| chain);
-            take_off(chain, panic, at, outbox);
+            take_off(chain, panic, self.on_air.is_none(), at, outbox);
             if let Some(next) = self.next.take() {
                 self.begin(next, at);
             }
@@ -150,7 +150,7 @@ impl Processor {
             Some(Ok(all)) => finite &= all,
             Some(Err(panic)) => {
                 self.joint.breaks();
-                take_off(self.on_air.take(), panic, at, outbox);
+                take_off(self.on_air.take(), panic, true, at, outbox);
                 finite &= self.bypass.put(block);
             }
             None => finite &= self.bypass.put(block),
@@ -177,11 +177,11 @@ impl Processor {
     }
 }
 
-/// A chain has panicked.
-fn take_off(chain: Option<Box<Chain>>, panic: Panic, at: Frames, outbox: &mut Outbox) {
+/// A chain has panicked; whether there is none on air now.
+fn take_off(chain: Option<Box<Chain>>, panic: Panic, bypassed: bool, at: Frames, outbox: &mut Outbox) {
     outbox.retire(Retired::Panic(panic));
     if let Some(chain) = chain {
-        outbox.event(at, EventKind::ChainFailed { node: chain.at_work() });
+        outbox.event(at, EventKind::ChainFailed { node: chain.at_work(), bypassed });
         outbox.retire(Retired::Chain(chain));
     }
 }

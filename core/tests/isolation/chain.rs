@@ -12,9 +12,9 @@ const SECOND: usize = 100;
 /// What the bypass takes to be as it should.
 const SMOOTH: usize = 240;
 
-fn failures(control: &mut Control) -> Vec<(u64, &'static str)> {
+fn failures(control: &mut Control) -> Vec<(u64, &'static str, bool)> {
     let failure = |event: airchain_core::control::Event| match event.kind {
-        EventKind::ChainFailed { node } => Some((event.frame, node)),
+        EventKind::ChainFailed { node, bypassed } => Some((event.frame, node, bypassed)),
         _ => None,
     };
     events(control).into_iter().filter_map(failure).collect()
@@ -34,7 +34,7 @@ fn a_chain_that_panics_gives_way_to_its_bypass_at_the_frame_and_another_takes_ov
     let (mut control, mut engine) = start(&[quieter(), fault(1.0, "process")], LATENCY);
     load(&mut control, item(1, memory(&programme)));
     let mut heard = render(&mut engine, 2 * SECOND);
-    assert_eq!(failures(&mut control), [(48_000, "fault")]);
+    assert_eq!(failures(&mut control), [(48_000, "fault", true)]);
     send(&mut control, Command::SetChain(Box::new(chain(&[quieter()], LATENCY))));
     heard.extend(render(&mut engine, SECOND));
     let gain = 10.0_f32.powf(-6.0 / 20.0);
@@ -66,6 +66,6 @@ fn a_chain_that_panics_while_it_takes_over_is_not_heard_of() {
         (heard, failures(&mut control))
     };
     let (heard, failures) = run(true);
-    assert_eq!(failures, [(24_000, "fault")]);
+    assert_eq!(failures, [(24_000, "fault", false)]);
     assert!(heard == run(false).0);
 }

@@ -9,7 +9,8 @@ use airchain_core::item::{Item, Metadata};
 use airchain_core::ladder::Return;
 use airchain_core::playout::report::Part;
 use airchain_core::playout::{
-    Director, DirectorConfig, Loaded, Loader, NextItem, NextTrack, Report, StationEvent, Ticket,
+    Director, DirectorConfig, Loaded, Loader, Moment, NextItem, NextTrack, Report, Request, StationEvent,
+    Ticket,
 };
 use airchain_core::source::MemorySource;
 use airchain_core::tier::Tier;
@@ -171,4 +172,18 @@ fn an_item_whose_source_panics_is_told_of_and_the_next_plays() {
     let told: Vec<_> = station.reports.iter().filter_map(told).collect();
     assert_eq!(told, [("panic:0.5:4800".to_owned(), false)]);
     assert!(station.heard[20 * 480..].iter().all(|sample| *sample == 0.3));
+}
+
+#[test]
+fn what_was_to_be_loaded_later_is_told_of_when_it_is_heard_after_an_engine_failed() {
+    let mut station = Station::new(vec!["0.5:4800000"], vec![fault(1.0, "status")], 0);
+    let item = Item { id: "alarm".into(), ..Item::file("0.2:48000") };
+    let request = Request::InsertEmergency { item };
+    station.director.request(Moment::Frame(72_000), request).unwrap();
+    station.run(160);
+    assert_eq!(station.faults(Part::Engine), [100]);
+    assert_eq!(station.heard[150 * 480 + 240], 0.2);
+    let told = |report: &&Report| matches!(&report.event, StationEvent::NowPlaying { item, .. } if item.id == "alarm");
+    let told: Vec<_> = station.reports.iter().filter(told).map(|report| report.frame).collect();
+    assert_eq!(told, [72_000]);
 }

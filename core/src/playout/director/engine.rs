@@ -73,7 +73,7 @@ impl Director {
             EventKind::SilenceDetected => self.report(frame, StationEvent::SilenceDetected { source: None }),
             EventKind::SilenceEnded => self.report(frame, StationEvent::SilenceEnded { source: None }),
             EventKind::ChainReset => {}
-            EventKind::ChainFailed { node } => self.on_chain_failed(frame, node),
+            EventKind::ChainFailed { node, bypassed } => self.on_chain_failed(frame, node, bypassed),
             EventKind::SourceFailed { tier, item } => self.on_source_failed(frame, tier, item),
             EventKind::EngineFailed => self.on_engine_failed(frame),
             EventKind::CommandDone(id) => self.on_done(id, frame),

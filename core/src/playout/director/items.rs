@@ -240,7 +240,8 @@ impl Director {
         let hold = (tier == Tier::Automation && matches!(place, Place::Now(_))).then_some(Hold::Off);
         let answer = if let Purpose::Request(answer) = purpose { Some(answer.with(&item.id)) } else { None };
         self.known.insert(id, Known { item, tier, origin: None, length, heard: false, started: 0 });
-        let issued = Issued { answer, item: Some(id), hold, logged, ..Issued::default() };
+        let scheduled = matches!(when, When::At(frame) if frame > self.position);
+        let issued = Issued { answer, item: Some(id), scheduled, hold, logged, ..Issued::default() };
         self.issue(when, Command::Load { tier, item: Box::new(prepared), place }, issued);
     }
 

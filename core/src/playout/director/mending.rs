@@ -82,11 +82,15 @@ impl Director {
         self.load(id, opening, loaded);
     }
 
-    pub(super) fn on_chain_failed(&mut self, frame: Frames, node: &str) {
+    pub(super) fn on_chain_failed(&mut self, frame: Frames, node: &str, bypassed: bool) {
         let rate = self.config.format.sample_rate_hz;
         self.chain_retry.failed(self.position.max(frame), self.frames(CHAIN_S), false, rate);
-        let error =
-            format!("{node} panicked; the programme is heard unprocessed until the chain is built anew");
+        let error = match bypassed {
+            true => {
+                format!("{node} panicked; the programme is heard unprocessed until the chain is built anew")
+            }
+            false => format!("{node} panicked in a chain that was to take over; it is built anew"),
+        };
         self.report(frame, StationEvent::Fault { part: Part::Chain, error });
     }
 
@@ -112,7 +116,11 @@ impl Director {
         let held =
             self.line.iter().filter(|entry| matches!(entry.state, State::Loaded(_) | State::Returning));
         let held = held.map(|entry| (entry.id, Tier::Automation, None));
-        let lost: Vec<_> = known.chain(held).collect();
+        // What is to be loaded at a later frame will be, or is refused if the engine still rests.
+        let commands = self.issued.values().chain(self.unsent.iter().map(|(_, _, issued)| issued));
+        let coming: Vec<_> =
+            commands.filter(|issued| issued.scheduled).filter_map(|issued| issued.item).collect();
+        let lost: Vec<_> = known.chain(held).filter(|(id, _, _)| !coming.contains(id)).collect();
         // As if every tier had been stopped; but live sources come back by themselves.
         self.stopping += 1;
         for (item, tier, started) in lost {

@@ -72,6 +72,8 @@ struct Issued {
     chain: Option<u64>,
     /// The item that is not on air if it is not.
     item: Option<ItemId>,
+    /// It brings that item at a later frame.
+    scheduled: bool,
     /// A live source was routed to the tier that is stopped: there was something to stop, whatever the engine says.
     routed: bool,
     /// What it means for the automation.
