@@ -27,7 +27,8 @@ pub struct FeedConfig {
     /// Frames decoded ahead: the capacity of the ring.
     pub lookahead: Frames,
     /// Frames decoded before anybody reads the first of them, where that is less: items that only wait take little memory.
-    /// One that, by its file, fits in the ring is decoded to its end all the same, which is to be in sight.
+    /// Of one that fits in the ring, or whose file does not say for certain that it does not, the end is to be in sight: the
+    /// ring is filled all the same.
     pub head: Option<Frames>,
     /// What [`FileFeed::grid_after`] says of the item that this one follows without a gap, if it does: cut from one
     /// recording, the two are then resampled as one. Counts for nothing when they differ in rate.
@@ -125,7 +126,9 @@ impl FileFeed {
         let grid = config.after.filter(same).unwrap_or(grid);
         let frames = cued(item, &info);
         let length = frames.map(|frames| grid.length(frames));
-        let is_long = |head: Frames| length.is_some_and(|length| length > config.lookahead + head);
+        // A length that is a guess may be too long, and the end is to be in sight for its join.
+        let declared = length.filter(|_| !info.estimated);
+        let is_long = |head: Frames| declared.is_some_and(|length| length > config.lookahead + head);
         let (writer, mut reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
         if rate == config.rate_hz {
             reader.set_origin(Arc::new(Origin { path, first: cue_in }));
@@ -189,7 +192,7 @@ impl FileFeed {
     /// Whether it goes on only once somebody reads what it has.
     pub fn waits(&self) -> bool {
         let held = self.writer.buffered();
-        held >= self.head && self.writer.written() == held as Frames
+        !self.writer.is_abandoned() && held >= self.head && self.writer.written() == held as Frames
     }
 
     /// Frames for which the ring has room.

@@ -137,6 +137,9 @@ fn a_long_item_that_waits_holds_its_head_and_a_short_one_all_of_it() {
     assert_eq!(reader.fill(&mut [[0.0; 2]; 1]), Fill::Full);
     while feed.pump() == Pump::Worked {}
     assert_eq!(feed.buffered(), 60_000);
+    let Opened { mut feed, reader, .. } = full(60_000);
+    drop(reader);
+    assert!(!feed.waits() && feed.pump() == Pump::Abandoned);
     let Opened { feed, reader, .. } = full(100_000);
     assert!(!feed.waits());
     assert_eq!(reader.remaining(), Some(100_000));
