@@ -48,6 +48,7 @@ STATION = {
     "reset_loudness": "reset_loudness",
     "outputs": "telemetry",
     "cost": "telemetry",
+    "faults": "telemetry",
     "is_finished": "is_finished",
     "is_off": "is_off",
     "stop": "close",
