@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Failed;
 
-/// Whether the process was asked to stop.
+/// Whether the process was asked to stop. Clones are the same.
+#[derive(Clone)]
 pub(crate) struct Signals {
     set: Arc<AtomicBool>,
 }
@@ -26,6 +27,11 @@ impl Signals {
     /// The flag itself, for those who look at it from other threads.
     pub(crate) fn flag(&self) -> &AtomicBool {
         &self.set
+    }
+
+    /// As if one had come, but the next is then the second.
+    pub(crate) fn set(&self) {
+        self.set.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_set(&self) -> bool {

@@ -17,7 +17,7 @@ pub struct Process {
 
 impl Process {
     /// Reads the figures of this process.
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         // The reading itself has one open.

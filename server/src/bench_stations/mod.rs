@@ -63,14 +63,14 @@ pub(crate) struct BenchArgs {
 struct Outcome {
     stations: usize,
     seconds: f64,
-    /// Processor seconds of the process.
+    /// Processor seconds of the process, with those of threads that have ended.
     cpu_s: f64,
-    /// The same by thread: `air`, `decode`, `encode`, `io`, `control`.
+    /// The same by thread, of those there are at the end: `air`, `decode`, `encode`, `io`, `control`.
     threads_cpu_s: Vec<(String, f64)>,
     /// Of `encode`, that of meters.
     meter_s: f64,
     resident_mib: f64,
-    threads: usize,
+    threads: u64,
     encoders: u64,
     /// What went wrong: nothing, if it is to count.
     troubles: Troubles,
@@ -237,7 +237,8 @@ fn one(args: &BenchArgs, receiver: &str, stations: usize) -> Result<Outcome, Fai
     Ok(serde_json::from_str(&said)?)
 }
 
-/// A child that ends with this process.
+/// A child that ends with this process: when this is dropped, and because it holds the other end of the child's standard
+/// input, see [`end_with_parent`].
 struct Running(Child);
 
 impl Drop for Running {
@@ -258,10 +259,19 @@ fn start_receiver() -> Result<(Running, String), Failed> {
 
 fn itself(part: &str) -> Result<Command, Failed> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench-stations", "--part", part]).stdin(Stdio::null());
+    command.args(["bench-stations", "--part", part]).stdin(Stdio::piped());
     // What a station says while it starts is not what is asked for; troubles are.
     command.env("AIRCHAIN_LOG", "error");
     Ok(command)
+}
+
+/// Has this process, which the command started, do `end` once the command is gone, however that went: its standard input,
+/// to which nobody writes, ends then.
+fn end_with_parent(end: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        end();
+    });
 }
 
 fn say(line: &str) {

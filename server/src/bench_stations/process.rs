@@ -1,8 +1,9 @@
-//! What the system says of this process: `/proc/self`, proc(5).
+//! What the system says of the threads of this process: `/proc/self/task`, proc(5).
 
 use std::fs;
 
-/// Processor seconds of each kind of thread, by the part of its name before the number.
+/// Processor seconds of each kind of thread that there is now, by the part of its name before the number. What threads that
+/// have ended took is in the total of the process alone.
 pub(super) fn threads_cpu_s() -> std::io::Result<Vec<(String, f64)>> {
     let mut sums: Vec<(String, f64)> = Vec::new();
     for thread in fs::read_dir("/proc/self/task")? {
@@ -20,11 +21,4 @@ pub(super) fn threads_cpu_s() -> std::io::Result<Vec<(String, f64)>> {
         }
     }
     Ok(sums)
-}
-
-/// A number of `/proc/self/status`.
-pub(super) fn status(field: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -5,8 +5,9 @@ use std::net::{TcpListener, TcpStream};
 
 use crate::Failed;
 
-/// Runs until it is killed. Says first where it listens.
+/// Runs until it is killed, or the command is gone. Says first where it listens.
 pub(super) fn run() -> Result<(), Failed> {
+    super::end_with_parent(|| std::process::exit(0));
     let listener = TcpListener::bind("127.0.0.1:0")?;
     super::say(&listener.local_addr()?.to_string());
     for source in listener.incoming() {

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use airchain::core::playout::report::StationEvent;
 use airchain::outputs::sink::Health;
-use airchain::station::TimedReport;
+use airchain::telemetry::Process;
 use airchain::{Host, HostConfig, Station, config, from_config};
 use serde_json::json;
 
@@ -30,13 +29,14 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failed> {
 
 fn watch(args: &BenchArgs, count: usize, folder: &std::path::Path) -> Result<Outcome, Failed> {
     let signals = Signals::install()?;
+    let wish = signals.clone();
+    super::end_with_parent(move || wish.set());
     let batch = Duration::from_millis(args.batch);
     let host = Host::new(HostConfig { encode_batch: batch, ..HostConfig::default() })?;
     let mut stations = Vec::new();
     for number in 0..count {
         stations.push(start(args, &host, number, folder)?);
     }
-    let reports: Vec<_> = stations.iter().map(Station::reports).collect();
     let wait = |seconds: u64| {
         let end = Instant::now() + Duration::from_secs(seconds);
         while Instant::now() < end && !signals.is_set() {
@@ -44,26 +44,25 @@ fn watch(args: &BenchArgs, count: usize, folder: &std::path::Path) -> Result<Out
         }
     };
     wait(args.settle);
-    reports.iter().for_each(|reports| reports.try_iter().for_each(drop));
     let before = (process::threads_cpu_s()?, troubles(&stations), meters(&stations), Instant::now());
+    let cpu_before_s = cpu_s(&Process::read());
     wait(args.seconds);
     let seconds = before.3.elapsed().as_secs_f64();
+    let process = Process::read();
     let mut threads_cpu_s = process::threads_cpu_s()?;
     for (kind, spent) in &mut threads_cpu_s {
         *spent -= before.0.iter().find(|(known, _)| known == kind).map_or(0.0, |(_, spent)| *spent);
     }
-    let mut troubles = troubles(&stations) - before.1;
-    troubles.underrun = reports.iter().flat_map(|reports| reports.try_iter()).map(underrun).sum();
     let outcome = Outcome {
         stations: count,
         seconds,
-        cpu_s: threads_cpu_s.iter().map(|(_, spent)| spent).sum(),
+        cpu_s: cpu_s(&process) - cpu_before_s,
         threads_cpu_s,
         meter_s: meters(&stations) - before.2,
-        resident_mib: process::status("VmRSS") as f64 / 1024.0,
-        threads: process::status("Threads") as usize,
+        resident_mib: process.resident_bytes.unwrap_or(0) as f64 / f64::from(1 << 20),
+        threads: process.threads.unwrap_or(0),
         encoders: stations.iter().map(|station| station.cost().encoders).sum(),
-        troubles,
+        troubles: troubles(&stations) - before.1,
     };
     host.shutdown(DRAIN);
     Ok(outcome)
@@ -92,16 +91,17 @@ fn meters(stations: &[Station]) -> f64 {
     stations.iter().map(|station| station.cost().meter_s).sum()
 }
 
-fn underrun(report: TimedReport) -> u64 {
-    if let StationEvent::Dropout { frames, .. } = report.report.event { frames } else { 0 }
+fn cpu_s(process: &Process) -> f64 {
+    process.cpu_s.unwrap_or(0.0)
 }
 
-/// All troubles since the stations began, but those that only events tell of.
+/// All troubles since the stations began.
 fn troubles(stations: &[Station]) -> Troubles {
     let mut sum = Troubles::default();
     for station in stations {
         let cost = station.cost();
         sum.missed += station.missed();
+        sum.underrun += station.telemetry().underruns.frames;
         sum.unencoded += cost.unencoded_frames;
         sum.unmeasured += cost.unmeasured_frames;
         for output in station.outputs() {
