@@ -65,12 +65,14 @@ fn bench(criterion: &mut Criterion) {
         };
         let running: Vec<_> = (0..outputs).map(|_| start()).collect();
         let (mut pieces, mut packets) = (audio.chunks(RATE as usize / 10).cycle(), Vec::new());
+        let mut parcels = Vec::new();
         group.bench_function(format!("{outputs} outputs"), |bencher| {
             bencher.iter(|| {
                 encoder.encode(pieces.next().unwrap_or_default(), &mut packets).expect("encoded");
-                for packet in packets.drain(..) {
-                    running.iter().for_each(|(sender, _)| sender.send(Parcel::Packet(packet.clone())));
-                }
+                // All packets of a turn at once, as a rendition does.
+                parcels.extend(packets.drain(..).map(Parcel::Packet));
+                running.iter().for_each(|(sender, _)| sender.send_all(&parcels));
+                parcels.clear();
             });
         });
     }
