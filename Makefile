@@ -99,6 +99,7 @@ check:
 	@$(call packages,$(BUILD_PACKAGES))
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p airchain-benches --all-targets --features instructions -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps
 
 check-deep:
@@ -119,7 +120,7 @@ fuzz-seeds:
 	$(CARGO) run --quiet --locked -p airchain-fuzz --example seeds -- $(TARGET)
 
 bench:
-	@$(call packages,$(BUILD_PACKAGES))
+	@$(call packages,$(BUILD_PACKAGES) ffmpeg)
 	$(CARGO) bench --locked --workspace
 
 # Instructions of a block, counted by valgrind: the same on a busy machine. BASELINE='--save-baseline=main', then
@@ -145,10 +146,10 @@ compare: build
 	$(CARGO) run --quiet --release --locked -p airchain-benches --bin compare -- target/release/airchain \
 		$(if $(QUICK),--seconds 6 --emergencies 10 --starts 1,--write docs)
 
-# From a command, and from the start of the process, to what is heard: tables for docs/benchmarks.md.
+# From a command, and from the start of the process, to what is heard, into docs/benchmarks.md unless QUICK=yes.
 figures-latency: build
 	@$(call packages,ffmpeg icecast2)
-	$(CARGO) run --quiet --release --locked -p airchain-benches --bin latency -- target/release/airchain $(if $(QUICK),20 3)
+	$(CARGO) run --quiet --release --locked -p airchain-benches --bin latency -- target/release/airchain $(if $(QUICK),20 3,300 20 --write docs)
 
 # How many stations this machine carries, and what each costs beside the bare codecs: a table for docs/figures.md.
 STATIONS ?= 1,8,32

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use airchain_codecs::decode::stream::{Step, StreamDecoder};
+use testkit::icecast::Icecast;
 
 /// How long a listener waits for bytes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,6 +36,18 @@ pub fn wait_for(address: SocketAddr, path: &str, within: Duration) -> Result<Tcp
         std::thread::sleep(Duration::from_millis(2));
     }
     Err(Error::other(format!("no audio at http://{address}{path} within {within:?}")))
+}
+
+/// Waits until an Icecast server has no mount of this path any more, so that the next source finds it free.
+pub fn wait_until_gone(icecast: &Icecast, mount: &str, within: Duration) -> Result<()> {
+    let (deadline, named) = (Instant::now() + within, format!("{mount}\""));
+    while icecast.status().contains(&named) {
+        if Instant::now() >= deadline {
+            return Err(Error::other(format!("the mount {mount} is still there after {within:?}")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 #[derive(Default)]

@@ -1,9 +1,10 @@
-//! Processes under measurement: what the system says of them, and that they end with the one who started them.
+//! Processes under measurement: what the system says of them, and that they end with what holds them.
 
 use std::io::Result;
 use std::process::{Child, Command, Stdio};
 
-/// A process that is killed when this is dropped.
+/// A process that is killed when this is dropped. Where the one who started it is killed itself, nothing is dropped and it
+/// runs on.
 pub struct Process(Child);
 
 impl Process {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use testkit::icecast::{FakeServer, Icecast};
 
 use crate::emergency::free_address;
-use crate::listen::wait_for;
+use crate::listen::{wait_for, wait_until_gone};
 use crate::process::Process;
 
 /// Far longer than anything here takes.
@@ -115,10 +115,7 @@ pub fn icecast_listener(icecast: &Icecast, command: &mut Command) -> Result<f64>
     wait_for(icecast.address(), "/live.mp3", PATIENCE)?.read_exact(&mut [0])?;
     let took = ms(start);
     drop(process);
-    // The next source finds the mount free.
-    while icecast.status().contains("/live.mp3") {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until_gone(icecast, "/live.mp3", PATIENCE)?;
     Ok(took)
 }
 

@@ -1,48 +1,82 @@
 //! `make figures-latency`: from an operator's command, and from the start of the process, to what is heard.
 //!
-//! Prints Markdown tables: emergencies to the bus and to real listeners, a skip into a crossfade, and starts.
-//! `latency AIRCHAIN [COMMANDS] [STARTS]`: the program, how many emergencies, how many starts of each kind.
+//! `latency AIRCHAIN [COMMANDS] [STARTS] [--write DIR]`: the program, how many emergencies, how many starts of each kind. Prints
+//! Markdown tables: emergencies to the bus and to real listeners, a skip into a crossfade, and starts; with `--write` it also
+//! puts them between the markers of `DIR/benchmarks.md`.
 
 #![allow(clippy::print_stdout)]
 
-use std::io::Result;
-use std::path::Path;
+use std::fmt::Write;
+use std::io::{Error, Result};
+use std::path::{Path, PathBuf};
 
 use airchain_benches::process::machine;
-use airchain_benches::table::{SPREAD, spread};
+use airchain_benches::table::{SPREAD, spread, today, write_between};
 use airchain_benches::{emergency, start};
 use testkit::icecast::{Icecast, PASSWORD};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let airchain = arguments.next().unwrap_or_else(|| "target/release/airchain".into());
-    let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (commands, starts) = (number(300), number(20));
-    let folder = tempfile::tempdir()?;
-    println!("{}\n", machine());
-    println!("## Emergency: command to what is heard\n\n{SPREAD}");
-    let measured = emergency::measure(folder.path(), commands, commands / 6)?;
-    println!("{}", spread("first sample on the bus, blocks", &measured.blocks));
-    println!("{}", spread("rendered, ms", &measured.taken_ms));
-    println!("{}", spread("on the bus, behind the chain's look-ahead, ms", &measured.bus_ms));
-    for (name, delays) in &measured.listeners {
-        println!("{}", spread(&format!("{name}, ms"), delays));
+    let (mut plain, mut write) = (Vec::new(), None);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--write" => write = arguments.next().map(PathBuf::from),
+            _ => plain.push(argument),
+        }
     }
-    println!("\n## Skip into a crossfade of 5 s: command to its first sample\n\n{SPREAD}");
-    println!("{}", spread("first sample, blocks", &measured.skip_blocks));
-    println!("{}", spread("rendered, ms", &measured.skip_ms));
-    println!("\n## Start of the process\n\n{SPREAD}");
+    let airchain = plain.first().map_or("target/release/airchain", String::as_str);
+    let number = |index: usize, default| match plain.get(index).map(|text| text.parse::<usize>()) {
+        Some(number) => {
+            number.map_err(|_| Error::other("latency AIRCHAIN [COMMANDS] [STARTS] [--write DIR]"))
+        }
+        None => Ok(default),
+    };
+    let text = report(airchain, number(1, 300)?, number(2, 20)?)?;
+    println!("{text}");
+    write.map_or(Ok(()), |to| write_between(&to.join("benchmarks.md"), "latency", &text))
+}
+
+/// Measures; the tables.
+fn report(airchain: &str, commands: usize, starts: usize) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let mut out = format!("{}; {}.\n", today(), machine());
+    let emergencies = emergency::measure(folder.path(), commands, commands / 6)?;
+    let mut rows = vec![
+        ("first sample on the bus, blocks".to_owned(), emergencies.blocks),
+        ("rendered, ms".to_owned(), emergencies.taken_ms),
+        ("on the bus, behind the chain's look-ahead, ms".to_owned(), emergencies.bus_ms),
+    ];
+    rows.extend(emergencies.listeners.into_iter().map(|(name, delays)| (format!("{name}, ms"), delays)));
+    table(&mut out, "Emergency, from the command, ms but for the first row:", &rows);
+    let skips = [
+        ("first sample, blocks".to_owned(), emergencies.skip_blocks),
+        ("rendered, ms".to_owned(), emergencies.skip_ms),
+    ];
+    table(&mut out, "Skip into a crossfade of 5 s:", &skips);
     let music = folder.path().join("music.mp3");
     airchain_benches::music::write(&music, 30)?;
     let icecast = Icecast::start(20);
-    let times =
-        |once: &mut dyn FnMut() -> Result<f64>| (0..starts).map(|_| once()).collect::<Result<Vec<_>>>();
-    let row =
-        |name: &str, values: Result<Vec<f64>>| values.map(|values| println!("{}", spread(name, &values)));
-    row("PCM (WAV) at a listener of the HTTP output, ms", times(&mut || start::pcm(&airchain, &music)))?;
-    row("MP3 at a listener of the HTTP output, ms", times(&mut || start::http(&airchain, &music)))?;
-    row("MP3 at the Icecast server, ms", times(&mut || to_server(&airchain, &music)))?;
-    row("MP3 at a listener of icecast2, ms", times(&mut || to_listener(&airchain, &music, &icecast)))
+    let mut rows = Vec::new();
+    let mut row = |name: &str, once: &mut dyn FnMut() -> Result<f64>| -> Result<()> {
+        let times = (0..starts).map(|_| once()).collect::<Result<Vec<_>>>()?;
+        rows.push((name.to_owned(), times));
+        Ok(())
+    };
+    row("PCM (WAV) at a listener of the HTTP output, ms", &mut || start::pcm(airchain, &music))?;
+    row("MP3 at a listener of the HTTP output, ms", &mut || start::http(airchain, &music))?;
+    row("MP3 at the Icecast server, ms", &mut || to_server(airchain, &music))?;
+    row("MP3 at a listener of icecast2, ms", &mut || to_listener(airchain, &music, &icecast))?;
+    table(&mut out, "Start of the process:", &rows);
+    Ok(out)
+}
+
+/// Appends a table with what it is about.
+fn table(out: &mut String, about: &str, rows: &[(String, Vec<f64>)]) {
+    // Writing to a string never fails.
+    let _ = writeln!(out, "\n{about}\n\n{SPREAD}");
+    for (name, values) in rows {
+        let _ = writeln!(out, "{}", spread(name, values));
+    }
 }
 
 fn to_server(airchain: &str, music: &Path) -> Result<f64> {

@@ -1,9 +1,12 @@
 //! The job on air: processor time, memory and threads of a tool while it runs.
 
-use std::io::{Error, Result};
+use std::io::{Error, Read, Result};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use airchain_benches::listen::wait_for;
+use airchain_benches::listen::{wait_for, wait_until_gone};
 use airchain_benches::process::{Process, cpu_s, pss_mib, threads};
 
 use testkit::icecast::Icecast;
@@ -14,6 +17,32 @@ use crate::tools::{Job, Tool, mount};
 const ON_AIR: Duration = Duration::from_secs(90);
 /// After that, what belongs to the start is left to pass.
 const SETTLE: Duration = Duration::from_secs(4);
+/// Bytes of audio per second at each listener: MP3 128k.
+const BYTES_PER_S: f64 = 16_000.0;
+
+/// A listener that throws away what it hears.
+struct Listener {
+    bytes: Arc<AtomicU64>,
+}
+
+impl Listener {
+    fn start(mut stream: TcpStream) -> Self {
+        let bytes = Arc::<AtomicU64>::default();
+        let to = Arc::clone(&bytes);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65_536];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                to.fetch_add(count as u64, Ordering::Relaxed);
+            }
+        });
+        Self { bytes }
+    }
+
+    /// Bytes so far.
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
 
 /// What a tool took for the job.
 pub(crate) struct Load {
@@ -33,29 +62,31 @@ pub(crate) fn measure(tool: Tool, job: &Job<'_>, icecast: &Icecast, seconds: f64
     }
     let mut listeners = Vec::new();
     for station in 0..job.stations {
-        let mut stream = wait_for(job.server, &mount(station), ON_AIR)
+        let stream = wait_for(job.server, &mount(station), ON_AIR)
             .map_err(|error| Error::other(format!("{}: {error}", tool.name())))?;
-        listeners.push(std::thread::spawn(move || std::io::copy(&mut stream, &mut std::io::sink())));
+        listeners.push(Listener::start(stream));
     }
     std::thread::sleep(SETTLE);
     let spent = |processes: &[Process]| processes.iter().map(|process| cpu_s(process.id())).sum::<f64>();
-    let (start, before) = (Instant::now(), spent(&processes));
+    let heard = || listeners.iter().map(Listener::bytes).collect::<Vec<_>>();
+    let (start, before, heard_before) = (Instant::now(), spent(&processes), heard());
     std::thread::sleep(Duration::from_secs_f64(seconds));
-    let minutes = start.elapsed().as_secs_f64() / 60.0 * job.stations as f64;
+    let (took_s, spent_s, heard_after) = (start.elapsed().as_secs_f64(), spent(&processes) - before, heard());
     let load = Load {
-        cpu_s: (spent(&processes) - before) / minutes,
+        cpu_s: spent_s / (took_s / 60.0 * job.stations as f64),
         pss_mib: processes.iter().map(|process| pss_mib(process.id())).sum(),
         threads: processes.iter().map(|process| threads(process.id())).sum(),
     };
-    let running = processes.iter_mut().all(Process::is_running);
+    if !processes.iter_mut().all(Process::is_running) {
+        return Err(Error::other(format!("{}: a process ended", tool.name())));
+    }
     drop(processes);
-    for listener in listeners {
-        let bytes = listener.join().map_err(|_| Error::other("a listener failed"))?.unwrap_or(0);
-        if !running || (bytes as f64) < 16_000.0 * 0.9 * seconds {
-            return Err(Error::other(format!(
-                "{}: a listener got {bytes} bytes in {seconds} s",
-                tool.name()
-            )));
+    // Who sends more than it plays works ahead, and who sends less has not done the job.
+    for (before, after) in heard_before.into_iter().zip(heard_after) {
+        let speed = (after - before) as f64 / (BYTES_PER_S * took_s);
+        if !(0.9..=1.1).contains(&speed) {
+            let tool = tool.name();
+            return Err(Error::other(format!("{tool}: a listener got {speed:.2} of real time")));
         }
     }
     for station in 0..job.stations {
@@ -68,8 +99,6 @@ pub(crate) fn measure(tool: Tool, job: &Job<'_>, icecast: &Icecast, seconds: f64
         }
         std::fs::remove_dir_all(&folder)?;
     }
-    while (0..job.stations).any(|station| icecast.status().contains(&format!("{}\"", mount(station)))) {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    (0..job.stations).try_for_each(|station| wait_until_gone(icecast, &mount(station), ON_AIR))?;
     Ok(load)
 }

@@ -14,10 +14,9 @@ mod tools;
 use std::fmt::Write;
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use airchain_benches::process::machine;
-use airchain_benches::table::{SPREAD, median, quantile, spread};
+use airchain_benches::table::{SPREAD, median, quantile, spread, today, write_between};
 use airchain_benches::{emergency, music, start};
 use testkit::icecast::Icecast;
 
@@ -152,11 +151,9 @@ fn measure(options: &Options, folder: &Path) -> Result<Measured> {
 /// The tables.
 fn report(options: &Options, measured: &Measured) -> String {
     let mut out = String::new();
-    let today = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let today = jiff::Timestamp::from_second(today as i64)
-        .map_or_else(|_| String::new(), |at| at.strftime("%F").to_string());
     let versions: Vec<String> = TOOLS.iter().map(|tool| tool.version(&options.airchain)).collect();
-    let _ = writeln!(out, "{today}; {}; {}; {} s each.\n", versions.join(", "), machine(), options.seconds);
+    let (today, versions) = (today(), versions.join(", "));
+    let _ = writeln!(out, "{today}; {versions}; {}; {} s each.\n", machine(), options.seconds);
     let Floor { decode_s, resample_s, mp3_s, aac_s } = &measured.floor;
     let floor = measured.floor.total_s();
     let _ = writeln!(
@@ -249,16 +246,7 @@ fn panels(measured: &Measured) -> Vec<Panel> {
     panels
 }
 
-const BEGIN: &str = "<!-- make compare: begin -->\n";
-const END: &str = "<!-- make compare: end -->";
-
 fn write(to: &Path, text: &str, measured: &Measured) -> Result<()> {
-    let file = to.join("benchmarks.md");
-    let old = std::fs::read_to_string(&file)?;
-    let parts = old.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let Some((before, after)) = parts else {
-        return Err(Error::other(format!("{}: the markers are missing", file.display())));
-    };
-    std::fs::write(&file, format!("{before}{BEGIN}\n{text}\n{END}{after}"))?;
+    write_between(&to.join("benchmarks.md"), "make compare", text)?;
     std::fs::write(to.join("benchmarks.svg"), svg(&panels(measured)))
 }
