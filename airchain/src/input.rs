@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tracing::Span;
 
 use crate::config;
+use crate::cost::{Cost, charged};
 use crate::decode_pool::{Errand, Feed, Workers};
 use crate::error::Error;
 use crate::faults::FaultLog;
@@ -96,6 +97,7 @@ impl InputSpec {
         runtime: &Handle,
         workers: &Workers,
         faults: &Arc<FaultLog>,
+        cost: &Arc<Cost>,
     ) -> Result<Running, Error> {
         let feed = self.feed(rate_hz);
         let InputSource::Webstream { config, .. } = self.source;
@@ -105,7 +107,7 @@ impl InputSpec {
         let errand = Arc::new(Errand::new(faults, &self.id));
         let running = Running { id: self.id, link: link.clone(), board: board.clone() };
         let feed = WebstreamFeed::new(feed, link, arrivals, writer, board);
-        workers.keep(Box::new(Fed { feed, errand, span: Span::current() }));
+        workers.keep(Box::new(Fed { feed, errand, cost: Arc::clone(cost), span: Span::current() }));
         Ok(running)
     }
 }
@@ -185,6 +187,7 @@ impl Drop for Running {
 struct Fed {
     feed: WebstreamFeed,
     errand: Arc<Errand>,
+    cost: Arc<Cost>,
     span: Span,
 }
 
@@ -207,7 +210,8 @@ impl Feed for Fed {
 
     fn turn(&mut self) -> bool {
         let _in = self.span.enter();
-        matches!(self.feed.pump(Instant::now()), Pump::Worked | Pump::Full)
+        let pumped = charged(&self.cost.decode_ns, || self.feed.pump(Instant::now()));
+        matches!(pumped, Pump::Worked | Pump::Full)
     }
 
     /// It costs a connection and nothing else.

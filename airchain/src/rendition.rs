@@ -20,8 +20,7 @@ use tokio::runtime::Handle;
 
 use crate::decode_pool::Workers;
 use crate::encode_pool::{Job, Step};
-use crate::faults::FaultLog;
-use crate::passthrough::Passthrough;
+use crate::passthrough::{Client, Passthrough};
 use crate::station::Shared;
 
 /// Frames encoded at a time.
@@ -46,13 +45,13 @@ fn open(
     format: &Format,
     rate: u32,
     workers: Option<&Workers>,
-    faults: &Arc<FaultLog>,
+    station: &Shared,
 ) -> Result<Opened, EncodeError> {
     let Some(workers) = workers else { return Ok((encode::open(format, rate)?, None)) };
     let (sender, told) = crossbeam_channel::unbounded();
     let workers = workers.clone();
     let keep = Box::new(move |stocker| workers.keep(Box::new(stocker)));
-    Ok((Box::new(Passthrough::open(format, keep, told, Arc::clone(faults))?), Some(sender)))
+    Ok((Box::new(Passthrough::open(format, keep, told, Client::of(station))?), Some(sender)))
 }
 
 /// What the host and the encode worker share of a rendition.
@@ -122,7 +121,7 @@ impl Rendition {
         runtime: Handle,
         workers: Option<Workers>,
     ) -> Result<(Self, Arc<Door>), EncodeError> {
-        let (encoder, teller) = open(&format, station_rate, workers.as_ref(), &station.faults)?;
+        let (encoder, teller) = open(&format, station_rate, workers.as_ref(), &station)?;
         let door = Arc::new(Door { waiting: Mutex::new(Some(Vec::new())) });
         let rendition = Self {
             format,
@@ -233,7 +232,7 @@ impl Rendition {
         self.failures += 1;
         self.station.faults.note(Part::Encoder, format!("{}: the encoder failed: {error}", self.format));
         // After an error an encoder's state is anyone's guess.
-        match open(&self.format, self.station_rate, self.workers.as_ref(), &self.station.faults) {
+        match open(&self.format, self.station_rate, self.workers.as_ref(), &self.station) {
             Ok((encoder, teller)) => {
                 (self.encoder, self.teller) = (encoder, teller);
                 self.begin(self.tap.start().unwrap_or(0));

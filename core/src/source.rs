@@ -11,6 +11,8 @@ use crate::{Frames, Stereo};
 pub struct Origin {
     /// The file.
     pub path: PathBuf,
+    /// What tells it from others that have had, or will have, the same path: whoever opens the path again compares it.
+    pub identity: u64,
     /// The frame of the file, after gapless trimming, that the source gives first.
     pub first: Frames,
 }

@@ -56,7 +56,7 @@ fn station() -> (Control, Engine) {
 
 fn item(id: u64, frames: usize) -> Box<Prepared> {
     let (mut writer, mut reader) = feed(frames.max(1));
-    reader.set_origin(Arc::new(Origin { path: format!("{id}.mp3").into(), first: 0 }));
+    reader.set_origin(Arc::new(Origin { path: format!("{id}.mp3").into(), identity: 0, first: 0 }));
     writer.push(&vec![[0.3, 0.2]; frames]);
     // Some decoders are late for ever: the deck runs dry without an end.
     if !id.is_multiple_of(17) {

@@ -79,7 +79,7 @@ fn command(random: &mut Random, id: u64) -> Command {
         0..6 => {
             let first = random.below(1_000);
             let end = first + 1 + random.below(60_000);
-            let origin = Arc::new(Origin { path: id.to_string().into(), first });
+            let origin = Arc::new(Origin { path: id.to_string().into(), identity: id, first });
             let mut item = item(id, constant([0.0; 2], 1));
             item.source = Box::new(Numbered { id, next: first, end, origin });
             item.id = ItemId(id);

@@ -3,6 +3,8 @@
 //! A decode worker calls [`FileFeed::pump`] whenever the ring has room. The ring is closed in the same call that
 //! writes the last frame, so a deck sees the true end of an item a ring's length ahead.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,6 +116,8 @@ impl FileFeed {
     pub fn open(item: &Item, config: &FeedConfig) -> Result<Opened, InputError> {
         item.validate().map_err(|source| InputError::Item { path: item.path.clone(), source })?;
         let path = local_path(&item.path)?;
+        // Before it is opened: of a file that is replaced in between, this is then of none that there is.
+        let identity = identity(&path);
         let mut decoder = decode::open(&path)?;
         let info = decoder.info().clone();
         let rate = info.sample_rate_hz;
@@ -130,8 +134,8 @@ impl FileFeed {
         let declared = length.filter(|_| !info.estimated);
         let is_long = |head: Frames| declared.is_some_and(|length| length > config.lookahead + head);
         let (writer, mut reader) = feed(usize::try_from(config.lookahead).unwrap_or(usize::MAX));
-        if rate == config.rate_hz {
-            reader.set_origin(Arc::new(Origin { path, first: cue_in }));
+        if let Some(identity) = identity.filter(|_| rate == config.rate_hz) {
+            reader.set_origin(Arc::new(Origin { path, identity, first: cue_in }));
         }
         let feed = Self {
             decoder: Some(decoder),
@@ -278,6 +282,15 @@ pub fn measure(path: &str) -> Result<TrackInfo, InputError> {
         (info.frames, info.estimated) = (Some(frames), false);
     }
     Ok(info)
+}
+
+/// What tells the file at `path` from any other that has been or will be there: made of its device, inode, size and time of
+/// modification. `None` where there is none.
+pub fn identity(path: &Path) -> Option<u64> {
+    let file = std::fs::metadata(path).ok()?;
+    let mut hasher = DefaultHasher::new();
+    (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// Frames between an item's cue points, at the rate of its file; `None` where neither says.

@@ -254,8 +254,9 @@ impl DeskStation {
         input.validate(self.shared.rate)?;
         let writer = self.director.live_source(&input.id, input.live)?;
         let (tier, source, fade_in_s) = (input.tier, input.id.clone(), input.fade_in_s);
-        let Engines { runtime, decode, .. } = &*self.engines;
-        let running = input.open(writer, self.shared.rate, runtime, decode, &self.shared.faults)?;
+        let (Engines { runtime, decode, .. }, Shared { rate, faults, cost, .. }) =
+            (&*self.engines, &*self.shared);
+        let running = input.open(writer, *rate, runtime, decode, faults, cost)?;
         let mut inputs = lock(&self.shared.inputs);
         inputs.retain(|other| !other.is_over());
         inputs.push(running);

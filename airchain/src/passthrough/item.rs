@@ -7,8 +7,7 @@ use airchain_codecs::{Codec, Format};
 use airchain_core::source::Origin;
 use bytes::Bytes;
 
-use super::shelf::{Shelf, Stocker};
-use crate::faults::FaultLog;
+use super::shelf::{Client, Shelf, Stocker};
 
 /// A file on the bus.
 pub(super) struct Copied {
@@ -29,9 +28,9 @@ impl Copied {
         zero: i64,
         from: i64,
         format: Format,
-        faults: &Arc<FaultLog>,
+        client: &Client,
     ) -> (Self, Stocker) {
-        let (shelf, stocker) = Shelf::new(origin, from, format, faults);
+        let (shelf, stocker) = Shelf::new(origin, from, format, client);
         (Self { shelf, zero, codec: format.codec, next: None, before: Vec::new() }, stocker)
     }
 

@@ -18,7 +18,6 @@ mod shelf;
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use airchain_codecs::copy::{self, window};
 use airchain_codecs::encode::{EncodeError, Encoder};
@@ -31,8 +30,7 @@ use crossbeam_channel::Receiver;
 use self::bridge::Bridge;
 use self::item::Copied;
 use self::past::{Lag, Past};
-pub(crate) use self::shelf::Stocker;
-use crate::faults::FaultLog;
+pub(crate) use self::shelf::{Client, Stocker};
 
 /// Packets by which what is sent is behind the bus: up to four that an encoder needs, and one to decide by. An encoder
 /// alone is two or three behind.
@@ -88,7 +86,7 @@ pub(crate) struct Passthrough {
     packet: i64,
     delay: i64,
     keep: Keep,
-    faults: Arc<FaultLog>,
+    client: Client,
     told: Receiver<Stretch>,
     stretches: VecDeque<Known>,
     past: Past,
@@ -103,12 +101,12 @@ pub(crate) struct Passthrough {
 
 impl Passthrough {
     /// For frames at the format's rate. `keep` has decode workers fetch packets; `told` are the stretches of these, each before
-    /// the first frame that it is of. Files that cannot be read are noted in `faults`.
+    /// the first frame that it is of. Decode workers do it for `client`.
     pub(crate) fn open(
         format: &Format,
         keep: Keep,
         told: Receiver<Stretch>,
-        faults: Arc<FaultLog>,
+        client: Client,
     ) -> Result<Self, EncodeError> {
         let bridge = Bridge::open(format, 0)?;
         let info = bridge.info();
@@ -120,7 +118,7 @@ impl Passthrough {
             delay: info.delay.into(),
             info,
             keep,
-            faults,
+            client,
             told,
             stretches: VecDeque::new(),
             past: Past::default(),
@@ -143,7 +141,7 @@ impl Passthrough {
             let copied = stretch.of.map(|part| {
                 let frame = part.frame as i64;
                 let (copied, stocker) =
-                    Copied::new(part.origin, at - frame, frame, self.format, &self.faults);
+                    Copied::new(part.origin, at - frame, frame, self.format, &self.client);
                 (self.keep)(stocker);
                 copied
             });

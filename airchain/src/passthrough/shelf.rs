@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use airchain_codecs::Format;
 use airchain_codecs::copy::{CopiedPacket, PacketReader};
 use airchain_core::source::Origin;
+use airchain_inputs::file::identity;
+use tracing::Span;
 
+use crate::cost::{Cost, charged};
 use crate::decode_pool::{Errand, Feed};
 use crate::faults::FaultLog;
+use crate::station::Shared;
 
 /// Packets kept ready, about two seconds of them.
 const STOCK: usize = 96;
@@ -16,6 +20,38 @@ const STOCK: usize = 96;
 const LOW: usize = 48;
 /// Packets read in one turn.
 const PER_TURN: usize = 32;
+
+/// The output that packets are fetched for: what its station is told, and what it is charged. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Client {
+    faults: Arc<FaultLog>,
+    cost: Arc<Cost>,
+    span: Span,
+    /// The last file of which it was said that it is not copied: once, however often the item comes back.
+    refused: Arc<Mutex<Option<Arc<Origin>>>>,
+}
+
+impl Client {
+    /// An output of a station.
+    pub(crate) fn of(station: &Shared) -> Self {
+        let (faults, cost) = (Arc::clone(&station.faults), Arc::clone(&station.cost));
+        Self { faults, cost, span: station.span.clone(), refused: Arc::default() }
+    }
+
+    /// One of no station.
+    #[cfg(test)]
+    pub(super) fn alone() -> Self {
+        Self { faults: Arc::default(), cost: Arc::default(), span: Span::none(), refused: Arc::default() }
+    }
+
+    fn refuse(&self, origin: &Arc<Origin>, why: &dyn std::fmt::Display) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.as_ref() != Some(origin) {
+            tracing::info!(path = %origin.path.display(), "not copied: {why}");
+            *refused = Some(Arc::clone(origin));
+        }
+    }
+}
 
 /// Packets on their way from the one worker to the other.
 #[derive(Default)]
@@ -29,11 +65,12 @@ impl Shelf {
         origin: Arc<Origin>,
         from: i64,
         format: Format,
-        faults: &Arc<FaultLog>,
+        client: &Client,
     ) -> (Arc<Self>, Stocker) {
         let shelf = Arc::<Self>::default();
-        let errand = Arc::new(Errand::new(faults, &origin.path.display().to_string()));
-        let stocker = Stocker { shelf: Arc::clone(&shelf), origin, from, format, reader: None, errand };
+        let errand = Arc::new(Errand::new(&client.faults, &origin.path.display().to_string()));
+        let (client, reader) = (client.clone(), None);
+        let stocker = Stocker { shelf: Arc::clone(&shelf), origin, from, format, client, reader, errand };
         (shelf, stocker)
     }
 
@@ -53,6 +90,7 @@ pub(crate) struct Stocker {
     origin: Arc<Origin>,
     from: i64,
     format: Format,
+    client: Client,
     reader: Option<PacketReader>,
     errand: Arc<Errand>,
 }
@@ -61,16 +99,30 @@ impl Stocker {
     /// The reader, opened where it is not yet.
     fn reader(&mut self) -> Option<&mut PacketReader> {
         if self.reader.is_none() {
-            let path = &self.origin.path;
+            let Origin { path, identity: known, .. } = &*self.origin;
             match PacketReader::open(path, &self.format) {
+                // After it is opened: what is replaced in between is refused, too.
+                Ok(_) if identity(path) != Some(*known) => {
+                    self.client.refuse(&self.origin, &"it is another file by now");
+                }
                 Ok(mut reader) => {
                     reader.seek(self.from);
                     self.reader = Some(reader);
                 }
-                Err(error) => tracing::debug!(path = %path.display(), "not copied: {error}"),
+                Err(error) => self.client.refuse(&self.origin, &error),
             }
         }
         self.reader.as_mut()
+    }
+
+    /// Puts what is missing on the shelf; `false` when that was the last.
+    fn stock(&mut self) -> bool {
+        let wanted = STOCK.saturating_sub(self.shelf.lock().len()).min(PER_TURN);
+        let Some(reader) = self.reader() else { return false };
+        let packets: Vec<_> = std::iter::from_fn(|| reader.next_packet()).take(wanted).collect();
+        let goes_on = packets.len() == wanted;
+        self.shelf.lock().extend(packets);
+        goes_on
     }
 
     fn is_abandoned(&self) -> bool {
@@ -100,12 +152,9 @@ impl Feed for Stocker {
         if self.is_abandoned() {
             return false;
         }
-        let wanted = STOCK.saturating_sub(self.shelf.lock().len()).min(PER_TURN);
-        let Some(reader) = self.reader() else { return false };
-        let packets: Vec<_> = std::iter::from_fn(|| reader.next_packet()).take(wanted).collect();
-        let goes_on = packets.len() == wanted;
-        self.shelf.lock().extend(packets);
-        goes_on
+        let Client { cost, span, .. } = self.client.clone();
+        let _in = span.enter();
+        charged(&cost.decode_ns, || self.stock())
     }
 
     /// What is there is copied; the rest of the item is encoded.

@@ -137,6 +137,31 @@ fn items_join_without_a_click_gapless_or_crossfaded() {
 }
 
 #[test]
+fn of_a_file_that_is_replaced_before_it_is_heard_nothing_is_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let format = mp3(128);
+    let lengths = [3 * SECOND, 3 * SECOND];
+    let items = items(folder.path(), &format, &lengths);
+    let files: Vec<_> = items.iter().map(mp3_frames).collect();
+    let other = item(folder.path(), "other.mp3", &format, &music(7, 3 * SECOND));
+    let mut rig = Rig::new(StationSpec::default(), &format, &items);
+    rig.run_to(2 * SECOND);
+    // The decoder of the second item has it open by now, and goes on with what it was.
+    let new = mp3_frames(&other);
+    std::fs::rename(&other.path, &items[1].path).unwrap();
+    rig.run_to(lengths.iter().sum::<usize>() + SECOND / 2);
+    rig.finish();
+    let copied = rig.copied(&[files[0].clone(), files[1].clone(), new]);
+    assert_heard(&rig, &copied, folder.path());
+    assert!(row(&copied, 0) + 12 >= files[0].len());
+    assert_eq!((row(&copied, 1), row(&copied, 2)), (0, 0));
+    let (heard, meant) = (rig.heard(folder.path()), music(1, lengths[1]));
+    let second = &heard[lengths[0] + 5_000..][..SECOND];
+    let lag = (0..1_152).map(|lag| measure::max_difference(second, &meant[5_000 - lag..][..SECOND]));
+    assert!(lag.fold(f64::INFINITY, f64::min) < 0.1, "what was opened is not what is heard");
+}
+
+#[test]
 fn what_is_not_the_item_alone_is_encoded() {
     let folder = tempfile::tempdir().unwrap();
     let format = mp3(128);

@@ -19,7 +19,7 @@ use airchain_core::tap::{Stretch, TapReader, tap};
 use airchain_core::{Frames, Stereo};
 use crossbeam_channel::Sender;
 
-use super::super::{Passthrough, Stocker};
+use super::super::{Client, Passthrough, Stocker};
 use crate::decode_pool::Feed;
 use crate::file::FileWriter;
 use crate::loader::InlineLoader;
@@ -52,7 +52,7 @@ impl Rig {
         let stockers = Arc::<Mutex<Vec<Stocker>>>::default();
         let kept = Arc::clone(&stockers);
         let keep = Box::new(move |stocker| kept.lock().unwrap().push(stocker));
-        let output = Passthrough::open(format, keep, told, Arc::default()).unwrap();
+        let output = Passthrough::open(format, keep, told, Client::alone()).unwrap();
         Self {
             director,
             engine,
