@@ -93,6 +93,8 @@ pub(crate) struct Passthrough {
     lag: Lag,
     /// The slot that is filled next.
     slot: i64,
+    /// The shape of the long window with which the encoder last handed over: it goes on with the same.
+    shape: Option<u32>,
     /// The last copied packet can be followed by an encoded one.
     may_part: bool,
     /// What encodes; `None` while packets are copied.
@@ -124,6 +126,7 @@ impl Passthrough {
             past: Past::default(),
             lag: Lag::new(crossfade),
             slot: 0,
+            shape: None,
             may_part: false,
             bridge: Some(bridge),
         })
@@ -172,7 +175,8 @@ impl Passthrough {
             return None;
         }
         let data = self.file_of(at, at + 2 * packet)?.take(at)?;
-        self.may_part = window::sides(self.format.codec, &data).after;
+        let shape = window::sides(self.format.codec, &data).after;
+        self.may_part = shape.is_some() && shape == self.shape;
         Some(Packet { data, pts, duration: packet as u32 })
     }
 
@@ -217,6 +221,7 @@ impl Passthrough {
         while let Some(bridge) = &mut self.bridge {
             if let Some(mut packet) = bridge.take(self.slot) {
                 if let Some(data) = self.hand_over(&packet) {
+                    self.shape = window::sides(self.format.codec, &packet.data).after;
                     packet.data = data;
                     self.lag.pass(packet.pts);
                     self.bridge = None;

@@ -33,8 +33,8 @@ pub fn borrowed(frame: &[u8]) -> Option<usize> {
     Some(Bits { bytes: side, at: 0 }.take(bits)? as usize)
 }
 
-/// The windows of a frame's first and last granule, by their numbers in the standard, of the first channel.
-pub(super) fn windows(frame: &[u8]) -> Option<(u32, u32)> {
+/// The windows of a frame's first and last granule, by their numbers in the standard, of each channel.
+pub(super) fn windows(frame: &[u8]) -> Option<(Vec<u32>, Vec<u32>)> {
     let head = Head::read(frame)?;
     let window = |mut granule: Bits<'_>| {
         // part2_3_length, big_values, global_gain, scalefac_compress.
@@ -42,9 +42,12 @@ pub(super) fn windows(frame: &[u8]) -> Option<(u32, u32)> {
         let is_switched = granule.take(1)? == 1;
         if is_switched { granule.take(2) } else { Some(0) }
     };
-    let mut granules = head.granules(frame)?.step_by(if head.mono { 1 } else { 2 });
-    let first = window(granules.next()?)?;
-    Some((first, granules.last().map_or(Some(first), window)?))
+    let channels = if head.mono { 1 } else { 2 };
+    let mut first = head.granules(frame)?.map(window).collect::<Option<Vec<_>>>()?;
+    let last = first.split_off(first.len().checked_sub(channels)?);
+    first.truncate(channels);
+    // MPEG-2 has one granule.
+    Some(if first.is_empty() { (last.clone(), last) } else { (first, last) })
 }
 
 /// The bytes of a frame in which main data lies: its own, and what it lends.
