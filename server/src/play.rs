@@ -157,7 +157,8 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<(Vec<OutputSpec>, Vec<ServedD
             Ok(listener) => {
                 tracing::info!("listening on http://{}/", listener.local_addr());
                 listeners.push(listener);
-                outputs.extend(mounts(&formats, listen, &args.name));
+                let mounts = mounts(&formats, listen, &args.name, outputs.len());
+                outputs.extend(mounts);
             }
             Err(error) => problems.push(error.to_string()),
         }
@@ -201,7 +202,7 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<(Vec<OutputSpec>, Vec<ServedD
 }
 
 /// A mount for each format; a second format of the same extension gets a number.
-fn mounts(formats: &[Format], listen: std::net::SocketAddr, name: &str) -> Vec<OutputSpec> {
+fn mounts(formats: &[Format], listen: std::net::SocketAddr, name: &str, before: usize) -> Vec<OutputSpec> {
     let mut taken: Vec<String> = Vec::new();
     let mut specs = Vec::new();
     for format in formats {
@@ -215,7 +216,7 @@ fn mounts(formats: &[Format], listen: std::net::SocketAddr, name: &str) -> Vec<O
         }
         taken.push(path.clone());
         let meta = MountMeta { name: name.to_owned(), ..MountMeta::default() };
-        let id = format!("{listen}{path}");
+        let id = format!("http-{}", before + specs.len());
         let target = Target::Http { listen, path, meta, options: HttpOptions::default() };
         specs.push(OutputSpec { id, format: *format, target, passthrough: false });
     }
