@@ -10,7 +10,7 @@ use serde::Serialize;
 /// air thread spends is in its own counters.
 #[derive(Debug, Default)]
 pub(crate) struct Cost {
-    /// Processor time of opening, decoding and resampling, in nanoseconds.
+    /// Processor time of opening, decoding and resampling items and web streams, and of reading packets to copy, in nanoseconds.
     pub(crate) decode_ns: AtomicU64,
     /// Processor time of encoding, in nanoseconds.
     pub(crate) encode_ns: AtomicU64,
@@ -27,7 +27,7 @@ pub(crate) struct Cost {
 /// What a station has cost since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct CostReport {
-    /// Processor seconds of opening, decoding and resampling.
+    /// Processor seconds of opening, decoding and resampling items and web streams, and of reading packets to copy.
     pub decode_s: f64,
     /// Processor seconds of encoding.
     pub encode_s: f64,

@@ -15,9 +15,11 @@ use airchain::core::control::When;
 use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::report::BufferHealth;
-use airchain::core::playout::{Playlist, Request, StationEvent};
+use airchain::core::playout::{LiveConfig, Playlist, Request, StationEvent};
 use airchain::core::tier::Tier;
 use airchain::file::FileWriter;
+use airchain::input::{InputSource, InputSpec};
+use airchain::inputs::webstream::WebstreamConfig;
 use airchain::output::{HttpOptions, OutputSpec, Target};
 use airchain::outputs::http::MountMeta;
 use airchain::outputs::recording::RecordingConfig;
@@ -79,7 +81,14 @@ fn scrape(address: SocketAddr) -> BTreeMap<String, Family> {
     let answer = http::get(address, "/metrics").unwrap();
     assert_eq!(answer.status, 200, "{}", answer.head);
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    // No web page reads them, and if it asks nevertheless it is told nothing.
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    for header in ["Origin: https://example.org", "Sec-Fetch-Site: cross-site"] {
+        let answer = http::get_with(address, "/metrics", header).unwrap();
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (404, ""), "{header}");
+    }
+    let preflight = http::request(address, "OPTIONS", "/metrics", None).unwrap();
+    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (405, ""));
     parse(std::str::from_utf8(&answer.body).unwrap())
 }
 
@@ -262,6 +271,14 @@ fn one_output_that_refuses_turns_the_metrics_of_its_listener_off() {
     host.add_station(spec("two", Vec::new()), vec![listened(open, true)]).unwrap();
     assert_eq!(http::get(closed, "/metrics").unwrap().status, 404);
     assert_eq!(scrape(open)["airchain_stations"].samples[0].value, 2.0);
+    // Also by one that is refused for something else.
+    let refused = free_address();
+    let mut output = listened(refused, false);
+    if let Target::Http { path, .. } = &mut output.target {
+        *path = "no slash".into();
+    }
+    assert!(host.add_station(spec("three", Vec::new()), vec![output]).is_err());
+    assert!(http::get(refused, "/metrics").is_ok_and(|answer| answer.status == 404));
     // Said once, it stays said.
     host.serve_metrics(closed).unwrap();
     assert_eq!(http::get(closed, "/metrics").unwrap().status, 404);
@@ -298,10 +315,21 @@ fn every_metric_is_in_the_manual() {
         vec![listened(free_address(), true)],
     );
     let station = station.unwrap();
-    until(&station, "loudness", |now| {
-        now.levels.loudness_range_lu.is_some() && now.outputs[0].stats.is_some()
+    let source = WebstreamConfig {
+        id: "relay".into(),
+        url: format!("http://{}/", free_address()),
+        ..WebstreamConfig::default()
+    };
+    let source = InputSource::Webstream { config: source, buffer_s: 1.0, titles: true };
+    let (id, live) = ("relay".to_owned(), LiveConfig::default());
+    station.add_input(InputSpec { id, tier: None, fade_in_s: None, live, source }).unwrap();
+    let mut now = until(&station, "loudness", |now| {
+        now.levels.loudness_range_lu.is_some() && now.outputs[0].stats.is_some() && !now.inputs.is_empty()
     });
-    let page = parse(&host.metrics());
+    // Known only while audio comes.
+    now.inputs[0].feed.buffered_s = Some(1.0);
+    let telemetry = HostTelemetry { stations: vec![now], ..host.telemetry() };
+    let page = parse(&prometheus::text(&telemetry));
     let listed = |name: &str| manual.contains(&format!("| `{name}`"));
     for (name, family) in &page {
         assert!(listed(name), "docs/telemetry.md has no row for {name}");
@@ -309,6 +337,10 @@ fn every_metric_is_in_the_manual() {
             let row = manual.lines().find(|line| line.starts_with(&format!("| `{name}`"))).unwrap();
             assert!(row.contains(&format!("`{label}`")), "{name}: {label} is not in its row");
         }
+    }
+    for row in manual.lines().filter_map(|line| line.strip_prefix("| `airchain_")) {
+        let name = format!("airchain_{}", row.split('`').next().unwrap());
+        assert!(page.contains_key(&name), "docs/telemetry.md has a row for {name}, which there is not");
     }
     let fields = serde_json::to_value(station.telemetry()).unwrap();
     for field in fields.as_object().unwrap().keys() {

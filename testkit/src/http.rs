@@ -39,11 +39,27 @@ pub fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     request(address, "GET", path, None)
 }
 
+/// The same with one more header.
+pub fn get_with(address: SocketAddr, path: &str, header: &str) -> io::Result<Answer> {
+    send(address, "GET", path, &format!("{header}\r\n"), None)
+}
+
 /// Sends one request, with a body of JSON if there is one, on a connection of its own.
 pub fn request(address: SocketAddr, method: &str, path: &str, json: Option<&str>) -> io::Result<Answer> {
+    send(address, method, path, "", json)
+}
+
+fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    json: Option<&str>,
+) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    let mut message = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let mut message =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}");
     if let Some(json) = json {
         message += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", json.len());
     }

@@ -126,7 +126,12 @@ impl DeskStation {
         let page = match &target {
             Target::Http { listen, path, options, .. } => {
                 let log = options.access_log.as_deref().map(|path| listeners.log(path)).transpose()?;
-                Some((*listen, listeners.get(*listen)?, path.clone(), options.clone(), log))
+                let listener = listeners.get(*listen)?;
+                // Whatever becomes of the output.
+                if !options.metrics {
+                    listener.admit_to_metrics(Audience::Nobody);
+                }
+                Some((*listen, listener, path.clone(), options.clone(), log))
             }
             _ => None,
         };
@@ -150,9 +155,6 @@ impl DeskStation {
         let mut mount = None;
         if let Some((listen, listener, path, options, log)) = page {
             mount = listener.mounted(&path);
-            if !options.metrics {
-                listener.admit_to_metrics(Audience::Nobody);
-            }
             lock(&self.shared.pages).insert(listen, listener.state());
             log.iter().for_each(|log| listener.log_to(log));
             if options.serves_hls {

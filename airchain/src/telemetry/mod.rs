@@ -125,15 +125,16 @@ pub struct Lost {
 /// Processor time by what it went into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct CpuTime {
-    /// Rendering blocks.
+    /// Rendering blocks, by the clock: the air thread makes no system call to ask for its processor time. Where it has to wait
+    /// for a processor in the middle of a block, that is in it, so on a busy machine it is an upper bound.
     pub air: f64,
-    /// Opening and decoding.
+    /// Opening and decoding items and web streams, and reading packets to copy.
     pub decode: f64,
     /// Encoding, for all outputs.
     pub encode: f64,
     /// Metering the bus, and the as-run log.
     pub meter: f64,
-    /// All of it.
+    /// All of it, the upper bound of `air` included.
     pub total: f64,
 }
 

@@ -159,9 +159,13 @@ const STATION: &[Metric<Telemetry>] = &[
             out.one(station.worst_block_ms / 1000.0);
         },
     ),
-    counter("airchain_cpu_seconds_total", "Processor time that the station has taken.", |station, out| {
-        out.parts(&station.cpu_s);
-    }),
+    counter(
+        "airchain_cpu_seconds_total",
+        "Processor time that the station has taken; of air the time of rendering by the clock.",
+        |station, out| {
+            out.parts(&station.cpu_s);
+        },
+    ),
     gauge(
         "airchain_cpu_share_ratio",
         "The same over the last second, as a share of a core.",

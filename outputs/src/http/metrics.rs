@@ -1,13 +1,15 @@
 //! `/metrics`: text for a Prometheus server, which the owner of the listener makes.
 //!
 //! It tells of all that the process does, so it is for peers of this machine and of private networks unless the owner
-//! says otherwise, and never for a request that a proxy passed on.
+//! says otherwise, never then for a request that a proxy passed on, and never at all for a web page of somewhere else: what runs in a
+//! browser on this machine is a peer of this machine.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::http::HeaderMap;
+use axum::http::header::ORIGIN;
+use axum::http::{HeaderMap, HeaderValue};
 
 /// The format of the text: Prometheus' text exposition format.
 pub(crate) const MIME: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -29,6 +31,13 @@ pub enum Audience {
 
 /// What a proxy adds to the requests that it passes on.
 const PASSED_ON: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+/// Whether a browser sends this for a page, or at the wish of a page, that is not of this listener. A Prometheus server sends
+/// neither header.
+fn is_for_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    headers.contains_key(ORIGIN) || site.is_some_and(|site| !matches!(site, b"none" | b"same-origin"))
+}
 
 /// The metrics of a listener.
 #[derive(Default)]
@@ -56,14 +65,14 @@ impl Metrics {
 
     /// What makes the text, for one who may read it.
     pub(crate) fn for_peer(&self, peer: IpAddr, headers: &HeaderMap) -> Option<MakeText> {
-        let admitted = match *self.audience.lock().unwrap_or_else(PoisonError::into_inner) {
+        let is_admitted = match *self.audience.lock().unwrap_or_else(PoisonError::into_inner) {
             Audience::Everyone => true,
             Audience::Private => {
                 is_private(peer) && !PASSED_ON.iter().any(|name| headers.contains_key(*name))
             }
             Audience::Nobody => false,
-        };
-        self.make.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|_| admitted)
+        } && !is_for_a_page(headers);
+        self.make.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|_| is_admitted)
     }
 }
 
@@ -78,7 +87,7 @@ fn is_private(address: IpAddr) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderName;
 
     use super::*;
 
@@ -127,6 +136,24 @@ mod tests {
             assert!(metrics(&[]).for_peer("127.0.0.1".parse().unwrap(), &headers).is_none(), "{name}");
             let everyone = metrics(&[Audience::Everyone]);
             assert!(everyone.for_peer("127.0.0.1".parse().unwrap(), &headers).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_in_a_browser_here_reads_nothing() {
+        let may_read = |audience, name, value| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            metrics(&[audience]).for_peer("127.0.0.1".parse().unwrap(), &headers).is_some()
+        };
+        for audience in [Audience::Private, Audience::Everyone] {
+            assert!(!may_read(audience, "origin", "https://example.org"));
+            assert!(!may_read(audience, "origin", "null"));
+            for (site, allowed) in
+                [("cross-site", false), ("same-site", false), ("same-origin", true), ("none", true)]
+            {
+                assert_eq!(may_read(audience, "sec-fetch-site", site), allowed, "{site}");
+            }
         }
     }
 }

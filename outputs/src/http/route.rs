@@ -30,6 +30,7 @@ const PAGE: &str = include_str!("assets/page.html");
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
      connect-src 'self'; media-src 'self' blob:; img-src data:; base-uri 'none'; form-action 'none'";
 
+const METRICS: &str = "/metrics";
 const METHODS: &str = "GET, HEAD, OPTIONS";
 const PREFLIGHT_HEADERS: &str = "icy-metadata, range, content-range, content-length, cache-control";
 const FRESH: &str = "no-cache, no-store";
@@ -50,22 +51,24 @@ pub(crate) async fn answer(
     let (parts, _body) = request.into_parts();
     let logs = shared.logs();
     let asked = (!logs.is_empty()).then(|| Asked::new(peer, &parts));
+    // Everything else is for web pages of whatever origin.
+    let is_metrics = parts.uri.path() == METRICS;
     let mut response = match (refusal, &parts.method) {
         (Some(refusal), _) => refuse(refusal),
-        (None, &Method::OPTIONS) => preflight(),
+        (None, &Method::OPTIONS) if !is_metrics => preflight(),
         (None, method @ (&Method::GET | &Method::HEAD)) => {
             get(&shared, &parts.uri, &parts.headers, method == Method::GET, peer, disconnect).await
         }
         (None, _) => with(text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n"), ALLOW, METHODS),
     };
     let headers = response.headers_mut();
-    let fixed = [
-        (SERVER, concat!("airchain/", env!("CARGO_PKG_VERSION"))),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
+    let fixed =
+        [(SERVER, concat!("airchain/", env!("CARGO_PKG_VERSION"))), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !is_metrics {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     Ok(match asked {
         Some(asked) => access::logged(response, asked, logs),
@@ -93,7 +96,7 @@ async fn get(
             reply(JSON, FRESH, status::icecast(shared, host).to_string())
         }
         "/events" => events(shared, body),
-        "/metrics" => match shared.metrics.for_peer(peer, headers) {
+        METRICS => match shared.metrics.for_peer(peer, headers) {
             // It looks at every station of the process: not here, where audio is sent.
             Some(make) => match tokio::task::spawn_blocking(move || make()).await {
                 Ok(text) => reply(metrics::MIME, FRESH, text),
