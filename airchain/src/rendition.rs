@@ -12,6 +12,7 @@ use airchain_core::playout::report::Part;
 use airchain_core::tap::{Stretch, TapReader};
 use airchain_core::units::convert_frames;
 use airchain_core::{Frames, Stereo};
+use airchain_outputs::leaps::Leaps;
 use airchain_outputs::sink::{Opening, Output, Parcel};
 use airchain_outputs::worker::{self, OutputHandle, ParcelSender, WorkerOptions};
 use crossbeam_channel::Sender;
@@ -96,6 +97,8 @@ pub(crate) struct Rendition {
     station: Arc<Shared>,
     /// Wall-clock time of the tap's frame 0, once it is on the bus.
     epoch: Option<Timestamp>,
+    /// The station's, from there on.
+    leaps: Option<Leaps>,
     runtime: Handle,
     door: Arc<Door>,
     senders: Vec<ParcelSender>,
@@ -136,6 +139,7 @@ impl Rendition {
             lead: 0,
             station,
             epoch: None,
+            leaps: None,
             runtime,
             door: Arc::clone(&door),
             senders: Vec::new(),
@@ -158,13 +162,14 @@ impl Rendition {
             self.begin(start);
             self.station.bus_utc_of(start)
         });
-        self.epoch = Some(epoch);
         let position = self.encoder_position(start);
+        let leaps =
+            self.leaps.get_or_insert_with(|| self.station.leaps.from(start, self.station_rate)).clone();
+        self.epoch = Some(epoch);
         let waiting = self.door.lock().as_mut().map(std::mem::take);
         for Waiting { id, output, options, started } in waiting.into_iter().flatten() {
             let info: SharedInfo = Arc::clone(self.encoder.info());
-            let opening =
-                Opening { info, epoch, position, leaps: self.station.leaps.clone(), metadata: None };
+            let opening = Opening { info, epoch, position, leaps: leaps.clone(), metadata: None };
             let (sender, handle) = worker::spawn(&self.runtime, id, output, opening, options);
             if let Some(metadata) = &self.metadata {
                 sender.send(Parcel::Title { at: i64::MIN, metadata: Arc::clone(metadata) });

@@ -15,7 +15,11 @@ struct Leap {
 
 /// The leaps of a station, shared by all who need its dates. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Leaps(Arc<Mutex<Vec<Leap>>>);
+pub struct Leaps {
+    all: Arc<Mutex<Vec<Leap>>>,
+    /// What was missing where the holder began: those leaps may be forgotten while it goes on.
+    begin_ns: i128,
+}
 
 /// Leaps that are remembered: what was sent before older ones is long gone.
 const KEPT: usize = 256;
@@ -29,7 +33,7 @@ impl Leaps {
     /// Adds leaps, in the order of their frames: the first frame behind each and the frames that are missing, at the
     /// station's rate. Whoever else asks meanwhile sees all of them or waits.
     pub fn extend(&self, rate_hz: u32, lost: impl Iterator<Item = (Frames, Frames)>) {
-        let mut leaps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leaps = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         for (at, frames) in lost {
             let sum = leaps.last().map_or(0, |leap| leap.sum) + nanos(frames, rate_hz);
             leaps.push(Leap { at: nanos(at, rate_hz), sum });
@@ -38,9 +42,19 @@ impl Leaps {
         leaps.drain(..old);
     }
 
+    /// The same for one who begins with a frame.
+    pub fn from(&self, frame: Frames, rate_hz: u32) -> Self {
+        Self { all: Arc::clone(&self.all), begin_ns: self.before(frame, rate_hz) }
+    }
+
+    /// Nanoseconds that are missing between where the holder began (see [`from`](Self::from)) and a position.
+    pub fn since_begin_ns(&self, position_ns: i128) -> i128 {
+        self.before_ns(position_ns) - self.begin_ns
+    }
+
     /// Nanoseconds that are missing before a position, which is in nanoseconds of what the station has sent since it began.
     pub fn before_ns(&self, position_ns: i128) -> i128 {
-        let leaps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let leaps = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         leaps.iter().rev().find(|leap| leap.at <= position_ns).map_or(0, |leap| leap.sum)
     }
 
@@ -71,11 +85,21 @@ mod tests {
     }
 
     #[test]
+    fn who_began_long_ago_keeps_its_dates_when_those_leaps_are_forgotten() {
+        let leaps = Leaps::default();
+        leaps.extend(1, [(10, 5)].into_iter());
+        let (first, second) = (leaps.from(0, 1), leaps.from(20, 1));
+        leaps.extend(1, (30..10_000).map(|at| (at, 1)));
+        let since = |leaps: &Leaps| leaps.since_begin_ns(9_999_000_000_000);
+        assert_eq!([since(&first), since(&second)], [9_975_000_000_000, 9_970_000_000_000]);
+    }
+
+    #[test]
     fn any_number_of_leaps_take_no_more_room() {
         let leaps = Leaps::default();
         leaps.extend(1, (0..10_000).map(|at| (at, 1)));
         assert_eq!(leaps.sum_ns(), 10_000_000_000_000);
         assert_eq!(leaps.before(9_990, 1), 9_991_000_000_000);
-        assert!(leaps.0.lock().unwrap().len() <= KEPT);
+        assert!(leaps.all.lock().unwrap().len() <= KEPT);
     }
 }

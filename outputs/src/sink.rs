@@ -37,7 +37,7 @@ pub struct Opening {
     /// Position of frame 0 of the encoder in what its station has sent since it began, in frames at the format's rate.
     /// By it packets of several encoders are told to be of the same moment.
     pub position: i64,
-    /// Where the programme leaves out time: dates run on by it.
+    /// Where the programme leaves out time, [from](Leaps::from) frame 0 of the encoder on: dates run on by it.
     pub leaps: Leaps,
     /// What is on air now, if anything has been.
     pub metadata: Option<Arc<Metadata>>,
@@ -54,8 +54,8 @@ impl Opening {
     /// Nanoseconds that the programme leaves out between frame 0 of the encoder and a frame.
     pub fn left_out_ns(&self, pts: i64) -> i128 {
         let rate = i128::from(self.info.format.sample_rate_hz);
-        let before = |frame: i64| self.leaps.before_ns((i128::from(frame) * 1_000_000_000).div_euclid(rate));
-        before(self.position.saturating_add(pts)) - before(self.position)
+        let frame = i128::from(self.position.saturating_add(pts));
+        self.leaps.since_begin_ns((frame * 1_000_000_000).div_euclid(rate))
     }
 }
 
