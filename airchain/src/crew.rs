@@ -1,8 +1,7 @@
 //! A thread that works through questions for all stations of a host. Where it hangs in one, in a file on a dead disk, another
 //! goes on with the rest.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -18,37 +17,48 @@ type Answer<Q> = dyn Fn(Q, &Signs) + Send + Sync;
 /// The thread, and those that hang. It ends with the last clone.
 pub(crate) struct Crew<Q> {
     name: &'static str,
+    /// Without a sign for so long the thread is taken to hang.
+    patience: Duration,
     asked: Sender<Q>,
     questions: Receiver<Q>,
     answer: Arc<Answer<Q>>,
-    signs: Arc<Signs>,
+    duty: Arc<Mutex<Duty>>,
 }
 
 /// Who is at work, and when he last gave a sign.
+#[derive(Default)]
+struct Duty {
+    /// The number of the thread: that of those it has replaced, too.
+    number: usize,
+    /// `None` while nothing is to be done.
+    last: Option<Instant>,
+    hanging: usize,
+}
+
+fn lock(duty: &Mutex<Duty>) -> MutexGuard<'_, Duty> {
+    duty.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// By which the thread of a number gives signs. Those of one that has been replaced count for nothing.
 pub(crate) struct Signs {
-    began: Instant,
-    /// Without a sign for so long it is taken to hang.
-    patience: Duration,
-    /// Milliseconds since it began, and one; 0 while nothing is to be done.
-    last: AtomicU64,
-    /// The number of the thread that is at work: of threads that have been replaced, too.
-    number: AtomicUsize,
-    hanging: AtomicUsize,
+    duty: Arc<Mutex<Duty>>,
+    number: usize,
 }
 
 impl Signs {
     /// The thread that answers is well.
     pub(crate) fn sign(&self) {
-        self.last.store(self.now(), Ordering::Relaxed);
+        self.set(Some(Instant::now()));
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
-    }
-
-    fn hangs(&self) -> bool {
-        let last = self.last.load(Ordering::Relaxed);
-        last > 0 && u128::from(self.now().saturating_sub(last)) > self.patience.as_millis()
+    /// Notes a sign, or that nothing is to be done; `false` when another has its place.
+    fn set(&self, last: Option<Instant>) -> bool {
+        let mut duty = lock(&self.duty);
+        let is_on_duty = duty.number == self.number;
+        if is_on_duty {
+            duty.last = last;
+        }
+        is_on_duty
     }
 }
 
@@ -60,57 +70,55 @@ impl<Q: Send + 'static> Crew<Q> {
         answer: impl Fn(Q, &Signs) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let (asked, questions) = crossbeam_channel::unbounded();
-        let signs = Signs {
-            began: Instant::now(),
-            patience,
-            last: AtomicU64::new(0),
-            number: AtomicUsize::new(0),
-            hanging: AtomicUsize::new(0),
-        };
-        let crew = Self { name, asked, questions, answer: Arc::new(answer), signs: Arc::new(signs) };
+        let crew = Self { name, patience, asked, questions, answer: Arc::new(answer), duty: Arc::default() };
         crew.hire(0)?;
         Ok(crew)
     }
 
-    /// Has a question answered. Also the moment at which somebody who hangs is replaced.
+    /// Has a question answered. Also a moment at which somebody who hangs is replaced.
     pub(crate) fn ask(&self, question: Q) {
         // The receiver is right here.
         let _ = self.asked.send(question);
         self.look();
     }
 
-    /// Replaces a thread that hangs.
+    /// Replaces a thread that hangs while questions wait. Cheap while none do.
     pub(crate) fn look(&self) {
-        let signs = &self.signs;
-        if !signs.hangs() || signs.hanging.load(Ordering::Relaxed) >= MOST {
+        if self.questions.is_empty() {
             return;
         }
-        let number = signs.number.load(Ordering::Relaxed);
-        if signs.number.compare_exchange(number, number + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            // Another has just done so.
+        let mut duty = lock(&self.duty);
+        if duty.hanging >= MOST || duty.last.is_none_or(|last| last.elapsed() <= self.patience) {
             return;
         }
-        signs.last.store(0, Ordering::Relaxed);
-        signs.hanging.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!("{} hangs in a file; another thread goes on with the rest", self.name);
-        if let Err(error) = self.hire(number + 1) {
-            tracing::error!("{}: no thread: {error}", self.name);
+        // Still locked, so that the one who hangs is replaced when he comes back, or is not.
+        match self.hire(duty.number + 1) {
+            Ok(()) => {
+                duty.number += 1;
+                duty.hanging += 1;
+                duty.last = None;
+                tracing::warn!("{} hangs in a file; another thread goes on with the rest", self.name);
+            }
+            Err(error) => {
+                // Tried again when as much time has passed.
+                duty.last = Some(Instant::now());
+                tracing::error!("{}: no thread: {error}", self.name);
+            }
         }
     }
 
     fn hire(&self, number: usize) -> std::io::Result<()> {
-        let (questions, answer, signs) =
-            (self.questions.clone(), Arc::clone(&self.answer), Arc::clone(&self.signs));
+        let (questions, answer) = (self.questions.clone(), Arc::clone(&self.answer));
+        let signs = Signs { duty: Arc::clone(&self.duty), number };
         let work = move || {
             os::give_way(nice::ANALYSE);
             for question in questions {
                 signs.sign();
                 answer(question, &signs);
-                if signs.number.load(Ordering::Acquire) != number {
-                    signs.hanging.fetch_sub(1, Ordering::Relaxed);
+                if !signs.set(None) {
+                    lock(&signs.duty).hanging -= 1;
                     return;
                 }
-                signs.last.store(0, Ordering::Relaxed);
             }
         };
         std::thread::Builder::new().name(self.name.into()).spawn(work).map(drop)
@@ -142,10 +150,21 @@ mod tests {
         assert_eq!(answered.recv(), Ok(1));
         drop(release);
         assert_eq!(answered.recv(), Ok(0));
-        while crew.signs.hanging.load(Ordering::Relaxed) > 0 {
+        while lock(&crew.duty).hanging > 0 {
             std::thread::yield_now();
         }
         crew.ask(2);
         assert_eq!(answered.recv(), Ok(2));
+    }
+
+    #[test]
+    fn a_thread_that_was_replaced_gives_no_signs_for_the_other() {
+        let duty = Arc::new(Mutex::new(Duty { number: 1, last: None, hanging: 1 }));
+        let signs = |number| Signs { duty: Arc::clone(&duty), number };
+        signs(0).sign();
+        assert!(lock(&duty).last.is_none() && !signs(0).set(None));
+        signs(1).sign();
+        assert!(lock(&duty).last.is_some() && !signs(0).set(None));
+        assert!(lock(&duty).last.is_some());
     }
 }

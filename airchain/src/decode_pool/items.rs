@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use airchain_core::item::Item;
 use airchain_core::level::Loudness;
@@ -29,6 +30,9 @@ fn head_start(rate_hz: u32) -> usize {
     rate_hz as usize / 2
 }
 
+/// What an item waits for a worker at most: no director has waited for so long.
+const WAITS: Duration = Duration::from_secs(12);
+
 /// A ring of `capacity` frames is filled up again once it holds fewer than this.
 fn low_mark(capacity: usize, rate_hz: u32) -> usize {
     let (of, parts) = SLACK;
@@ -44,6 +48,7 @@ pub(super) struct Opening {
     config: LoadConfig,
     reply: Replies,
     errand: Arc<Errand>,
+    asked: Instant,
 }
 
 /// An item that was opened, and what is not known of it.
@@ -90,9 +95,20 @@ impl Opening {
         &self.errand
     }
 
+    /// Whether it has waited in vain for so long that nobody wants it any more, which its station is told.
+    pub(super) fn gives_up(&self, now: Instant) -> bool {
+        let over = now.saturating_duration_since(self.asked) > WAITS;
+        if over {
+            let words =
+                format!("{}: no decoder was free for it within {} s", self.item.path, WAITS.as_secs());
+            self.reply.opened(self.ticket, Err(words));
+        }
+        over
+    }
+
     /// Opens it, and tells its station; what is left is to feed it.
     pub(super) fn open(self) -> Option<Box<Feeding>> {
-        let Self { ticket, item, after, config, reply, errand } = self;
+        let Self { ticket, item, after, config, reply, errand, .. } = self;
         let _in = reply.span.clone().entered();
         let grid = reply.ends().of(after);
         let cost = Arc::clone(&config.cost);
@@ -212,7 +228,8 @@ impl Loader for PooledLoader {
     fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool) {
         let (config, reply) = (self.config.clone(), self.reply.clone());
         let errand = Arc::new(Errand::of_item(&self.faults, &item.path, ticket, &reply.damage));
-        let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply, errand });
+        let asked = Instant::now();
+        let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply, errand, asked });
         self.workers.open(opening, urgent);
     }
 
@@ -230,6 +247,9 @@ impl Loader for PooledLoader {
     }
 
     fn poll_loudness(&mut self) -> Option<(Ticket, Loudness)> {
+        if let Some(analyst) = &self.analyst {
+            analyst.look();
+        }
         self.loudness.try_recv().ok()
     }
 
@@ -241,12 +261,10 @@ impl Loader for PooledLoader {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::VecDeque;
-
     use airchain_codecs::{Codec, Format, fault};
     use airchain_core::Stereo;
     use airchain_core::item::Metadata;
-    use airchain_core::source::Fill;
+    use airchain_core::source::{Fill, Source};
     use testkit::signal;
 
     use super::*;
@@ -279,10 +297,10 @@ mod tests {
 
     /// Opens `items`, each after the one before, all before any of them is read, and reads them.
     fn audio(loader: &mut impl Loader, items: &[Item]) -> Vec<Stereo> {
-        let mut open = VecDeque::new();
+        let mut open = Vec::new();
         for (number, item) in (0..).zip(items) {
             loader.open(Ticket(number), item, number.checked_sub(1).map(Ticket), false);
-            open.push_back(loop {
+            open.push(loop {
                 match loader.poll() {
                     Some((ticket, loaded)) => {
                         assert_eq!(ticket, Ticket(number));
@@ -292,23 +310,37 @@ mod tests {
                 }
             });
         }
+        open.into_iter().flat_map(|source| read(source, loader)).collect()
+    }
+
+    /// Reads an item to its end.
+    fn read(mut source: Box<dyn Source>, loader: &mut impl Loader) -> Vec<Stereo> {
         let (mut audio, mut block) = (Vec::new(), [[0.0; 2]; 480]);
-        while let Some(source) = open.front_mut() {
-            match source.fill(&mut block) {
+        loop {
+            let fill = source.fill(&mut block);
+            match fill {
                 Fill::Full => audio.extend(block),
-                Fill::Short { frames } => {
-                    audio.extend(&block[..frames]);
-                    // Also what keeps the feeds of the inline loader full.
-                    assert!(loader.poll().is_none());
-                    std::thread::yield_now();
-                }
-                Fill::End { frames } => {
-                    audio.extend(&block[..frames]);
-                    open.pop_front();
-                }
+                Fill::Short { frames } | Fill::End { frames } => audio.extend(&block[..frames]),
+            }
+            if matches!(fill, Fill::End { .. }) {
+                return audio;
+            }
+            if fill != Fill::Full {
+                // Also what keeps the feeds of the inline loader full.
+                assert!(loader.poll().is_none());
+                std::thread::yield_now();
             }
         }
-        audio
+    }
+
+    /// The answer to the item that was opened as `number`; answers to others are left out.
+    fn opened(loader: &mut PooledLoader, number: u64) -> Box<dyn Source> {
+        loop {
+            match loader.poll() {
+                Some((ticket, loaded)) if ticket == Ticket(number) => return loaded.unwrap().source,
+                _ => std::thread::yield_now(),
+            }
+        }
     }
 
     #[test]
@@ -361,12 +393,14 @@ mod tests {
         });
         let faults = Arc::<FaultLog>::default();
         let mut hung = pool.loader(config(), Waker::default(), None, Arc::clone(&faults));
+        let good = file(folder.path(), "good.wav", [0.0; 2]);
+        hung.open(Ticket(8), &good, None, false);
+        let on_air = opened(&mut hung, 8);
         for number in 0..6 {
             let item = file(folder.path(), &format!("hangs-{number}.wav"), fault::DECODER_HANGS);
             hung.open(Ticket(number), &item, None, false);
         }
         let mut healthy = pool.loader(config(), Waker::default(), None, Arc::default());
-        let good = file(folder.path(), "good.wav", [0.0; 2]);
         assert_eq!(audio(&mut healthy, std::slice::from_ref(&good)).len(), 48_001);
         // Four of the six hang: one station does not get more workers than that, but for what is urgent.
         while faults.next().is_none() {
@@ -374,20 +408,63 @@ mod tests {
         }
         assert_eq!(workers.threads(), 6);
         hung.open(Ticket(6), &good, None, true);
-        while hung.poll().is_none_or(|(ticket, loaded)| ticket != Ticket(6) || loaded.is_err()) {
+        let urgent = opened(&mut hung, 6);
+        // What is heard of it plays on, however many hang.
+        hung.open(Ticket(7), &file(folder.path(), "hangs-7.wav", fault::DECODER_HANGS), None, true);
+        while workers.threads() < 7 {
             std::thread::yield_now();
         }
+        assert_eq!([on_air, urgent].map(|source| read(source, &mut hung).len()), [48_001; 2]);
         fault::release();
         while workers.threads() > 2 {
             std::thread::yield_now();
         }
         // Those who are left do what there is to do.
         let mut opened = 0;
-        while opened < 6 {
-            opened += usize::from(hung.poll().is_some_and(|(_, loaded)| loaded.is_ok()));
+        while opened < 7 {
+            opened += usize::from(hung.poll().is_some());
         }
         assert_eq!(audio(&mut healthy, &[good]).len(), 48_001);
         drop(pool);
         watcher.join().unwrap();
+    }
+    #[test]
+    fn an_item_that_is_dropped_unread_leaves_the_pool() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = DecodePool::new(1).unwrap();
+        // Longer than its ring and its head, so that it waits for its first reader.
+        let config = LoadConfig { head: Some(9_600), lookahead: 24_000, ..config() };
+        let mut loader = pool.loader(config, Waker::default(), None, Arc::default());
+        loader.open(Ticket(0), &file(folder.path(), "good.wav", [0.0; 2]), None, false);
+        let source = opened(&mut loader, 0);
+        while pool.workers().feeds() == 0 {
+            std::thread::yield_now();
+        }
+        drop(source);
+        while pool.workers().feeds() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_worker_in_vain_is_given_up() {
+        let (opened, answers) = crossbeam_channel::unbounded();
+        let reply = Replies {
+            opened,
+            damage: crossbeam_channel::unbounded().0,
+            loudness: crossbeam_channel::unbounded().0,
+            ends: Arc::default(),
+            waker: Waker::default(),
+            span: Span::none(),
+        };
+        let errand = Arc::new(Errand::new(&Arc::default(), "a file"));
+        let (item, asked) = (Item::file("a.wav"), Instant::now());
+        let opening =
+            Opening { ticket: Ticket(3), item, after: None, config: config(), reply, errand, asked };
+        assert!(!opening.gives_up(asked + WAITS) && answers.is_empty());
+        assert!(opening.gives_up(asked + WAITS + Duration::from_millis(1)));
+        let (ticket, answer) = answers.try_recv().unwrap();
+        let error = answer.map(drop).unwrap_err();
+        assert_eq!((ticket, error.as_str()), (Ticket(3), "a.wav: no decoder was free for it within 12 s"));
     }
 }

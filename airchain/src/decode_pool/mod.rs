@@ -9,7 +9,7 @@ mod watch;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::items::Opening;
 pub(crate) use self::items::PooledLoader;
@@ -130,7 +130,7 @@ impl Drop for DecodePool {
         while work.roster.active() > 0 {
             // A worker may come to hang while it is waited for, which only a look by the clock tells.
             (work, _) = self.shared.ended.wait_timeout(work, LOOK).unwrap_or_else(PoisonError::into_inner);
-            work.roster.look();
+            work.roster.look(Instant::now());
         }
         if work.roster.is_anyone_stuck() {
             tracing::warn!("a decoder hangs in a file and was left behind");
@@ -191,16 +191,22 @@ impl Work {
     /// The most urgent of what there is to do, for stations that do not hold up too many workers already.
     fn choose(&mut self) -> Option<Task> {
         let Self { urgent, openings, feeds, roster, .. } = self;
-        if let Some(opening) = first(urgent, |opening| roster.may(opening.errand(), true)) {
+        let now = Instant::now();
+        for line in [&mut *urgent, &mut *openings] {
+            line.retain(|opening| !opening.gives_up(now));
+        }
+        if let Some(opening) = first(urgent, |opening| roster.may_open(opening.errand(), true)) {
             return Some(Task::Open(opening));
         }
-        let may = |feed: &dyn Feed| feed.is_low() && roster.may(feed.errand(), false);
+        let may = |feed: &dyn Feed| feed.is_low() && roster.may_feed(feed.errand());
         let low = feeds.iter().enumerate().filter(|(_, feed)| may(&***feed));
         let emptiest = low.min_by_key(|(_, feed)| feed.level());
         let emptiest = emptiest.map(|(index, feed)| (index, feed.is_urgent()));
         // In turns: files that never yield enough must not keep others from being opened.
         let open_first = self.fed || emptiest.is_none_or(|(_, urgent)| !urgent);
-        if open_first && let Some(opening) = first(openings, |opening| roster.may(opening.errand(), false)) {
+        if open_first
+            && let Some(opening) = first(openings, |opening| roster.may_open(opening.errand(), false))
+        {
             self.fed = false;
             return Some(Task::Open(opening));
         }

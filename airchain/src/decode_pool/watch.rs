@@ -16,13 +16,17 @@ use crate::os::{self, nice};
 /// How long a worker may be at one thing before a stand-in takes over. All of them may be held up in the same moment,
 /// and the rings of the others hold at least three quarters of a second.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// What a round of the desk counts for at most: while it does not come by itself, the machine has no time for anybody,
+/// or stood still.
+const ROUND: Duration = Duration::from_millis(20);
 /// How long until that is said to be a fault.
 const HANGS: Duration = Duration::from_secs(1);
 /// Stand-ins that a host has at most.
 const STAND_INS: usize = 32;
 /// Workers that one station may hold up before no more are given to it.
 const HELD_UP: usize = 4;
-/// The same for items that somebody waits for, an emergency perhaps, which may lie on another disk.
+/// The same for items that somebody waits for, an emergency perhaps, which may lie on another disk, and for those under
+/// way whose file has held up a worker before.
 const HELD_UP_URGENT: usize = 8;
 
 /// For whom a worker is at something, and at what.
@@ -57,6 +61,10 @@ impl Errand {
         self.faults.note(Part::Decoder, format!("{}: the decoder panicked", self.what));
     }
 
+    fn has_hung(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
     /// Says that a worker does not come back from it; of a slow file, whose every read takes its time, once.
     fn hangs(&self) {
         if self.told.swap(true, Ordering::Relaxed) {
@@ -73,7 +81,8 @@ impl Errand {
 /// A worker who is at something.
 struct Away {
     number: usize,
-    since: Instant,
+    /// By the roster's own time.
+    since: Duration,
     errand: Arc<Errand>,
     /// A stand-in may take over.
     stuck: bool,
@@ -84,29 +93,42 @@ struct Away {
 pub(super) struct Roster {
     /// How many are to be at work.
     size: usize,
-    workers: usize,
+    /// Their numbers.
+    on_duty: Vec<usize>,
     away: Vec<Away>,
     stuck: usize,
     next_number: usize,
+    /// The time for which it has been watched, and when it was last looked at.
+    watched: Duration,
+    looked: Option<Instant>,
 }
 
 impl Roster {
     /// Workers who are not stuck.
     pub(super) fn active(&self) -> usize {
-        self.workers - self.stuck
+        self.on_duty.len() - self.stuck
     }
 
     pub(super) fn is_anyone_stuck(&self) -> bool {
         self.stuck > 0
     }
 
-    /// Whether a worker may be given to `errand`: its station does not hold up too many.
-    pub(super) fn may(&self, errand: &Errand, urgent: bool) -> bool {
+    /// Whether a worker may open something for `errand`: its station does not hold up too many.
+    pub(super) fn may_open(&self, errand: &Errand, urgent: bool) -> bool {
+        self.holds_up_fewer(errand, if urgent { HELD_UP_URGENT } else { HELD_UP })
+    }
+
+    /// Whether a worker may go on with `errand`. What has been read without trouble is, whatever else hangs of its station:
+    /// it may be what is on air.
+    pub(super) fn may_feed(&self, errand: &Errand) -> bool {
+        !errand.has_hung() || self.holds_up_fewer(errand, HELD_UP_URGENT)
+    }
+
+    fn holds_up_fewer(&self, errand: &Errand, most: usize) -> bool {
         if self.stuck == 0 {
             return true;
         }
         let same = |away: &&Away| Arc::ptr_eq(&away.errand.faults, &errand.faults);
-        let most = if urgent { HELD_UP_URGENT } else { HELD_UP };
         let theirs = || self.away.iter().filter(same);
         // Those who have just gone there count, too: they may come to hang.
         theirs().count() < most || !theirs().any(|away| away.stuck)
@@ -114,23 +136,38 @@ impl Roster {
 
     /// A worker is at something from now on.
     pub(super) fn leaves(&mut self, number: usize, errand: &Arc<Errand>) {
-        let (since, errand) = (Instant::now(), Arc::clone(errand));
+        let (since, errand) = (self.watched, Arc::clone(errand));
         self.away.push(Away { number, since, errand, stuck: false });
     }
 
-    /// A worker is back; `false` when a stand-in has his place, so that he may go.
+    /// A worker is back; `false` when a stand-in has his place, so that he has signed off and is to go.
     pub(super) fn is_back(&mut self, number: usize) -> bool {
-        let Some(index) = self.away.iter().position(|away| away.number == number) else { return true };
-        let away = self.away.swap_remove(index);
-        self.stuck -= usize::from(away.stuck);
-        self.active() <= self.size
+        self.comes_back(number);
+        let stays = self.active() <= self.size;
+        if !stays {
+            self.signs_off(number);
+        }
+        stays
+    }
+
+    fn comes_back(&mut self, number: usize) {
+        if let Some(index) = self.away.iter().position(|away| away.number == number) {
+            self.stuck -= usize::from(self.away.swap_remove(index).stuck);
+        }
+    }
+
+    /// A worker ends, if he has not already.
+    fn signs_off(&mut self, number: usize) {
+        self.comes_back(number);
+        self.on_duty.retain(|other| *other != number);
     }
 
     /// Sees who does not come back.
-    pub(super) fn look(&mut self) {
-        let now = Instant::now();
+    pub(super) fn look(&mut self, now: Instant) {
+        let round = self.looked.replace(now).map(|last| now.saturating_duration_since(last));
+        self.watched += round.unwrap_or_default().min(ROUND);
         for away in &mut self.away {
-            let gone = now.saturating_duration_since(away.since);
+            let gone = self.watched.saturating_sub(away.since);
             if gone >= PATIENCE && !away.stuck {
                 away.stuck = true;
                 self.stuck += 1;
@@ -150,10 +187,10 @@ pub(super) fn begin(shared: &Arc<Shared>, size: usize) -> std::io::Result<()> {
 
 /// Starts a worker. He signs off when he ends, whatever ended him.
 fn hire(shared: &Arc<Shared>) -> std::io::Result<()> {
-    struct OnDuty(Arc<Shared>);
+    struct OnDuty(Arc<Shared>, usize);
     impl Drop for OnDuty {
         fn drop(&mut self) {
-            self.0.lock().roster.workers -= 1;
+            self.0.lock().roster.signs_off(self.1);
             self.0.ended.notify_all();
         }
     }
@@ -163,11 +200,11 @@ fn hire(shared: &Arc<Shared>) -> std::io::Result<()> {
     let thread = std::thread::Builder::new().name(format!("decode-{number}"));
     thread.spawn(move || {
         os::give_way(nice::DECODE);
-        let on_duty = OnDuty(on_duty);
+        let on_duty = OnDuty(on_duty, number);
         run(&on_duty.0, number);
     })?;
     work.roster.next_number += 1;
-    work.roster.workers += 1;
+    work.roster.on_duty.push(number);
     Ok(())
 }
 
@@ -176,9 +213,9 @@ impl Workers {
     pub(crate) fn watch(&self) {
         let missing = {
             let mut work = self.0.lock();
-            work.roster.look();
+            work.roster.look(Instant::now());
             let roster = &work.roster;
-            let room = (roster.size + STAND_INS).saturating_sub(roster.workers);
+            let room = (roster.size + STAND_INS).saturating_sub(roster.on_duty.len());
             if work.closing { 0 } else { roster.size.saturating_sub(roster.active()).min(room) }
         };
         for _ in 0..missing {
@@ -192,12 +229,67 @@ impl Workers {
     /// Threads there are: as many as the host was given, and the stand-ins.
     #[cfg(test)]
     pub(crate) fn threads(&self) -> usize {
-        self.0.lock().roster.workers
+        self.0.lock().roster.on_duty.len()
     }
 
     /// Whether the pool has been dropped.
     #[cfg(test)]
     pub(crate) fn is_closing(&self) -> bool {
         self.0.lock().closing
+    }
+
+    /// Feeds that are kept full.
+    #[cfg(test)]
+    pub(crate) fn feeds(&self) -> usize {
+        self.0.lock().feeds.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_in_which_nobody_ran_is_held_against_no_worker() {
+        let errand = Arc::new(Errand::new(&Arc::default(), "a file"));
+        let mut roster = Roster { size: 1, on_duty: vec![0], ..Roster::default() };
+        let mut now = Instant::now();
+        roster.look(now);
+        roster.leaves(0, &errand);
+        // The process was stopped for a minute; the worker is as far as it was.
+        now += Duration::from_secs(60);
+        roster.look(now);
+        assert!(!roster.is_anyone_stuck() && !errand.has_hung());
+        let rounds = |roster: &mut Roster, now: &mut Instant, count: u32| {
+            for _ in 0..count {
+                *now += ROUND / 2;
+                roster.look(*now);
+            }
+        };
+        rounds(&mut roster, &mut now, 22);
+        assert!(!roster.is_anyone_stuck());
+        rounds(&mut roster, &mut now, 1);
+        assert!(roster.is_anyone_stuck() && !errand.has_hung());
+        rounds(&mut roster, &mut now, 75);
+        assert!(errand.has_hung());
+    }
+
+    #[test]
+    fn of_two_who_come_back_to_one_place_one_stays() {
+        let errand = Arc::new(Errand::new(&Arc::default(), "a file"));
+        let mut roster = Roster { size: 2, on_duty: vec![0, 1], ..Roster::default() };
+        let mut now = Instant::now();
+        (0..2).for_each(|number| roster.leaves(number, &errand));
+        for _ in 0..30 {
+            roster.look(now);
+            now += ROUND / 2;
+        }
+        assert_eq!(roster.active(), 0);
+        roster.on_duty.push(2);
+        let stay: Vec<bool> = (0..2).map(|number| roster.is_back(number)).collect();
+        assert_eq!((stay, roster.active()), (vec![true, false], 2));
+        // What a thread does when it ends, whatever ended it.
+        roster.signs_off(1);
+        assert_eq!(roster.active(), 2);
     }
 }
