@@ -10,7 +10,7 @@ use airchain_core::Frames;
 use airchain_core::bus::TapId;
 use airchain_core::item::Item;
 use airchain_core::playout::live::{LiveConfig, LiveStatus, LiveWriter};
-use airchain_core::playout::{Moment, Report, Request};
+use airchain_core::playout::{Moment, Report, Request, StationEvent};
 use airchain_core::tap::{TapWriter, tap};
 use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
@@ -56,10 +56,11 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// Whether it is meant to change what listeners hear, or who listens, right now.
+    /// Whether it is meant to change what listeners hear, or who listens, right now. What is for later is told of then:
+    /// [`cuts_in`].
     pub(crate) fn is_heard_soon(&self) -> bool {
         match self {
-            Self::Request(_, request) => !matches!(**request, Request::Queue(_)),
+            Self::Request(when, request) => *when == Moment::Now && is_cut(request.name()),
             Self::AddInput(..) | Self::AddOutput(..) => true,
             Self::RemoveOutput(..)
             | Self::OpenLive(..)
@@ -68,6 +69,20 @@ impl Order {
             | Self::RemoveTap(..)
             | Self::Stop => false,
         }
+    }
+}
+
+/// Whether a request of this name changes on the spot what is heard, or who hears it.
+fn is_cut(request: &str) -> bool {
+    matches!(request, "play" | "insert_emergency" | "skip" | "stop" | "route_live" | "add_output")
+}
+
+/// Whether listeners hear, from the frame of this on, what does not simply follow what they heard before.
+pub(crate) fn cuts_in(event: &StationEvent) -> bool {
+    match event {
+        StationEvent::PriorityChanged { .. } => true,
+        StationEvent::CommandDone { command, .. } => is_cut(command),
+        _ => false,
     }
 }
 

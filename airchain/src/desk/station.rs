@@ -157,7 +157,9 @@ impl DeskStation {
         let position = self.shared.air.position.load(Ordering::Acquire);
         self.set_clock();
         self.tell_late();
-        for order in self.orders.try_iter().take(ORDERS).collect::<Vec<_>>() {
+        for _ in 0..ORDERS {
+            // One by one: where it panics at one, the others wait for the next round.
+            let Ok(order) = self.orders.try_recv() else { break };
             self.obey(order);
         }
         self.think(position);
@@ -268,9 +270,14 @@ impl DeskStation {
         Ok(())
     }
 
+    /// Has its encoders look at once: something changes that listeners are to hear without delay.
+    pub(super) fn hurry(&self) {
+        self.engines.encode.hurry(&self.shared.cost);
+    }
+
     fn obey(&mut self, order: Order) {
         if order.is_heard_soon() {
-            self.engines.encode.hurry(&self.shared.cost);
+            self.hurry();
         }
         match order {
             // What cannot be meant is answered by a report.

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::DeskStation;
-use crate::station::{OnAir, OutputStatus, Shared, TimedReport, lock};
+use crate::station::{OnAir, OutputStatus, Shared, TimedReport, cuts_in, lock};
 
 /// Why frames were missed: the air thread came too late for them.
 pub(super) const TOO_LATE: &str = "the processor was not there in time, or the process was stopped";
@@ -46,6 +46,9 @@ impl DeskStation {
             }
             StationEvent::Fault { part, .. } => self.shared.faults.count(*part),
             _ => {}
+        }
+        if cuts_in(&report.event) {
+            self.hurry();
         }
         self.shared.gauges.count(&report.event);
         let over = self.director.is_finished();
