@@ -3,6 +3,7 @@
 //! `air-N` renders blocks, `decode-N` opens and decodes items, `encode-N` runs encoders and meters, `io-N` talks to
 //! the network and the disk, and `control` thinks for all stations.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,6 +103,8 @@ pub struct Host {
     analyst: Mutex<Option<Analyst>>,
     threads: Vec<JoinHandle<()>>,
     stations: Mutex<Vec<Station>>,
+    /// Ids of stations that are being added.
+    coming: Mutex<HashSet<String>>,
     /// The same for those who only look, and must not wait while one is being added.
     shown: Arc<ArcSwap<Vec<Station>>>,
     /// Stations dealt to the air threads.
@@ -125,6 +128,18 @@ const TEARDOWN: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_secs(1);
 /// The meter's tap; outputs count from one.
 const METER_TAP: TapId = TapId(0);
+
+/// An id that is kept for a station until that is on air, or is not.
+struct Reserved<'a> {
+    ids: &'a Mutex<HashSet<String>>,
+    id: String,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        lock(self.ids).remove(&self.id);
+    }
+}
 
 impl Host {
     /// Starts the threads.
@@ -173,6 +188,7 @@ impl Host {
             analyst: Mutex::default(),
             threads,
             stations: Mutex::default(),
+            coming: Mutex::default(),
             shown,
             dealt: AtomicUsize::new(0),
         })
@@ -181,11 +197,8 @@ impl Host {
     /// Puts a station on air. Its outputs start with it; an output whose declaration is wrong is an error, one
     /// that cannot deliver is not: it is down, says so, and tries again.
     pub fn add_station(&self, spec: StationSpec, mut outputs: Vec<OutputSpec>) -> Result<Station, Error> {
-        let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
-        stations.retain(|station| !station.is_off());
-        if stations.iter().any(|station| station.id() == spec.id) {
-            return Err(Error::Duplicate(spec.id));
-        }
+        // Nothing is held while its files are opened, which may take for ever.
+        let _coming = self.reserve(&spec.id)?;
         // Whatever is made for the station here keeps the span, and is in it where it works later on.
         let _in = tracing::error_span!("station", id = %spec.id).entered();
         let (control, engine, config) = spec.engine()?;
@@ -267,9 +280,23 @@ impl Host {
         let number = self.dealt.fetch_add(1, Ordering::Relaxed);
         let thread = self.air.get(number % self.air.len().max(1)).ok_or(Error::Stopped)?;
         thread.send(Box::new(air_station)).map_err(|_| Error::Stopped)?;
+        let mut stations = lock(&self.stations);
         stations.push(station.clone());
         self.shown.store(Arc::new(stations.clone()));
         Ok(station)
+    }
+
+    /// Keeps an id for a station that is being added.
+    fn reserve(&self, id: &str) -> Result<Reserved<'_>, Error> {
+        let mut coming = lock(&self.coming);
+        let mut stations = lock(&self.stations);
+        stations.retain(|station| !station.is_off());
+        let taken = stations.iter().any(|station| station.id() == id) || !coming.insert(id.to_owned());
+        if taken {
+            Err(Error::Duplicate(id.to_owned()))
+        } else {
+            Ok(Reserved { ids: &self.coming, id: id.to_owned() })
+        }
     }
 
     fn analyst(&self) -> Result<Analyst, Error> {
