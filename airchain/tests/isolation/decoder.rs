@@ -4,6 +4,7 @@ use airchain::StationSpec;
 use airchain::codecs::fault;
 use airchain::core::playout::StationEvent;
 use airchain::core::playout::report::Part;
+use airchain::spec::Fallback;
 
 use super::rig::{Stage, playlist, tone};
 
@@ -75,5 +76,31 @@ fn a_disk_that_takes_5_s_for_each_read_is_the_trouble_of_its_station() {
         }
     }
     stage.play(12);
+    stage.verify();
+}
+
+#[test]
+fn a_fallback_that_hangs_keeps_no_other_station_off_the_air() {
+    let stage = Stage::new();
+    let folder = stage.folder.path();
+    let hangs = tone(folder, "fallback.wav", 1, &[(0.5, fault::DECODER_HANGS)]);
+    let good = tone(folder, "good.wav", 30, &[]);
+    let hung = StationSpec { fallback: Fallback::File(hangs.path.into()), ..spec(vec![good.clone()]) };
+    std::thread::scope(|scope| {
+        let (begins, begun) = crossbeam_channel::bounded(0);
+        let host = &stage.host;
+        let adding = scope.spawn(move || {
+            begins.send(()).unwrap();
+            host.add_station(hung, Vec::new()).map(|station| station.is_off())
+        });
+        begun.recv().unwrap();
+        for id in ["one", "two", "three"] {
+            let other = StationSpec { id: id.into(), ..spec(vec![good.clone()]) };
+            stage.add(other, Vec::new()).wait_for_start("good.wav");
+        }
+        assert!(!adding.is_finished());
+        fault::release();
+        assert_eq!(adding.join().unwrap().ok(), Some(false), "on air");
+    });
     stage.verify();
 }

@@ -152,7 +152,7 @@ pub(crate) fn read(tap: &mut PcmTap) -> Heard {
 
 pub(crate) struct Stage {
     pub(crate) folder: tempfile::TempDir,
-    host: Host,
+    pub(crate) host: Host,
     healthy: Station,
     tap: PcmTap,
     sent: Sent,
