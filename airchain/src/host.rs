@@ -372,3 +372,20 @@ impl Host {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_while_its_station_is_added_and_free_again_when_that_failed() {
+        let host = Host::new(HostConfig::default()).unwrap();
+        let coming = host.reserve("one").ok();
+        assert!(coming.is_some() && host.reserve("two").is_ok());
+        assert!(matches!(host.reserve("one"), Err(Error::Duplicate(id)) if id == "one"));
+        drop(coming);
+        assert!(host.reserve("one").is_ok());
+        host.shutdown(Duration::ZERO);
+    }
+}
