@@ -156,7 +156,8 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class CpuTime:
-    """Processor time by what it went into."""
+    """Processor time by what it went into; of ``air`` the time of rendering by the clock, which on a busy machine is an upper
+    bound, as then is ``total``."""
 
     air: float
     decode: float
