@@ -25,7 +25,7 @@ const PER_TURN: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Client {
     faults: Arc<FaultLog>,
-    cost: Arc<Cost>,
+    pub(super) cost: Arc<Cost>,
     span: Span,
     /// The last file of which it was said that it is not copied: once, however often the item comes back.
     refused: Arc<Mutex<Option<Arc<Origin>>>>,
