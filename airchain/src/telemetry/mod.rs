@@ -1,7 +1,7 @@
 //! Telemetry: what a station, and the host, is doing, in figures.
 //!
 //! Nobody pays for what nobody reads. The parts of a station keep counters that anyone may read at any time; once a second
-//! the desk notes what only it knows and how fast the counters of time went up ([`gauges`]). A [`Telemetry`] is put
+//! the desk notes what only it knows and how fast the counters of time went up (`gauges`). A [`Telemetry`] is put
 //! together from both when it is asked for: by [`Station::telemetry`](crate::Station::telemetry), for who follows
 //! [`Station::telemetry_stream`](crate::Station::telemetry_stream), and for `/metrics` ([`prometheus`]).
 //! `docs/telemetry.md` lists all of it.
