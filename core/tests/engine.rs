@@ -19,6 +19,7 @@ use airchain_core::source::MemorySource;
 use airchain_core::tap::{TapReader, tap};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
+use testkit::rig;
 
 const RATE: u32 = 48_000;
 const BLOCK: usize = 480;
@@ -50,17 +51,7 @@ fn item(id: u64, level: f32, length: usize) -> Box<Prepared> {
     let (mut writer, reader) = feed(length);
     writer.push(&vec![[level, -level]; length]);
     writer.close();
-    Box::new(Prepared {
-        id: ItemId(id),
-        source: Box::new(reader),
-        gain: 1.0,
-        levelled_lufs: None,
-        fade_in: None,
-        fade_out: None,
-        curve: None,
-        start_next: None,
-        metadata: Arc::new(Metadata { title: Some(format!("item {id}")), ..Metadata::default() }),
-    })
+    rig::item(id, Box::new(reader))
 }
 
 fn load(control: &mut Control, tier: Tier, item: Box<Prepared>) {

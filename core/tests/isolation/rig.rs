@@ -1,19 +1,17 @@
 //! An engine and what is put into it.
 
-use std::sync::Arc;
-
 use airchain_core::chain::{Chain, NodeSpec, ParamValue};
 use airchain_core::control::{Command, Control, Event, Place, Ramp, When};
 use airchain_core::curve::Curve;
-use airchain_core::deck::{ItemId, Prepared};
+use airchain_core::deck::Prepared;
 use airchain_core::dsp::Format;
 use airchain_core::engine::{Engine, EngineConfig, engine};
-use airchain_core::item::Metadata;
 use airchain_core::ladder::{LadderConfig, Return};
 use airchain_core::program::Joins;
 use airchain_core::source::{Fill, MemorySource, Source};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
+pub(crate) use testkit::rig::item;
 
 pub(crate) const RATE: u32 = 48_000;
 pub(crate) const BLOCK: usize = 480;
@@ -48,20 +46,6 @@ pub(crate) fn quieter() -> NodeSpec {
 /// A node that panics after so many seconds, in its `process` or in its `status`.
 pub(crate) fn fault(after_s: f64, place: &str) -> NodeSpec {
     node("fault", &[("after_s", ParamValue::Number(after_s)), ("in", ParamValue::Word(place.to_owned()))])
-}
-
-pub(crate) fn item(id: u64, source: Box<dyn Source>) -> Box<Prepared> {
-    Box::new(Prepared {
-        id: ItemId(id),
-        source,
-        gain: 1.0,
-        levelled_lufs: None,
-        fade_in: None,
-        fade_out: None,
-        curve: None,
-        start_next: None,
-        metadata: Arc::new(Metadata { title: Some(format!("item {id}")), ..Metadata::default() }),
-    })
 }
 
 pub(crate) fn memory(audio: &[Stereo]) -> Box<dyn Source> {

@@ -71,7 +71,6 @@ struct Outcome {
     meter_s: f64,
     resident_mib: f64,
     threads: u64,
-    encoders: u64,
     /// What went wrong: nothing, if it is to count.
     troubles: Troubles,
 }

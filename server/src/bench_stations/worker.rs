@@ -61,7 +61,6 @@ fn watch(args: &BenchArgs, count: usize, folder: &std::path::Path) -> Result<Out
         meter_s: meters(&stations) - before.2,
         resident_mib: process.resident_bytes.unwrap_or(0) as f64 / f64::from(1 << 20),
         threads: process.threads.unwrap_or(0),
-        encoders: stations.iter().map(|station| station.cost().encoders).sum(),
         troubles: troubles(&stations) - before.1,
     };
     host.shutdown(DRAIN);
