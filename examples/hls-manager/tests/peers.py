@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -174,9 +175,7 @@ class Icecast(Server):
         command = ["ffmpeg", "-loglevel", "error", *tone, *coded, target]
         source = Process(command, self._folder / f"{mount}.out")
         self._sources.append(source)
-        until(
-            f"the source of {mount}", lambda: 'listenurl":"http://' in self._status() and f"/{mount}" in self._status()
-        )
+        until(f"the source of {mount}", lambda: re.search(rf'"listenurl":"[^"]*/{re.escape(mount)}"', self._status()))
         return source
 
     def title(self, mount: str, title: str) -> None:
