@@ -141,7 +141,10 @@ def ask(serve: Callable[[socket.socket], None], timeout_s: float) -> None:
     def run() -> None:
         client, _ = server.accept()
         with client:
-            client.recv(65_536)
+            # All of the question: a socket closed with some of it unread is reset, and the answer may be lost with it.
+            question = b""
+            while not question.endswith(b'"variables": {}}'):
+                question += client.recv(65_536)
             serve(client)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
