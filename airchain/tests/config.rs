@@ -185,6 +185,16 @@ fn nodes_must_fit_each_other() {
 }
 
 #[test]
+fn tls_has_both_names_that_urls_of_icecast_go_by() {
+    for scheme in ["icecasts", "icecast+tls"] {
+        let text = with(&format!(
+            "mounts: [{{ id: m, outputs: [{{ type: icecast, url: '{scheme}://s:p@h/m' }}] }}]"
+        ));
+        assert!(config::parse(&text, "s").is_ok(), "{scheme}");
+    }
+}
+
+#[test]
 fn fields_must_fit_each_other() {
     let output = |o: &str| error(&with(&format!("mounts: [{{ id: m, outputs: [{o}] }}]")));
     assert_eq!(output("{ type: icecast, url: 'icecast://source:p@h:8000/' }").problem, "names no mount");

@@ -200,7 +200,7 @@ impl OutputConfig {
 /// An Icecast mount to feed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IcecastConfig {
-    /// `icecast://user:password@host:port/mount`, `icecasts://` for TLS. Holds a password: never log it.
+    /// `icecast://user:password@host:port/mount`, `icecasts://` or `icecast+tls://` for TLS. Holds a password: never log it.
     pub url: String,
     /// How the source connects.
     pub protocol: IcecastProtocol,

@@ -189,9 +189,9 @@ const ICECAST: Section = Section {
     fields: &[
         field(
             "url",
-            Url(&["icecast", "icecasts", "http", "https"]),
+            Url(&["icecast", "icecasts", "icecast+tls", "http", "https"]),
             NEEDED,
-            "icecast://user:password@host:port/mount; icecasts for TLS",
+            "icecast://user:password@host:port/mount; icecasts or icecast+tls for TLS",
         ),
         field(
             "protocol",

@@ -131,19 +131,23 @@ impl Answer {
         let (message, retry) = match self.code {
             100 | 200 => return Ok(()),
             401 => ("wrong user or password (401); correct them in the url".to_owned(), Seldom),
-            403 if self.says("in use") => (
-                "the mount is in use by another source (403); stop that one or choose another mount"
-                    .to_owned(),
+            // Icecast 2.4 says with 403 what later ones have codes of their own for.
+            code @ (403 | 409) if code == 409 || self.says("in use") => (
+                format!(
+                    "the mount is in use by another source ({code}); stop that one or choose another mount"
+                ),
                 Soon,
             ),
-            403 if self.says("too many sources") => (
-                "the server has all the sources it admits (403); raise <sources> in its icecast.xml"
-                    .to_owned(),
+            code @ (403 | 429 | 503) if self.says("too many sources") => (
+                format!(
+                    "the server has all the sources it admits ({code}); raise <sources> in its icecast.xml"
+                ),
                 Seldom,
             ),
-            403 if self.says("content-type") || self.says("content type") => {
-                ("the server does not take this format (403); choose another".to_owned(), Seldom)
+            code @ (403 | 415) if code == 415 || self.says("content-type") || self.says("content type") => {
+                (format!("the server does not take this format ({code}); choose another"), Seldom)
             }
+            429 => (format!("the server is asked too often (429: {}); it is tried again", self.text), Soon),
             403 => (
                 format!("the server refuses (403: {}); check the mount and its settings there", self.text),
                 Seldom,
@@ -300,6 +304,14 @@ mod tests {
             ("HTTP/1.0 403 Forbidden\r\n\r\nMountpoint in use", "mount is in use", Retry::Soon),
             ("HTTP/1.0 403 Forbidden\r\n\r\ntoo many sources connected", "<sources>", Retry::Seldom),
             ("HTTP/1.0 403 Forbidden\r\n\r\nContent-type not supported", "format", Retry::Seldom),
+            (
+                "HTTP/1.1 409 Conflict\r\n\r\n{\"message\":\"Mountpoint in use\"}",
+                "mount is in use",
+                Retry::Soon,
+            ),
+            ("HTTP/1.1 415 Unsupported Media Type\r\n\r\n", "format (415)", Retry::Seldom),
+            ("HTTP/1.1 503 Unavailable\r\n\r\ntoo many sources connected", "<sources>", Retry::Seldom),
+            ("HTTP/1.1 429 Too Many Requests\r\n\r\n", "too often", Retry::Soon),
             ("HTTP/1.0 403 Forbidden\r\n\r\n<b>\x1b[31mNo\x07</b>", "(403: Forbidden [31mNo)", Retry::Seldom),
             ("HTTP/1.0 405 Method Not Allowed\r\n\r\n", "protocol: source", Retry::Seldom),
             ("HTTP/1.0 302 Found\r\n\r\n", "elsewhere", Retry::Seldom),
