@@ -59,7 +59,9 @@ const PATIENCE: Duration = Duration::from_millis(800);
 struct Due {
     /// When it is due, and by which it is put in order.
     at: Instant,
-    /// Its station hurries.
+    /// It hurries for as long as it is new: nobody is to wait for an output that begins.
+    new_until: Instant,
+    /// It hurries, or its station does.
     hurried: bool,
     kind: Kind,
     cost: Arc<Cost>,
@@ -148,8 +150,8 @@ impl Work {
     fn again(&mut self, due: &mut Due, batch: Duration, epoch: Instant) -> Instant {
         let now = Instant::now();
         self.hurried.retain(|(_, until)| *until > now);
-        due.hurried =
-            due.kind == Kind::Encoder && self.hurried.iter().any(|(cost, _)| Arc::ptr_eq(cost, &due.cost));
+        due.hurried = due.kind == Kind::Encoder
+            && (now < due.new_until || self.hurried.iter().any(|(cost, _)| Arc::ptr_eq(cost, &due.cost)));
         if due.hurried {
             return now + HURRIED;
         }
@@ -203,16 +205,20 @@ impl EncodePool {
         Ok(Self { shared, workers })
     }
 
-    /// Runs a job of the station that `cost` is of, which hurries for the first moments.
+    /// Runs a job of the station that `cost` is of. If it is an encoder it hurries for the first two seconds; the station's
+    /// others do not, so that their listeners get the very bytes that they would have got.
     pub(crate) fn add(&self, job: Box<dyn Job>, kind: Kind, cost: &Arc<Cost>) {
-        self.shared.lock().push(Due {
-            at: Instant::now(),
-            hurried: false,
+        let now = Instant::now();
+        let due = Due {
+            at: now,
+            new_until: now + HURRY,
+            hurried: kind == Kind::Encoder,
             kind,
             cost: Arc::clone(cost),
             job,
-        });
-        self.hurry(cost);
+        };
+        self.shared.lock().push(due);
+        self.shared.woken.notify_one();
     }
 
     /// For the next two seconds the encoders of the station that `cost` is of look at their taps each 10 ms: what it was
@@ -301,7 +307,7 @@ mod tests {
     }
 
     fn due(at: Instant, kind: Kind, cost: &Arc<Cost>) -> Due {
-        Due { at, hurried: false, kind, cost: Arc::clone(cost), job: Box::new(Nothing) }
+        Due { at, new_until: at, hurried: false, kind, cost: Arc::clone(cost), job: Box::new(Nothing) }
     }
 
     #[test]
@@ -355,5 +361,28 @@ mod tests {
         let before = Instant::now();
         assert!(again(Kind::Encoder, &hurried) <= Instant::now() + HURRIED);
         assert!(again(Kind::Encoder, &hurried) >= before + HURRIED);
+    }
+
+    #[test]
+    fn an_encoder_that_is_new_hurries_alone() {
+        let shared =
+            Shared { work: Mutex::default(), woken: Condvar::new(), batch: 2 * METER, epoch: Instant::now() };
+        let pool = EncodePool { shared: Arc::new(shared), workers: Vec::new() };
+        let cost = Arc::<Cost>::default();
+        pool.shared.lock().push(due(Instant::now(), Kind::Encoder, &cost));
+        pool.add(Box::new(Nothing), Kind::Encoder, &cost);
+        pool.add(Box::new(Nothing), Kind::Meter, &cost);
+        let next = || pool.shared.lock().next(Instant::now()).ok().unwrap();
+        let turns: Vec<_> = (0..3).map(|_| next()).map(|due| (due.kind, due.hurried)).collect();
+        assert_eq!(turns, [(Kind::Encoder, false), (Kind::Encoder, true), (Kind::Meter, false)]);
+        let now = Instant::now();
+        let again = |mut due: Due, new_until: Instant| {
+            due.new_until = new_until;
+            pool.shared.lock().again(&mut due, 100 * METER, now);
+            due.hurried
+        };
+        let job = |kind| due(now, kind, &cost);
+        assert!(again(job(Kind::Encoder), now + HURRY));
+        assert!(!again(job(Kind::Encoder), now) && !again(job(Kind::Meter), now + HURRY));
     }
 }
