@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 
 use crate::air::{self, AirState, AirStation, Running};
 use crate::as_run;
-use crate::decode_pool::{DecodePool, Workers};
+use crate::decode_pool::{Account, DecodePool, Workers};
 use crate::desk::{Desk, DeskStation, Waker};
 use crate::encode_pool::{EncodePool, Kind};
 use crate::error::Error;
@@ -219,13 +219,11 @@ impl Host {
         );
         shared.lookahead = spec.lookahead(None);
         let shared = Arc::new(shared);
-        let load =
-            LoadConfig { head: Some(rate.into()), cost: Arc::clone(&shared.cost), ..spec.load_config() };
+        let load = LoadConfig { head: Some(rate.into()), ..spec.load_config() };
         let latency = config.latency as u64;
         let as_run = spec.as_run.clone().map(|log| as_run::start(&spec, log, latency, self.runtime.handle()));
         let analyst = if load.levels.is_measuring() { Some(self.analyst()?) } else { None };
-        let faults = Arc::clone(&shared.faults);
-        let loader = self.decode.loader(load, self.waker.clone(), analyst, faults);
+        let loader = self.decode.loader(load, self.waker.clone(), analyst, Account::of(&shared));
         let joining = spec.joining();
         let mut director = Director::new(config, control, Box::new(loader), spec.programme);
         if spec.command_log {

@@ -12,13 +12,10 @@ use airchain_inputs::webstream::{
 };
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tracing::Span;
 
 use crate::config;
-use crate::cost::{Cost, charged};
-use crate::decode_pool::{Errand, Feed, Workers};
+use crate::decode_pool::{Account, Errand, Feed, Workers};
 use crate::error::Error;
-use crate::faults::FaultLog;
 
 /// An input as a program declares it.
 #[derive(Clone, Debug)]
@@ -96,18 +93,17 @@ impl InputSpec {
         rate_hz: u32,
         runtime: &Handle,
         workers: &Workers,
-        faults: &Arc<FaultLog>,
-        cost: &Arc<Cost>,
+        account: &Account,
     ) -> Result<Running, Error> {
         let feed = self.feed(rate_hz);
         let InputSource::Webstream { config, .. } = self.source;
         let (link, arrivals) =
             webstream::open(config, runtime).map_err(|error| Error::Input(error.to_string()))?;
         let (link, board) = (Arc::new(link), FeedBoard::default());
-        let errand = Arc::new(Errand::new(faults, &self.id));
+        let errand = Arc::new(Errand::new(account, &self.id));
         let running = Running { id: self.id, link: link.clone(), board: board.clone() };
         let feed = WebstreamFeed::new(feed, link, arrivals, writer, board);
-        workers.keep(Box::new(Fed { feed, errand, cost: Arc::clone(cost), span: Span::current() }));
+        workers.keep(Box::new(Fed { feed, errand }));
         Ok(running)
     }
 }
@@ -183,12 +179,10 @@ impl Drop for Running {
     }
 }
 
-/// A webstream in the hands of the decode workers, with the span of its station.
+/// A webstream in the hands of the decode workers.
 struct Fed {
     feed: WebstreamFeed,
     errand: Arc<Errand>,
-    cost: Arc<Cost>,
-    span: Span,
 }
 
 impl Feed for Fed {
@@ -209,9 +203,7 @@ impl Feed for Fed {
     }
 
     fn turn(&mut self) -> bool {
-        let _in = self.span.enter();
-        let pumped = charged(&self.cost.decode_ns, || self.feed.pump(Instant::now()));
-        matches!(pumped, Pump::Worked | Pump::Full)
+        matches!(self.feed.pump(Instant::now()), Pump::Worked | Pump::Full)
     }
 
     /// It costs a connection and nothing else.

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 
 use airchain_codecs::grid::Grid;
 use airchain_core::Frames;
@@ -10,7 +9,6 @@ use airchain_core::item::{Item, Metadata};
 use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_inputs::file::{FeedConfig, FileFeed, Opened, Pump};
 
-use crate::cost::Cost;
 use crate::levels::{Levels, Question};
 
 /// How a station's items are to be opened.
@@ -24,8 +22,6 @@ pub(crate) struct LoadConfig {
     pub head: Option<Frames>,
     /// How loud they are.
     pub levels: Levels,
-    /// What decoding them costs.
-    pub cost: Arc<Cost>,
 }
 
 /// Where the latest items ended on their resamplers' grids, for those that follow them.

@@ -1,7 +1,6 @@
 //! What a station is, as a program declares it: the parts that offline rendering and a host on air share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use airchain_core::chain::{Chain, ChainError, NodeSpec};
 use airchain_core::control::{Control, Ramp};
@@ -138,7 +137,6 @@ impl StationSpec {
             lookahead: self.lookahead(None),
             levels: Levels::new(self),
             head: None,
-            cost: Arc::default(),
         }
     }
 

@@ -9,12 +9,9 @@ use airchain_core::level::Loudness;
 use airchain_core::playout::{Loaded, Loader, Ticket};
 use airchain_inputs::file::{FileFeed, Pump};
 use crossbeam_channel::{Receiver, Sender};
-use tracing::Span;
 
-use super::{Errand, Feed, Workers, turn};
-use crate::cost::{Cost, charged};
+use super::{Account, Errand, Feed, Workers, turn};
 use crate::desk::Waker;
-use crate::faults::FaultLog;
 use crate::levels::{Analyst, Asked, Question};
 use crate::loader::{Ends, LoadConfig, open};
 
@@ -62,8 +59,6 @@ struct Replies {
     loudness: Sender<(Ticket, Loudness)>,
     ends: Arc<Mutex<Ends>>,
     waker: Waker,
-    /// Of the station.
-    span: Span,
 }
 
 impl Replies {
@@ -87,7 +82,6 @@ pub(super) struct Feeding {
     low: usize,
     /// It cannot wait once it holds fewer than this.
     urgent: usize,
-    cost: Arc<Cost>,
 }
 
 impl Opening {
@@ -109,11 +103,8 @@ impl Opening {
     /// Opens it, and tells its station; what is left is to feed it.
     pub(super) fn open(self) -> Option<Box<Feeding>> {
         let Self { ticket, item, after, config, reply, errand, .. } = self;
-        let _in = reply.span.clone().entered();
         let grid = reply.ends().of(after);
-        let cost = Arc::clone(&config.cost);
-        let open = || catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid)));
-        let opened = charged(&cost.decode_ns, open).unwrap_or_else(|_| {
+        let opened = catch_unwind(AssertUnwindSafe(|| open(&item, &config, grid))).unwrap_or_else(|_| {
             errand.panicked();
             Err(format!("{}: the decoder failed on it", item.path))
         });
@@ -124,7 +115,7 @@ impl Opening {
                 let urgent = low.min(head_start(config.rate_hz));
                 let reply_to = reply.clone();
                 let mut feeding =
-                    Box::new(Feeding { ticket, feed, reply: reply_to, errand, low: urgent, urgent, cost });
+                    Box::new(Feeding { ticket, feed, reply: reply_to, errand, low: urgent, urgent });
                 let mut goes_on = true;
                 while goes_on && feeding.is_low() {
                     goes_on = turn(&mut *feeding);
@@ -160,10 +151,7 @@ impl Feed for Feeding {
 
     /// Fills the ring; over when the item is decoded to its end or no longer wanted.
     fn turn(&mut self) -> bool {
-        let _in = self.reply.span.clone().entered();
-        let feed = &mut self.feed;
-        let pump = || (0..PUMPS).map(|_| feed.pump()).find(|pump| *pump != Pump::Worked);
-        let pumped = charged(&self.cost.decode_ns, pump);
+        let pumped = (0..PUMPS).map(|_| self.feed.pump()).find(|pump| *pump != Pump::Worked);
         self.tell_damage();
         let goes_on = matches!(pumped, None | Some(Pump::Full));
         if !goes_on {
@@ -199,7 +187,7 @@ pub(crate) struct PooledLoader {
     config: LoadConfig,
     reply: Replies,
     analyst: Option<Analyst>,
-    faults: Arc<FaultLog>,
+    account: Account,
     opened: Receiver<(Ticket, Opened)>,
     damage: Receiver<(Ticket, String)>,
     loudness: Receiver<(Ticket, Loudness)>,
@@ -211,23 +199,21 @@ impl PooledLoader {
         config: LoadConfig,
         waker: Waker,
         analyst: Option<Analyst>,
-        faults: Arc<FaultLog>,
+        account: Account,
     ) -> Self {
         let (opened_in, opened) = crossbeam_channel::unbounded();
         let (damage_in, damage) = crossbeam_channel::unbounded();
         let (loudness_in, loudness) = crossbeam_channel::unbounded();
         let ends = Arc::default();
-        let span = Span::current();
-        let reply =
-            Replies { opened: opened_in, damage: damage_in, loudness: loudness_in, ends, waker, span };
-        Self { workers, config, reply, analyst, faults, opened, damage, loudness }
+        let reply = Replies { opened: opened_in, damage: damage_in, loudness: loudness_in, ends, waker };
+        Self { workers, config, reply, analyst, account, opened, damage, loudness }
     }
 }
 
 impl Loader for PooledLoader {
     fn open(&mut self, ticket: Ticket, item: &Item, after: Option<Ticket>, urgent: bool) {
         let (config, reply) = (self.config.clone(), self.reply.clone());
-        let errand = Arc::new(Errand::of_item(&self.faults, &item.path, ticket, &reply.damage));
+        let errand = Arc::new(Errand::of_item(&self.account, &item.path, ticket, &reply.damage));
         let asked = Instant::now();
         let opening = Box::new(Opening { ticket, item: item.clone(), after, config, reply, errand, asked });
         self.workers.open(opening, urgent);
@@ -286,13 +272,7 @@ mod tests {
     }
 
     fn config() -> LoadConfig {
-        LoadConfig {
-            rate_hz: 48_000,
-            lookahead: 4_800,
-            head: None,
-            levels: Levels::default(),
-            cost: Arc::default(),
-        }
+        LoadConfig { rate_hz: 48_000, lookahead: 4_800, head: None, levels: Levels::default() }
     }
 
     /// Opens `items`, each after the one before, all before any of them is read, and reads them.
@@ -358,7 +338,7 @@ mod tests {
         };
         let items: Vec<Item> = cuts.windows(2).map(piece).collect();
         let pool = DecodePool::new(2).unwrap();
-        let mut loader = pool.loader(config(), Waker::default(), None, Arc::default());
+        let mut loader = pool.loader(config(), Waker::default(), None, Account::alone());
         let pooled = audio(&mut loader, &items);
         assert!(pooled == audio(&mut InlineLoader::new(config()), &items));
         let mono = testkit::measure::channel(&pooled, 0);
@@ -391,8 +371,8 @@ mod tests {
                 }
             }
         });
-        let faults = Arc::<FaultLog>::default();
-        let mut hung = pool.loader(config(), Waker::default(), None, Arc::clone(&faults));
+        let account = Account::alone();
+        let mut hung = pool.loader(config(), Waker::default(), None, account.clone());
         let good = file(folder.path(), "good.wav", [0.0; 2]);
         hung.open(Ticket(8), &good, None, false);
         let on_air = opened(&mut hung, 8);
@@ -400,10 +380,10 @@ mod tests {
             let item = file(folder.path(), &format!("hangs-{number}.wav"), fault::DECODER_HANGS);
             hung.open(Ticket(number), &item, None, false);
         }
-        let mut healthy = pool.loader(config(), Waker::default(), None, Arc::default());
+        let mut healthy = pool.loader(config(), Waker::default(), None, Account::alone());
         assert_eq!(audio(&mut healthy, std::slice::from_ref(&good)).len(), 48_001);
         // Four of the six hang: one station does not get more workers than that, but for what is urgent.
-        while faults.next().is_none() {
+        while account.faults.next().is_none() {
             std::thread::yield_now();
         }
         assert_eq!(workers.threads(), 6);
@@ -434,7 +414,7 @@ mod tests {
         let pool = DecodePool::new(1).unwrap();
         // Longer than its ring and its head, so that it waits for its first reader.
         let config = LoadConfig { head: Some(9_600), lookahead: 24_000, ..config() };
-        let mut loader = pool.loader(config, Waker::default(), None, Arc::default());
+        let mut loader = pool.loader(config, Waker::default(), None, Account::alone());
         loader.open(Ticket(0), &file(folder.path(), "good.wav", [0.0; 2]), None, false);
         let source = opened(&mut loader, 0);
         while pool.workers().feeds() == 0 {
@@ -455,9 +435,8 @@ mod tests {
             loudness: crossbeam_channel::unbounded().0,
             ends: Arc::default(),
             waker: Waker::default(),
-            span: Span::none(),
         };
-        let errand = Arc::new(Errand::new(&Arc::default(), "a file"));
+        let errand = Arc::new(Errand::new(&Account::alone(), "a file"));
         let (item, asked) = (Item::file("a.wav"), Instant::now());
         let opening =
             Opening { ticket: Ticket(3), item, after: None, config: config(), reply, errand, asked };

@@ -1,8 +1,9 @@
 //! Decode workers: a few threads that open items and keep the feeds of every station full, the emptiest first.
 //!
-//! `items` are what a loader opens; live inputs come with [`Workers::keep`]. `watch` sees to it that a worker whom a
-//! dead disk holds costs nobody else anything.
+//! `items` are what a loader opens; live inputs come with [`Workers::keep`]. All of it is done on somebody's account
+//! (`errand`). `watch` sees to it that a worker whom a dead disk holds costs nobody else anything.
 
+mod errand;
 mod items;
 mod watch;
 
@@ -11,12 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::errand::{Account, Errand};
 use self::items::Opening;
 pub(crate) use self::items::PooledLoader;
-pub(crate) use self::watch::Errand;
 use self::watch::Roster;
 use crate::desk::Waker;
-use crate::faults::FaultLog;
 use crate::levels::Analyst;
 use crate::loader::LoadConfig;
 
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Something with a reader that must not run dry.
 pub(crate) trait Feed: Send {
-    /// For whom a worker is at it, and at what.
+    /// On whose account a worker is at it, and at what.
     fn errand(&self) -> &Arc<Errand>;
 
     /// Frames that its reader has ahead. None when that is gone, so that the feed is soon let go of.
@@ -116,9 +116,9 @@ impl DecodePool {
         config: LoadConfig,
         waker: Waker,
         analyst: Option<Analyst>,
-        faults: Arc<FaultLog>,
+        account: Account,
     ) -> PooledLoader {
-        PooledLoader::new(self.workers(), config, waker, analyst, faults)
+        PooledLoader::new(self.workers(), config, waker, analyst, account)
     }
 }
 
@@ -150,15 +150,21 @@ impl Task {
             Self::Feed(feed) => feed.errand(),
         }
     }
+
+    /// Does it, on its account; the feed that is left of it, if any.
+    fn work(self) -> Option<Box<dyn Feed>> {
+        let errand = Arc::clone(self.errand());
+        errand.charged(|| match self {
+            Self::Open(opening) => opening.open().map(|feeding| feeding as Box<dyn Feed>),
+            Self::Feed(mut feed) => turn(&mut *feed).then_some(feed),
+        })
+    }
 }
 
 /// The life of worker `number`.
 fn run(shared: &Shared, number: usize) {
     while let Some(task) = next_task(shared, number) {
-        let feed = match task {
-            Task::Open(opening) => opening.open().map(|feeding| feeding as Box<dyn Feed>),
-            Task::Feed(mut feed) => turn(&mut *feed).then_some(feed),
-        };
+        let feed = task.work();
         let mut work = shared.lock();
         work.feeds.extend(feed);
         if !work.roster.is_back(number) {
@@ -220,4 +226,53 @@ impl Work {
 fn first(openings: &mut VecDeque<Box<Opening>>, may: impl Fn(&Opening) -> bool) -> Option<Box<Opening>> {
     let index = openings.iter().position(|opening| may(opening))?;
     openings.remove(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::cost::thread_time;
+
+    /// What takes a worker 2 ms of a processor, and panics.
+    struct Busy(Arc<Errand>);
+
+    impl Feed for Busy {
+        fn errand(&self) -> &Arc<Errand> {
+            &self.0
+        }
+
+        fn level(&self) -> usize {
+            0
+        }
+
+        fn is_low(&self) -> bool {
+            true
+        }
+
+        fn is_urgent(&self) -> bool {
+            true
+        }
+
+        fn turn(&mut self) -> bool {
+            let begun = thread_time();
+            while thread_time() - begun < Duration::from_millis(2) {}
+            panic!("as feeds may");
+        }
+
+        fn panicked(&mut self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_a_worker_does_is_charged_to_whom_it_is_done_for() {
+        let (account, other) = (Account::alone(), Account::alone());
+        let busy = Busy(Arc::new(Errand::new(&account, "busy")));
+        assert!(Task::Feed(Box::new(busy)).work().is_none());
+        let decode_ns = |account: &Account| account.cost.decode_ns.load(Ordering::Relaxed);
+        assert!(decode_ns(&account) >= 2_000_000, "{} ns", decode_ns(&account));
+        assert_eq!(decode_ns(&other), 0);
+    }
 }

@@ -2,15 +2,9 @@
 //! dead disk holds up nobody but those who wait for its files.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use airchain_core::playout::Ticket;
-use airchain_core::playout::report::Part;
-use crossbeam_channel::Sender;
-
-use super::{Shared, Workers, run};
-use crate::faults::FaultLog;
+use super::{Errand, Shared, Workers, run};
 use crate::os::{self, nice};
 
 /// How long a worker may be at one thing before a stand-in takes over. All of them may be held up in the same moment,
@@ -28,55 +22,6 @@ const HELD_UP: usize = 4;
 /// The same for items that somebody waits for, an emergency perhaps, which may lie on another disk, and for those under
 /// way whose file has held up a worker before.
 const HELD_UP_URGENT: usize = 8;
-
-/// For whom a worker is at something, and at what.
-pub(crate) struct Errand {
-    faults: Arc<FaultLog>,
-    /// A file or an input.
-    what: String,
-    /// Where its station hears of damage to it.
-    damage: Option<(Ticket, Sender<(Ticket, String)>)>,
-    /// It was said that it hangs.
-    told: AtomicBool,
-}
-
-impl Errand {
-    /// At a live input.
-    pub(crate) fn new(faults: &Arc<FaultLog>, what: &str) -> Self {
-        Self { faults: Arc::clone(faults), what: what.to_owned(), damage: None, told: AtomicBool::new(false) }
-    }
-
-    /// At an item.
-    pub(super) fn of_item(
-        faults: &Arc<FaultLog>,
-        path: &str,
-        ticket: Ticket,
-        damage: &Sender<(Ticket, String)>,
-    ) -> Self {
-        Self { damage: Some((ticket, damage.clone())), ..Self::new(faults, path) }
-    }
-
-    /// Notes that what decodes it panicked.
-    pub(crate) fn panicked(&self) {
-        self.faults.note(Part::Decoder, format!("{}: the decoder panicked", self.what));
-    }
-
-    fn has_hung(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
-    }
-
-    /// Says that a worker does not come back from it; of a slow file, whose every read takes its time, once.
-    fn hangs(&self) {
-        if self.told.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let words = format!("reading it has taken longer than {} s", HANGS.as_secs());
-        self.faults.note(Part::Disk, format!("{}: {words}; a stand-in decodes for the others", self.what));
-        if let Some((ticket, damage)) = &self.damage {
-            let _ = damage.send((*ticket, words));
-        }
-    }
-}
 
 /// A worker who is at something.
 struct Away {
@@ -128,7 +73,7 @@ impl Roster {
         if self.stuck == 0 {
             return true;
         }
-        let same = |away: &&Away| Arc::ptr_eq(&away.errand.faults, &errand.faults);
+        let same = |away: &&Away| away.errand.is_beside(errand);
         let theirs = || self.away.iter().filter(same);
         // Those who have just gone there count, too: they may come to hang.
         theirs().count() < most || !theirs().any(|away| away.stuck)
@@ -173,7 +118,7 @@ impl Roster {
                 self.stuck += 1;
             }
             if gone >= HANGS {
-                away.errand.hangs();
+                away.errand.hangs(HANGS.as_secs());
             }
         }
     }
@@ -248,10 +193,11 @@ impl Workers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode_pool::Account;
 
     #[test]
     fn time_in_which_nobody_ran_is_held_against_no_worker() {
-        let errand = Arc::new(Errand::new(&Arc::default(), "a file"));
+        let errand = Arc::new(Errand::new(&Account::alone(), "a file"));
         let mut roster = Roster { size: 1, on_duty: vec![0], ..Roster::default() };
         let mut now = Instant::now();
         roster.look(now);
@@ -276,7 +222,7 @@ mod tests {
 
     #[test]
     fn of_two_who_come_back_to_one_place_one_stays() {
-        let errand = Arc::new(Errand::new(&Arc::default(), "a file"));
+        let errand = Arc::new(Errand::new(&Account::alone(), "a file"));
         let mut roster = Roster { size: 2, on_duty: vec![0, 1], ..Roster::default() };
         let mut now = Instant::now();
         (0..2).for_each(|number| roster.leaves(number, &errand));

@@ -19,6 +19,7 @@ use super::outputs::Running;
 use super::serving::Serving;
 use super::telling::ASLEEP;
 use crate::as_run;
+use crate::decode_pool::Account;
 use crate::encode_pool::Kind;
 use crate::error::Error;
 use crate::from_config;
@@ -256,9 +257,9 @@ impl DeskStation {
         input.validate(self.shared.rate)?;
         let writer = self.director.live_source(&input.id, input.live)?;
         let (tier, source, fade_in_s) = (input.tier, input.id.clone(), input.fade_in_s);
-        let (Engines { runtime, decode, .. }, Shared { rate, faults, cost, .. }) =
-            (&*self.engines, &*self.shared);
-        let running = input.open(writer, *rate, runtime, decode, faults, cost)?;
+        let Engines { runtime, decode, .. } = &*self.engines;
+        let account = Account::of(&self.shared);
+        let running = input.open(writer, self.shared.rate, runtime, decode, &account)?;
         let mut inputs = lock(&self.shared.inputs);
         inputs.retain(|other| !other.is_over());
         inputs.push(running);

@@ -7,11 +7,8 @@ use airchain_codecs::Format;
 use airchain_codecs::copy::{CopiedPacket, PacketReader};
 use airchain_core::source::Origin;
 use airchain_inputs::file::identity;
-use tracing::Span;
 
-use crate::cost::{Cost, charged};
-use crate::decode_pool::{Errand, Feed};
-use crate::faults::FaultLog;
+use crate::decode_pool::{Account, Errand, Feed};
 use crate::station::Shared;
 
 /// Packets kept ready, about two seconds of them.
@@ -21,12 +18,11 @@ const LOW: usize = 48;
 /// Packets read in one turn.
 const PER_TURN: usize = 32;
 
-/// The output that packets are fetched for: what its station is told, and what it is charged. Clones are the same.
+/// The output that packets are fetched for. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Client {
-    faults: Arc<FaultLog>,
-    pub(super) cost: Arc<Cost>,
-    span: Span,
+    /// Of its station.
+    account: Account,
     /// The last file of which it was said that it is not copied: once, however often the item comes back.
     refused: Arc<Mutex<Option<Arc<Origin>>>>,
 }
@@ -34,14 +30,13 @@ pub(crate) struct Client {
 impl Client {
     /// An output of a station.
     pub(crate) fn of(station: &Shared) -> Self {
-        let (faults, cost) = (Arc::clone(&station.faults), Arc::clone(&station.cost));
-        Self { faults, cost, span: station.span.clone(), refused: Arc::default() }
+        Self { account: Account::of(station), refused: Arc::default() }
     }
 
     /// One of no station.
     #[cfg(test)]
     pub(super) fn alone() -> Self {
-        Self { faults: Arc::default(), cost: Arc::default(), span: Span::none(), refused: Arc::default() }
+        Self { account: Account::alone(), refused: Arc::default() }
     }
 
     fn refuse(&self, origin: &Arc<Origin>, why: &dyn std::fmt::Display) {
@@ -68,7 +63,7 @@ impl Shelf {
         client: &Client,
     ) -> (Arc<Self>, Stocker) {
         let shelf = Arc::<Self>::default();
-        let errand = Arc::new(Errand::new(&client.faults, &origin.path.display().to_string()));
+        let errand = Arc::new(Errand::new(&client.account, &origin.path.display().to_string()));
         let (client, reader) = (client.clone(), None);
         let stocker = Stocker { shelf: Arc::clone(&shelf), origin, from, format, client, reader, errand };
         (shelf, stocker)
@@ -149,12 +144,7 @@ impl Feed for Stocker {
     }
 
     fn turn(&mut self) -> bool {
-        if self.is_abandoned() {
-            return false;
-        }
-        let Client { cost, span, .. } = self.client.clone();
-        let _in = span.enter();
-        charged(&cost.decode_ns, || self.stock())
+        !self.is_abandoned() && self.stock()
     }
 
     /// What is there is copied; the rest of the item is encoded.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command as Process;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use airchain_codecs::copy::PacketReader;
@@ -95,11 +94,6 @@ impl Rig {
             self.bus.extend(&frames);
             self.output.encode(&frames, &mut self.packets).unwrap();
         }
-    }
-
-    /// Processor time of reading the packets, in nanoseconds.
-    pub(super) fn decode_ns(&self) -> u64 {
-        self.output.client.cost.decode_ns.load(Ordering::Relaxed)
     }
 
     /// Ends the output.
