@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use airchain_core::chain::NodeSpec;
+use airchain_core::chain::{Chain, NodeSpec, ParamValue};
 use airchain_core::engine::Engine;
 use airchain_core::item::{Item, Metadata};
 use airchain_core::ladder::Return;
@@ -70,9 +70,10 @@ struct Station {
 
 impl Station {
     fn new(items: Vec<&'static str>, nodes: Vec<NodeSpec>, panics_until: usize) -> Self {
-        let (control, engine) = start(&nodes, 0);
+        let latency = Chain::latency_of(&nodes, FORMAT).unwrap();
+        let (control, engine) = start(&nodes, latency);
         let returns = [Return::Resume; Tier::COUNT];
-        let config = DirectorConfig { format: FORMAT, latency: 0, chain: nodes, returns };
+        let config = DirectorConfig { format: FORMAT, latency, chain: nodes, returns };
         let (now, asked_at) = (Arc::<Mutex<usize>>::default(), Arc::<Mutex<Vec<usize>>>::default());
         let programme =
             Programme { items, given: 0, asked_at: asked_at.clone(), now: now.clone(), panics_until };
@@ -117,6 +118,35 @@ fn a_chain_that_fails_again_and_again_is_built_anew_ever_more_rarely() {
         assert!((meant..meant + 4).contains(gap), "{gaps:?}");
     }
     assert!(station.heard[480..].iter().all(|sample| (0.24..0.52).contains(sample)), "never silent");
+}
+
+#[test]
+fn a_chain_that_is_built_anew_has_the_values_that_were_set_since() {
+    let nodes = vec![quieter(), fault(1.0, "process"), node("limiter", &[])];
+    let mut station = Station::new(vec!["0.5:480000"], nodes, 0);
+    let set = |node: &str, param: &str, value| {
+        let value = ParamValue::Number(value);
+        Request::SetParam { node: node.into(), param: param.into(), value }
+    };
+    station.director.request(Moment::Frame(4_800), set("gain", "gain_db", -12.0)).unwrap();
+    station.run(90);
+    let quieter = 0.5 * 10.0_f32.powf(-12.0 / 20.0);
+    let is_heard = |station: &Station, seconds: std::ops::Range<f32>| {
+        let frames = (seconds.start * 48_000.0) as usize..(seconds.end * 48_000.0) as usize;
+        station.heard[frames].iter().all(|sample| (sample - quieter).abs() < 1e-4)
+    };
+    assert!(is_heard(&station, 0.5..0.9));
+    // It fails after a second, is there again after another, and fails after a third.
+    station.run(200);
+    assert_eq!(station.faults(Part::Chain), [100]);
+    assert!(is_heard(&station, 2.2..2.9), "the value was set while the chain before was on air");
+    // One that it cannot be built with does not keep it off the air.
+    station.director.request(Moment::Now, set("limiter", "lookahead_ms", 20.0)).unwrap();
+    station.run(250);
+    assert_eq!(station.faults(Part::Chain).len(), 2);
+    let declared = 0.5 * 10.0_f32.powf(-6.0 / 20.0);
+    let last = *station.heard.last().unwrap();
+    assert!((last - declared).abs() < 1e-3, "{last}");
 }
 
 #[test]

@@ -149,6 +149,10 @@ impl Director {
         }
         if let Some(index) = self.chains.iter().position(|(_, number, _)| Some(*number) == issued.chain) {
             self.config.chain = self.chains.remove(index).map(|(_, _, nodes)| nodes).unwrap_or_default();
+            self.tuned.clone_from(&self.config.chain);
+        }
+        if let Some((node, param, value)) = issued.tunes {
+            self.tune(node, param, value);
         }
         if let (Some(request), Some(log)) = (issued.logged, &mut self.log) {
             log.push_back((frame, *request));

@@ -4,9 +4,10 @@ use super::items::{Opening, Purpose};
 use super::line::State;
 use super::{Director, Issued};
 use crate::Frames;
-use crate::chain::Chain;
+use crate::chain::{Chain, NodeSpec, ParamValue};
 use crate::control::{Command, Ending, Event, EventKind, When};
 use crate::deck::ItemId;
+use crate::dsp::{self, ParamId};
 use crate::item::Item;
 use crate::playout::loader::Loaded;
 use crate::playout::report::{Part, StationEvent};
@@ -164,8 +165,20 @@ impl Director {
         }
     }
 
+    /// A parameter of the chain on air was set, and is so again when that is built anew.
+    pub(super) fn tune(&mut self, node: usize, param: ParamId, value: ParamValue) {
+        let Some(spec) = self.tuned.get_mut(node) else { return };
+        let Some(info) = dsp::find(&spec.node).map(|entry| entry.info) else { return };
+        let Some(name) = info.params.get(param).map(|param| param.name) else { return };
+        // The station file may have called it by another of its names.
+        spec.config.retain(|key, _| info.param(key) != Some(param));
+        spec.config.insert(name.to_owned(), value);
+    }
+
     fn set_chain_again(&mut self) {
-        match Chain::build(&self.config.chain, self.config.format, self.config.latency) {
+        let build = |nodes: &[NodeSpec]| Chain::build(nodes, self.config.format, self.config.latency);
+        // A look-ahead that was set makes itself felt only now, and may be too long for the station.
+        match build(&self.tuned).or_else(|_| build(&self.config.chain)) {
             Ok(chain) => self.issue(When::Now, Command::SetChain(Box::new(chain)), Issued::default()),
             // It was built before.
             Err(error) => self.report(

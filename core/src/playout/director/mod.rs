@@ -21,11 +21,11 @@ pub use answers::{Answer, HostOrder};
 pub use resume::{LineUp, Lined};
 
 use crate::Frames;
-use crate::chain::NodeSpec;
+use crate::chain::{NodeSpec, ParamValue};
 use crate::control::{Command, CommandId, Control, Ramp, When};
 use crate::curve::Curve;
 use crate::deck::ItemId;
-use crate::dsp::Format;
+use crate::dsp::{Format, ParamId};
 use crate::item::{Invalid, Item};
 use crate::ladder::Return;
 use crate::playout::clock::StationClock;
@@ -70,6 +70,8 @@ struct Issued {
     answer: Option<Answer>,
     /// The number of the chain that it brings.
     chain: Option<u64>,
+    /// What it sets of the chain: node, parameter, value.
+    tunes: Option<(usize, ParamId, ParamValue)>,
     /// The item that is not on air if it is not.
     item: Option<ItemId>,
     /// It brings that item at a later frame.
@@ -128,6 +130,8 @@ pub struct Director {
     stopping: u32,
     /// Chains on their way to the engine: the frame from which each is on air, its number, its nodes.
     chains: VecDeque<(Frames, u64, Vec<NodeSpec>)>,
+    /// The chain on air with the values that were set since: how it is built anew.
+    tuned: Vec<NodeSpec>,
     /// A command log is played back: it alone says what is aired.
     replaying: bool,
     last_end: Frames,
@@ -147,7 +151,7 @@ impl Director {
         loader: Box<dyn Loader>,
         programme: Box<dyn NextTrack>,
     ) -> Self {
-        let live = LiveSlots::new(config.format);
+        let (live, tuned) = (LiveSlots::new(config.format), config.chain.clone());
         let clock = StationClock { rate_hz: config.format.sample_rate_hz, epoch_ns: 0 };
         Self {
             config,
@@ -179,6 +183,7 @@ impl Director {
             turn: 0,
             stopping: 0,
             chains: VecDeque::new(),
+            tuned,
             replaying: false,
             last_end: 0,
             fixtures: Vec::new(),

@@ -9,6 +9,7 @@ use super::{Answer, Director, HostOrder, Issued};
 use crate::chain::{Chain, NodeSpec, ParamValue};
 use crate::control::{Command, Failure, When};
 use crate::curve::Curve;
+use crate::dsp::ParamId;
 use crate::item::Item;
 use crate::playout::request::{Position, Request, RequestId};
 use crate::tier::Tier;
@@ -77,8 +78,10 @@ impl Director {
                 }
             }
             Request::SetParam { node, param, value } => match self.find_param(when, &node, &param, &value) {
-                Ok((node, param, value)) => {
-                    self.issue_for(answer, when, Command::SetParam { node, param, value }, said);
+                Ok((node, param, resolved)) => {
+                    let tunes = Some((node, param, value));
+                    let issued = Issued { answer: Some(answer), tunes, logged: said, ..Issued::default() };
+                    self.issue(when, Command::SetParam { node, param, value: resolved }, issued);
                 }
                 Err(error) => self.answer(answer, Err(error)),
             },
@@ -139,7 +142,7 @@ impl Director {
         node: &str,
         param: &str,
         value: &ParamValue,
-    ) -> Result<(usize, usize, f32), String> {
+    ) -> Result<(usize, ParamId, f32), String> {
         let chain = self.chain_at(when);
         let index = match node.parse::<usize>() {
             Ok(index) => Some(index).filter(|index| *index < chain.len()),
