@@ -1,6 +1,7 @@
 //! The packets of an item, read ahead by a decode worker for the encode worker that copies them.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use airchain_codecs::Format;
@@ -17,14 +18,16 @@ const STOCK: usize = 96;
 const LOW: usize = 48;
 /// Packets read in one turn.
 const PER_TURN: usize = 32;
+/// Files that an output remembers not to have copied.
+const REMEMBERED: usize = 256;
 
 /// The output that packets are fetched for. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Client {
     /// Of its station.
     account: Account,
-    /// The last file of which it was said that it is not copied: once, however often the item comes back.
-    refused: Arc<Mutex<Option<Arc<Origin>>>>,
+    /// The latest files of which it was said that they are not copied: once of each, however often the item comes back.
+    refused: Arc<Mutex<VecDeque<(PathBuf, u64)>>>,
 }
 
 impl Client {
@@ -39,12 +42,19 @@ impl Client {
         Self { account: Account::alone(), refused: Arc::default() }
     }
 
-    fn refuse(&self, origin: &Arc<Origin>, why: &dyn std::fmt::Display) {
+    /// Says that a file is not copied, unless that was said; whether it has.
+    fn refuse(&self, origin: &Origin, why: &dyn std::fmt::Display) -> bool {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.as_ref() != Some(origin) {
-            tracing::info!(path = %origin.path.display(), "not copied: {why}");
-            *refused = Some(Arc::clone(origin));
+        let is_it = |(path, identity): &(PathBuf, u64)| (path, identity) == (&origin.path, &origin.identity);
+        if refused.iter().any(is_it) {
+            return false;
         }
+        tracing::info!(path = %origin.path.display(), "not copied: {why}");
+        if refused.len() >= REMEMBERED {
+            refused.pop_front();
+        }
+        refused.push_back((origin.path.clone(), origin.identity));
+        true
     }
 }
 
@@ -104,7 +114,9 @@ impl Stocker {
                     reader.seek(self.from);
                     self.reader = Some(reader);
                 }
-                Err(error) => self.client.refuse(&self.origin, &error),
+                Err(error) => {
+                    self.client.refuse(&self.origin, &error);
+                }
             }
         }
         self.reader.as_mut()
@@ -151,5 +163,21 @@ impl Feed for Stocker {
     fn panicked(&mut self) -> bool {
         self.errand.panicked();
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_items_that_alternate_it_is_said_once_of_each_that_it_is_not_copied() {
+        let client = Client::alone();
+        let origin = |name: &str, identity, first| Origin { path: name.into(), identity, first };
+        let [a, b] = [origin("a.wav", 1, 0), origin("b.wav", 2, 0)];
+        let said = [&a, &b, &a, &b].map(|origin| client.refuse(origin, &"it is PCM"));
+        assert_eq!(said, [true, true, false, false]);
+        assert!(!client.clone().refuse(&origin("a.wav", 1, 480), &"it is PCM"), "from another cue");
+        assert!(client.refuse(&origin("a.wav", 3, 0), &"it is PCM"), "another file of that name");
     }
 }
