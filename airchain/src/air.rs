@@ -5,6 +5,7 @@
 //! docs/real-time.md.
 #![deny(clippy::indexing_slicing, clippy::panic, clippy::expect_used, clippy::unreachable)]
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -73,6 +74,8 @@ pub(crate) struct AirStation {
     lost: Sender<Lost>,
     /// Frames given up that found no room in `lost`; they are told with the next.
     untold: Frames,
+    /// What a panic that the engine did not get over left: it is freed where the station is.
+    panic: Option<Box<dyn Any + Send>>,
 }
 
 /// How an air thread is to run.
@@ -165,7 +168,7 @@ impl AirStation {
         let block = vec![[0.0; 2]; block];
         // Below that nothing would ever be due later.
         let period = period.max(Duration::from_micros(100));
-        Self { engine, block, period, due: Instant::now(), state, lost, untold: 0 }
+        Self { engine, block, period, due: Instant::now(), state, lost, untold: 0, panic: None }
     }
 
     /// Puts the second and later blocks on the grid of another station that is due at `other`, so that the thread wakes
@@ -191,8 +194,7 @@ impl AirStation {
         if self.due > began {
             return true;
         }
-        let rendered = catch_unwind(AssertUnwindSafe(|| self.engine.render(&mut self.block)));
-        if rendered.is_err() {
+        if !self.try_to(|station| station.engine.render(&mut station.block)) {
             return false;
         }
         self.state.position.store(self.engine.position(), Ordering::Release);
@@ -202,6 +204,16 @@ impl AirStation {
         self.state.worst_ns.fetch_max(took, Ordering::Relaxed);
         self.due += self.period;
         true
+    }
+
+    /// Does something that may panic, and keeps what that leaves; `false` when it has.
+    fn try_to(&mut self, work: impl FnOnce(&mut Self)) -> bool {
+        let panic = catch_unwind(AssertUnwindSafe(|| work(self))).err();
+        let failed = panic.is_some();
+        if failed {
+            self.panic = panic;
+        }
+        !failed
     }
 
     /// Gives up the whole blocks that it is late by. On the grid: what remains of a block is made good.
@@ -215,5 +227,28 @@ impl AirStation {
             self.untold = 0;
         }
         self.state.missed.fetch_add(frames, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::panic::resume_unwind;
+
+    use super::*;
+    use crate::spec::StationSpec;
+
+    #[test]
+    fn what_a_panic_left_is_freed_with_the_station_and_not_on_the_air_thread() {
+        let (_control, engine, _) = StationSpec::default().engine().unwrap();
+        let (lost, _told) = crossbeam_channel::bounded(LOSSES);
+        let mut station = AirStation::new(engine, 480, 48_000, Arc::default(), lost);
+        assert!(station.try_to(|station| station.engine.render(&mut station.block)));
+        let left = Arc::new(());
+        let words = Box::new(Arc::clone(&left));
+        assert!(!station.try_to(|_| resume_unwind(words)));
+        assert_eq!(Arc::strong_count(&left), 2, "it is still there");
+        drop(station);
+        assert_eq!(Arc::strong_count(&left), 1);
     }
 }
