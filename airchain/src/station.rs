@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 use tracing::Span;
 
 use crate::air::{AirState, Lost};
-use crate::cost::{Cost, CostReport};
+use crate::cost::Cost;
 use crate::desk::Waker;
 use crate::error::Error;
 use crate::faults::{FaultLog, Faults};
@@ -549,11 +549,6 @@ impl Station {
     /// Frames that were never rendered because the processor was not there in time, or the machine slept.
     pub fn missed(&self) -> Frames {
         self.shared.missed()
-    }
-
-    /// What it has cost its host's workers, and what they had to leave out.
-    pub fn cost(&self) -> CostReport {
-        self.shared.cost.report()
     }
 
     /// How often each of its parts has failed and was got over.

@@ -69,7 +69,7 @@ fn count(taken: &Taken) -> usize {
 }
 
 fn encoders(station: &Station, wanted: u64) {
-    until(&format!("{wanted} encoders"), || station.cost().encoders == wanted);
+    until(&format!("{wanted} encoders"), || station.telemetry().encoders == wanted);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use airchain_core::source::Buffered;
 use airchain_core::tier::Tier;
 
 use super::{Buffer, Counts, CpuTime, Lost, Queue};
-use crate::cost::CostReport;
+use crate::cost::Cost;
 use crate::station::{Shared, lock};
 
 /// How often rates are taken.
@@ -118,9 +118,9 @@ pub(crate) fn buffer(shared: &Shared, health: BufferHealth) -> Buffer {
 
 /// Processor time that a station has taken.
 pub(crate) fn cpu_s(shared: &Shared) -> CpuTime {
-    let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
-    let air = seconds(shared.air.busy_ns.load(Ordering::Relaxed));
-    let CostReport { decode_s: decode, encode_s: encode, meter_s: meter, .. } = shared.cost.report();
+    let Cost { decode_ns, encode_ns, meter_ns, .. } = &*shared.cost;
+    let counters = [&shared.air.busy_ns, decode_ns, encode_ns, meter_ns];
+    let [air, decode, encode, meter] = counters.map(|ns| ns.load(Ordering::Relaxed) as f64 / 1e9);
     CpuTime { air, decode, encode, meter, total: air + decode + encode + meter }
 }
 

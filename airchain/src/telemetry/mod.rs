@@ -11,7 +11,7 @@ mod process;
 pub mod prometheus;
 mod stream;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use airchain_core::Frames;
 use airchain_core::playout::report::BufferHealth;
@@ -191,7 +191,8 @@ pub struct Counts {
 
 /// Puts together what is known of a station now.
 pub(crate) fn read(shared: &Shared) -> Telemetry {
-    let (gauges, cost) = (shared.gauges.read(), shared.cost.report());
+    let (gauges, cost) = (shared.gauges.read(), &shared.cost);
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (position, missed) = (shared.position(), shared.missed());
     let on_air = gauges.tier.and_then(|_| shared.on_air());
     let seconds = |frames| crate::spec::seconds(frames, shared.rate);
@@ -214,13 +215,13 @@ pub(crate) fn read(shared: &Shared) -> Telemetry {
         underruns: gauges.underruns,
         // The desk may not have noticed the latest yet.
         dropouts: Lost { count: gauges.dropouts.max(u64::from(missed > 0)), frames: missed },
-        late_blocks: shared.air.late.load(Ordering::Relaxed),
+        late_blocks: count(&shared.air.late),
         worst_block_ms: gauges.worst_ns as f64 / 1e6,
         cpu_share: gauges.cpu_share,
         cpu_s: gauges::cpu_s(shared),
-        encoders: cost.encoders,
-        unencoded_frames: cost.unencoded_frames,
-        unmeasured_frames: cost.unmeasured_frames,
+        encoders: count(&cost.encoders),
+        unencoded_frames: count(&cost.unencoded),
+        unmeasured_frames: count(&cost.unmeasured),
         faults: shared.faults.read(),
         outputs: shared.outputs(),
         inputs: shared.inputs(),

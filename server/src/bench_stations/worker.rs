@@ -87,7 +87,7 @@ fn start(args: &BenchArgs, host: &Host, number: usize, folder: &std::path::Path)
 }
 
 fn meters(stations: &[Station]) -> f64 {
-    stations.iter().map(|station| station.cost().meter_s).sum()
+    stations.iter().map(|station| station.telemetry().cpu_s.meter).sum()
 }
 
 fn cpu_s(process: &Process) -> f64 {
@@ -98,11 +98,11 @@ fn cpu_s(process: &Process) -> f64 {
 fn troubles(stations: &[Station]) -> Troubles {
     let mut sum = Troubles::default();
     for station in stations {
-        let cost = station.cost();
+        let telemetry = station.telemetry();
         sum.missed += station.missed();
-        sum.underrun += station.telemetry().underruns.frames;
-        sum.unencoded += cost.unencoded_frames;
-        sum.unmeasured += cost.unmeasured_frames;
+        sum.underrun += telemetry.underruns.frames;
+        sum.unencoded += telemetry.unencoded_frames;
+        sum.unmeasured += telemetry.unmeasured_frames;
         for output in station.outputs() {
             sum.undelivered += output.stats.as_ref().map_or(0, |stats| stats.dropped_frames);
             sum.down += usize::from(output.stats.is_none_or(|stats| stats.health != Health::Up));
