@@ -3,6 +3,8 @@
 use std::io::Result;
 use std::process::{Child, Command, Stdio};
 
+use airchain::telemetry;
+
 /// A process that is killed when this is dropped. Where the one who started it is killed itself, nothing is dropped and it
 /// runs on.
 pub struct Process(Child);
@@ -33,16 +35,17 @@ impl Drop for Process {
 
 /// User and system time of a process so far, in seconds; 0 when there is none.
 pub fn cpu_s(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
-    // Fields 14 and 15 of proc(5), in ticks of 10 ms.
-    (ticks(11) + ticks(12)) / 100.0
+    telemetry::Process::of(pid).cpu_s.unwrap_or(0.0)
 }
 
-/// A field of a process's `/proc/PID/status`, in MiB where it is in kB: `VmRSS`, `VmHWM`.
-pub fn status_mib(pid: u32, field: &str) -> f64 {
-    mib(&format!("/proc/{pid}/status"), field)
+/// Memory that a process has resident, in MiB; 0 when there is none.
+pub fn resident_mib(pid: u32) -> f64 {
+    telemetry::Process::of(pid).resident_bytes.unwrap_or(0) as f64 / f64::from(1 << 20)
+}
+
+/// The most that it has had, in MiB.
+pub fn peak_mib(pid: u32) -> f64 {
+    mib(&format!("/proc/{pid}/status"), "VmHWM:")
 }
 
 /// The proportional set size of a process in MiB: what it has resident, pages shared with others divided among them.
@@ -52,7 +55,7 @@ pub fn pss_mib(pid: u32) -> f64 {
 
 /// Threads of a process.
 pub fn threads(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+    telemetry::Process::of(pid).threads.unwrap_or(0) as usize
 }
 
 /// Processes that a process has started.

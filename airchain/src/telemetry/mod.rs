@@ -19,7 +19,7 @@ use airchain_core::tier::Tier;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use process::Process;
+pub use process::{Process, threads_cpu_s};
 pub use stream::TelemetryStream;
 
 use crate::faults::Faults;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use airchain_benches::emergency::free_address;
 use airchain_benches::listen::wait_for;
-use airchain_benches::process::{Process, children, cpu_s, status_mib};
+use airchain_benches::process::{self, Process, children, cpu_s, resident_mib};
 use airchain_benches::table::median;
 use airchain_benches::{music, start};
 
@@ -190,7 +190,7 @@ fn measure(command: &str) -> Result<Run> {
     let mut peak_mib: f64 = 0.0;
     while child.try_wait()?.is_none() {
         for pid in children(child.id()) {
-            peak_mib = peak_mib.max(status_mib(pid, "VmHWM"));
+            peak_mib = peak_mib.max(process::peak_mib(pid));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -226,5 +226,5 @@ fn one_station(airchain: &str, music: &str) -> Result<(f64, f64)> {
     let (start, before) = (Instant::now(), cpu_s(process.id()));
     std::thread::sleep(Duration::from_secs(20));
     let spent = cpu_s(process.id()) - before;
-    Ok((status_mib(process.id(), "VmRSS"), spent * 60.0 / start.elapsed().as_secs_f64()))
+    Ok((resident_mib(process.id()), spent * 60.0 / start.elapsed().as_secs_f64()))
 }
