@@ -147,7 +147,7 @@ fn can_be_fallback(path: &Path) -> bool {
 pub fn chain(nodes: &[NodeConfig]) -> Vec<NodeSpec> {
     let built = |node: &&NodeConfig| {
         if node.entry().is_none() {
-            tracing::warn!(node = %node.kind, "left out of the chain: not in this build");
+            tracing::warn!(node = %node.kind, "left out of the chain: there is no such node");
         }
         node.is_in_chain()
     };

@@ -278,7 +278,8 @@ impl<'a> Checker<'a> {
         };
         let found = dsp::NODES.iter().find(|entry| is_called(entry.info));
         let Some(entry) = found else {
-            return self.foreign_node(&name, at, path);
+            self.unknown_node(&name, at, path);
+            return None;
         };
         if let Some(at) = at {
             self.places.insert(join(path, "type"), at);
@@ -311,21 +312,13 @@ impl<'a> Checker<'a> {
         Some(serde_json::json!({ "type": info.name, "enabled": enabled, "config": settings }))
     }
 
-    /// A node that this build does not have: passed over if another build would know it, refused otherwise.
-    fn foreign_node(&mut self, name: &str, at: Option<At>, path: &str) -> Option<Json> {
-        let place = join(path, "type");
-        if let Some(known) = nodes::VOCABULARY.iter().find(|known| same_word(known, name)) {
-            let problem = format!("node {known} is not in this build; it is passed over");
-            self.report(Severity::Warning, at, &place, None, problem, None);
-            return Some(serde_json::json!({ "type": known, "enabled": true, "config": {} }));
-        }
-        let built = || dsp::NODES.iter().map(|entry| entry.info.name);
-        let accepted = match schema::nearest(name, nodes::names()) {
+    fn unknown_node(&mut self, name: &str, at: Option<At>, path: &str) {
+        let known = || dsp::NODES.iter().map(|entry| entry.info.name);
+        let accepted = match schema::nearest(name, known()) {
             Some(near) => format!("{near}, if that was meant"),
-            None => schema::any_of(built()),
+            None => schema::any_of(known()),
         };
-        self.error(at, &place, Some(name.to_owned()), "not a known node", accepted);
-        None
+        self.error(at, &join(path, "type"), Some(name.to_owned()), "not a known node", accepted);
     }
 
     fn parameter(&mut self, param: &ParamInfo, node: &Node, path: &str) -> Option<Json> {

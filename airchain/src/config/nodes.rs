@@ -37,13 +37,12 @@ impl From<NodeSpec> for NodeConfig {
 }
 
 impl NodeConfig {
-    /// Its line in the table; `None` for a node that this build does not have, which the checker has warned of and
-    /// a host passes over.
+    /// Its line in the table; `None` for a name that no node has, which the checker refuses and a host passes over.
     pub fn entry(&self) -> Option<&'static NodeEntry> {
         dsp::find(&self.kind)
     }
 
-    /// Whether it is in the chain: it is not switched off, and this build has it.
+    /// Whether it is in the chain: it is not switched off, and there is such a node.
     pub fn is_in_chain(&self) -> bool {
         self.enabled && self.entry().is_some()
     }
@@ -72,33 +71,6 @@ pub(crate) fn findings(nodes: &[NodeConfig], place: &str) -> Vec<Finding> {
         accepted: Some(refusal.accepted),
     };
     refusal::check(&specs).into_iter().map(finding).collect()
-}
-
-/// The nodes that airchain has or will have, for telling a node of another build from a slip of the pen.
-pub(crate) const VOCABULARY: &[&str] = &[
-    "agc",
-    "compressor",
-    "dc_blocker",
-    "de_esser",
-    "ducking",
-    "equalizer",
-    "expander",
-    "gain",
-    "gate",
-    "high_pass",
-    "high_shelf",
-    "limiter",
-    "loudness_normalize",
-    "low_pass",
-    "low_shelf",
-    "multiband_compressor",
-    "silence_detector",
-    "stereo",
-];
-
-/// Names of all nodes: those of this build and those of others.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    dsp::NODES.iter().map(|entry| entry.info.name).chain(VOCABULARY.iter().copied())
 }
 
 /// The parameter called `name`, by its own name or another spelling.
