@@ -111,6 +111,35 @@ fn errors_name_line_field_value_and_what_would_do() {
 }
 
 #[test]
+fn what_would_have_no_effect_is_refused() {
+    let problem = error(&with("failover:\n  automation_fallback_enabled: false\n"));
+    assert_eq!(problem.line, Some(3));
+    assert_eq!(
+        problem.to_string(),
+        "3:32: failover.automation_fallback_enabled: \"false\": automation always takes over from a lost live source; \
+         give true, or leave it out"
+    );
+}
+
+#[test]
+fn a_tier_has_as_many_inputs_as_it_can_hold() {
+    let inputs = |tiers: &[&str]| {
+        let input = |(n, tier): (usize, &&str)| {
+            format!("  - {{ type: webstream, id: i{n}, url: 'http://a.example/{n}', tier: {tier} }}\n")
+        };
+        with(&format!("inputs:\n{}", tiers.iter().enumerate().map(input).collect::<String>()))
+    };
+    let mut tiers = vec!["live_scheduled"; 9];
+    tiers.extend(["live_override", "none"]);
+    config::parse(&inputs(&tiers), "t").unwrap();
+    tiers.push("live_scheduled");
+    let problem = error(&inputs(&tiers));
+    assert_eq!((problem.line, problem.field.as_str()), (Some(14), "inputs[11].tier"));
+    assert_eq!(problem.value.as_deref(), Some("live_scheduled"));
+    assert_eq!(problem.problem, "the tier holds 9 inputs, one that is heard and 8 that wait");
+}
+
+#[test]
 fn all_errors_come_at_once_in_the_order_of_the_file() {
     let problems = errors(
         "station: { id: 'a b', block_ms: 0, tz: UTC }\nmounts: 5\nautomation:\n  order: random\n  loop: maybe\n  crossfade_sec: .nan\n  order: shuffle\npriorities: { emergency: 4 }\nfallover: {}\n",

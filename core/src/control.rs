@@ -18,6 +18,7 @@ use crate::ladder::Ladder;
 use crate::source::Origin;
 use crate::tap::{Mark, Stretch};
 use crate::tier::Tier;
+use crate::waiting::WAITING;
 
 /// When a command takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,8 +164,8 @@ pub enum Failure {
     /// Nothing plays on the tier; there is nothing to skip or stop.
     #[error("nothing is playing there")]
     Idle,
-    /// The tier holds as many waiting items as it can; send it later.
-    #[error("the tier has no room for another waiting item")]
+    /// The tier holds as many waiting items as it can ([`WAITING`]); send it later.
+    #[error("the tier has no room for another item: {WAITING} wait there already")]
     TierFull,
     /// The item has started, ended, or was never loaded.
     #[error("no such item is waiting")]

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use airchain_core::program::WAITING;
+use airchain_core::tier::Tier;
 use airchain_inputs::webstream::MOST_FALLBACK_URLS;
 use airchain_net::mask_url;
 use airchain_outputs::hls;
@@ -16,6 +18,9 @@ use super::station::{
     WebstreamConfig,
 };
 use crate::passthrough;
+
+/// Inputs that a tier can hold.
+const MOST_INPUTS: usize = 1 + WAITING;
 
 /// A problem with the field it belongs to; the caller knows the line.
 pub(crate) struct Finding {
@@ -49,11 +54,26 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
             rules.output(&place, output, rate);
         }
     }
+    let mut on_tier = [0; Tier::COUNT];
     for (index, input) in config.inputs.iter().enumerate() {
         let thing = format!("input {}", input.id());
         rules.unique(&format!("inputs[{index}].id"), &thing, input.id(), "an id of its own");
         let InputConfig::Webstream(webstream) = input;
+        if let Some(tier) = webstream.tier.tier() {
+            on_tier[tier.index()] += 1;
+            if on_tier[tier.index()] > MOST_INPUTS {
+                let problem =
+                    format!("the tier holds {MOST_INPUTS} inputs, one that is heard and {WAITING} that wait");
+                let field = format!("inputs[{index}].tier");
+                rules.error(field, Some(&tier.to_string()), problem, "another tier, or none");
+            }
+        }
         rules.webstream(&format!("inputs[{index}]"), webstream);
+    }
+    if !config.failover.automation_fallback_enabled {
+        let problem = "automation always takes over from a lost live source".to_owned();
+        let field = "failover.automation_fallback_enabled".to_owned();
+        rules.error(field, Some("false"), problem, "true, or leave it out");
     }
     rules.findings.extend(two_chains(&config.dsp_graph, "dsp_graph."));
     rules.findings.extend(schedule::findings(config));

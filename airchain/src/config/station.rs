@@ -407,7 +407,7 @@ impl DspGraph {
 pub struct Failover {
     /// How long a silent live source is waited for, in seconds.
     pub live_timeout_sec: f64,
-    /// Whether automation takes over from a live source that is lost.
+    /// Whether automation takes over from a live source that is lost: it always does.
     pub automation_fallback_enabled: bool,
     /// Audio for when nothing else plays.
     pub fallback_audio_path: Option<PathBuf>,

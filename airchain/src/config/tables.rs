@@ -444,7 +444,7 @@ const FAILOVER: Section = Section {
             "automation_fallback_enabled",
             Switch,
             is("true"),
-            "accepted as it is in use elsewhere; automation always takes over from a lost live source",
+            "automation always takes over from a lost live source: false is refused",
         ),
         field(
             "fallback_audio_path",
