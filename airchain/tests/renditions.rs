@@ -5,9 +5,6 @@
 #[allow(dead_code, unreachable_pub)] // The checker of the outputs' own tests, of which this uses a part.
 #[path = "../../outputs/tests/hls_support/playlist.rs"]
 mod playlist;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../outputs/tests/hls_support/ts.rs"]
-mod ts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +18,7 @@ use airchain::outputs::sink::Health;
 use airchain::spec::Fallback;
 use airchain::{Host, HostConfig, Station, StationSpec};
 use playlist::{Playlist, variants};
+use testkit::ts;
 
 /// Far longer than anything here takes: what has not happened by then never will.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -13,13 +13,10 @@ use airchain::core::Stereo;
 use airchain::core::item::Metadata;
 use airchain_inputs::webstream::fuzzing;
 use arbitrary::{Result, Unstructured};
+use testkit::ts;
 
 use crate::decode::InMemory;
 use crate::{Seed, material};
-
-#[path = "../../outputs/tests/hls_support/ts.rs"]
-#[allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
-mod ts;
 
 /// Packets of a run at most.
 const MOST: usize = 64;

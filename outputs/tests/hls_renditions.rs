@@ -16,7 +16,8 @@ use airchain_core::Stereo;
 use airchain_outputs::hls::{self, HlsConfig, RenditionConfig};
 use airchain_outputs::sink::{Opening, Output, Sink};
 use hls_support::playlist::{Playlist, variants};
-use hls_support::{RATE, ffmpeg, format, on_runtime, opening, programme, ts};
+use hls_support::{RATE, ffmpeg, format, on_runtime, opening, programme};
+use testkit::ts;
 
 const MORNING: &str = "2026-03-01T06:00:00.2505Z";
 const NOON: &str = "2026-03-01T12:00:00Z";

@@ -12,7 +12,8 @@ use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_outputs::hls::{HlsConfig, HlsOutput};
 use airchain_outputs::sink::{Opening, Output};
 use hls_support::playlist::Playlist;
-use hls_support::{aac, deliver, feed, ffmpeg, on_runtime, opening, ts, with_small_disk};
+use hls_support::{aac, deliver, feed, ffmpeg, on_runtime, opening, with_small_disk};
+use testkit::ts;
 
 const MORNING: &str = "2026-03-01T06:00:00Z";
 const NOON: &str = "2026-03-01T12:00:00Z";

@@ -9,8 +9,9 @@ use airchain_codecs::{Bitrate, Codec};
 use airchain_outputs::hls::{HlsConfig, HlsOutput};
 use airchain_outputs::sink::Output;
 use hls_support::playlist::{Playlist, variant};
-use hls_support::{RATE, aac, deliver, encoded, feed, ffmpeg, ffprobe, format, opening, programme, ts};
+use hls_support::{RATE, aac, deliver, encoded, feed, ffmpeg, ffprobe, format, opening, programme};
 use jiff::ToSpan;
+use testkit::ts;
 
 const EPOCH: &str = "2026-03-01T12:00:00.2505Z";
 

@@ -14,7 +14,8 @@ use airchain_core::item::Metadata;
 use airchain_outputs::hls::{HlsConfig, HlsOutput};
 use airchain_outputs::sink::{Opening, Output};
 use hls_support::playlist::Playlist;
-use hls_support::{RATE, encoded, format, on_runtime, opening, programme, title, ts};
+use hls_support::{RATE, encoded, format, on_runtime, opening, programme, title};
+use testkit::ts;
 
 fn config(dir: &tempfile::TempDir) -> HlsConfig {
     HlsConfig { segment_duration_s: 2.0, playlist_size: 1000, ..HlsConfig::new(dir.path()) }

@@ -12,3 +12,4 @@ pub mod node;
 pub mod rig;
 pub mod signal;
 pub mod studio;
+pub mod ts;

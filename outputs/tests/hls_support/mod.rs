@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part; failing is panicking.
 
 pub mod playlist;
-pub mod ts;
 
 use std::path::Path;
 use std::process::Command;

@@ -89,7 +89,7 @@ impl Checker {
                         found.extend(self.finish(&mut pes));
                         assert!(!found.is_empty() || !title.is_empty(), "a segment begins with its title");
                         title_pts = (!title.is_empty()).then(|| self.title(std::mem::take(&mut title)));
-                        let clock = clock.unwrap();
+                        let clock = clock.expect("a clock reference");
                         if let Some(last) = self.clock {
                             let gap = (clock - last).rem_euclid(1 << 33);
                             assert!((1..=9_000).contains(&gap), "{gap} ticks between clock references");
@@ -133,7 +133,7 @@ impl Checker {
         assert_eq!(usize::from(pes[4]) << 8 | usize::from(pes[5]), pes.len() - 6, "PES length");
         assert_eq!((pes[6] & 0xC0, pes[7], pes[8]), (0x80, 0x80, 5), "a time stamp and nothing else");
         let raw = time_stamp(&pes);
-        let lead = (raw - self.clock.unwrap()).rem_euclid(1 << 33);
+        let lead = (raw - self.clock.expect("a clock reference")).rem_euclid(1 << 33);
         assert!((1..=63_000).contains(&lead), "time stamp {lead} ticks after the clock");
         self.pts = self.unwrapped(raw);
         Some(Pes { pts: self.pts, data: pes[14..].to_vec() })
@@ -159,8 +159,8 @@ pub fn id3(tag: &[u8]) -> Vec<(String, String)> {
         let (head, behind) = rest.split_at(10);
         let (body, behind) = behind.split_at(size(&head[4..8]));
         assert_eq!((&head[8..], body[0]), (&[0, 0][..], 3), "no flags, UTF-8");
-        let text = String::from_utf8(body[1..].to_vec()).unwrap();
-        frames.push((String::from_utf8(head[..4].to_vec()).unwrap(), text));
+        let text = String::from_utf8(body[1..].to_vec()).expect("UTF-8");
+        frames.push((String::from_utf8(head[..4].to_vec()).expect("UTF-8"), text));
         rest = behind;
     }
     frames
