@@ -7,18 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use airchain::codecs::{Codec, Format};
-use airchain::core::item::{Item, Metadata};
+use airchain::core::item::Item;
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Playlist, StationEvent};
 use airchain::core::tier::Tier;
-use airchain::file::FileWriter;
 use airchain::output::{OutputSpec, Target};
 use airchain::outputs::recording::RecordingConfig;
 use airchain::station::TimedReport;
 use airchain::{Host, HostConfig, Station, StationSpec, script};
 use crossbeam_channel::Receiver;
 use testkit::alloc::thread_counts;
-use testkit::signal;
+use testkit::file::tone;
 use testkit::studio::Studio;
 
 #[global_allocator]
@@ -29,15 +28,6 @@ const RATE: u32 = 48_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Rounds of all that a station can be asked for.
 const ROUNDS: usize = 3;
-
-fn tone(folder: &Path, hz: f64, seconds: u32) -> Item {
-    let path = folder.join(format!("{hz}.wav"));
-    let format = Format::of(Codec::PcmS16);
-    let mut writer = FileWriter::create(&path, &format, RATE, &Metadata::default()).unwrap();
-    writer.write(&signal::sine(RATE, hz, -12.0, (RATE * seconds) as usize)).unwrap();
-    writer.finish().unwrap();
-    Item::file(path.display().to_string())
-}
 
 fn station(host: &Host, id: &str, items: Vec<Item>) -> Station {
     let programme = Box::new(Playlist::new(items, Order::Sequential, true, 0));

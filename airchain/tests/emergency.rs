@@ -5,35 +5,22 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use airchain::codecs::{Codec, Format};
 use airchain::core::Frames;
 use airchain::core::control::Ending;
-use airchain::core::item::{Item, Metadata};
+use airchain::core::item::Item;
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Moment, Playlist, Request, StationEvent};
 use airchain::core::tier::Tier;
-use airchain::file::FileWriter;
 use airchain::{Host, HostConfig, StationSpec};
 use jiff::Timestamp;
-use testkit::signal;
+use testkit::file::tone;
 
-const RATE: u32 = 48_000;
 const BLOCK: Frames = 480;
 const COUNT: usize = 200;
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn tone(folder: &Path, hz: f64, frames: usize) -> Item {
-    let path = folder.join(format!("{hz}.wav"));
-    let mut writer =
-        FileWriter::create(&path, &Format::of(Codec::PcmS16), RATE, &Metadata::default()).unwrap();
-    writer.write(&signal::sine(RATE, hz, -12.0, frames)).unwrap();
-    writer.finish().unwrap();
-    Item::file(path.display().to_string())
-}
 
 /// An emergency sent: when, and how far the station was then.
 struct Sent {
@@ -55,8 +42,8 @@ fn figures(name: &str, mut values: Vec<f64>) {
 #[test]
 fn two_hundred_emergencies_are_heard_from_the_frame_at_which_they_are_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let music = tone(folder.path(), 440.0, 30 * RATE as usize);
-    let alarm = tone(folder.path(), 1000.0, 960);
+    let music = tone(folder.path(), 440.0, 30);
+    let alarm = tone(folder.path(), 1000.0, 0.02);
     let programme = Box::new(Playlist::new(vec![music], Order::Sequential, true, 0));
     let spec = StationSpec { programme, latency_ms: 0.0, ..StationSpec::default() };
     let host = Host::new(HostConfig::default()).unwrap();

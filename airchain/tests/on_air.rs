@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use airchain::codecs::{Codec, Format};
 use airchain::core::control::{Ending, When};
-use airchain::core::item::{Item, Metadata};
+use airchain::core::item::Item;
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{Playlist, Request, StationEvent};
-use airchain::file::FileWriter;
 use airchain::meter::Levels;
 use airchain::offline::Render;
 use airchain::output::{HttpOptions, OutputSpec, Target};
@@ -20,20 +19,12 @@ use airchain::outputs::sink::Health;
 use airchain::spec::Fallback;
 use airchain::station::TimedReport;
 use airchain::{Host, HostConfig, StationSpec};
-use testkit::{measure, signal};
+use testkit::file::tone;
+use testkit::measure;
 
 const RATE: u32 = 48_000;
 /// Far longer than anything here takes: what has not happened by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn tone(folder: &Path, hz: f64, seconds: u32) -> Item {
-    let path = folder.join(format!("{hz}.wav"));
-    let mut writer =
-        FileWriter::create(&path, &Format::of(Codec::PcmS16), RATE, &Metadata::default()).unwrap();
-    writer.write(&signal::sine(RATE, hz, -12.0, (RATE * seconds) as usize)).unwrap();
-    writer.finish().unwrap();
-    Item::file(path.display().to_string())
-}
 
 fn spec(items: Vec<Item>, looped: bool) -> StationSpec {
     let programme = Box::new(Playlist::new(items, Order::Sequential, looped, 0));

@@ -2,37 +2,23 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use airchain::codecs::{Codec, Format};
-use airchain::core::item::{Item, Metadata};
 use airchain::core::playout::{NextItem, StationEvent};
 use airchain::core::tier::Tier;
-use airchain::file::FileWriter;
 use airchain::pull::{Asked, Pull};
 use airchain::spec::Fallback;
 use airchain::{Host, HostConfig, StationSpec};
-use testkit::signal;
+use testkit::file::tone;
 
-const RATE: u32 = 48_000;
 /// Far longer than anything here takes: what has not happened by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn tone(folder: &Path, seconds: u32) -> Item {
-    let path = folder.join("tone.wav");
-    let mut writer =
-        FileWriter::create(&path, &Format::of(Codec::PcmS16), RATE, &Metadata::default()).unwrap();
-    writer.write(&signal::sine(RATE, 440.0, -12.0, (RATE * seconds) as usize)).unwrap();
-    writer.finish().unwrap();
-    Item::file(path.display().to_string())
-}
 
 #[test]
 fn a_manager_that_blocks_for_good_holds_up_neither_the_air_nor_the_host() {
     let folder = tempfile::tempdir().unwrap();
-    let item = tone(folder.path(), 1);
+    let item = tone(folder.path(), 440.0, 1);
     let (blocked_in, blocked) = mpsc::channel();
     // Held until the test ends, so that it blocks for all of it.
     let (_never_in, never) = mpsc::channel::<()>();

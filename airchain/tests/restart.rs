@@ -6,31 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use airchain::codecs::{Codec, Format};
-use airchain::core::item::{Item, Metadata};
+use airchain::core::item::Item;
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{
     Moment, NextItem, NextTrack, Playlist, QueueOp, QueueRequest, Request, StationEvent,
 };
 use airchain::core::tier::Tier;
-use airchain::file::FileWriter;
 use airchain::pull::{Asked, Manager, Pull};
 use airchain::station::TimedReport;
 use airchain::{Host, HostConfig, Station, StationSpec};
 use serde_json::{Value, json};
-use testkit::signal;
+use testkit::{file, signal};
 
 const RATE: u32 = 48_000;
 /// Far longer than anything here takes: what has not happened by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn tone(folder: &Path, name: &str, seconds: f64) -> Item {
-    let path = folder.join(name);
-    let mut writer =
-        FileWriter::create(&path, &Format::of(Codec::PcmS16), RATE, &Metadata::default()).unwrap();
-    writer.write(&signal::sine(RATE, 440.0, -12.0, (f64::from(RATE) * seconds) as usize)).unwrap();
-    writer.finish().unwrap();
-    Item::file(path.display().to_string())
+    let audio = signal::sine(RATE, 440.0, -12.0, (f64::from(RATE) * seconds) as usize);
+    file::wav(&folder.join(name), RATE, &audio)
 }
 
 /// What a run has in its hands.

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use airchain::codecs::{Codec, Format};
 use airchain::core::control::When;
-use airchain::core::item::{Item, Metadata};
+use airchain::core::item::Item;
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::{LiveConfig, Playlist, Request};
 use airchain::core::tier::Tier;
-use airchain::file::FileWriter;
 use airchain::inputs::webstream::WebstreamConfig;
 use airchain::output::{OutputSpec, Target};
 use airchain::outputs::recording::RecordingConfig;
 use airchain::{Host, HostConfig, InputSource, InputSpec, StationSpec};
+use testkit::file::tone;
 use tracing_subscriber::fmt::MakeWriter;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,15 +64,6 @@ impl Lines {
     }
 }
 
-fn tone(folder: &Path) -> Item {
-    let path = folder.join("tone.wav");
-    let mut writer =
-        FileWriter::create(&path, &Format::of(Codec::PcmS16), 48_000, &Metadata::default()).unwrap();
-    writer.write(&testkit::signal::sine(48_000, 1_000.0, -12.0, 48_000 * 30)).unwrap();
-    writer.finish().unwrap();
-    Item::file(path.display().to_string())
-}
-
 fn recording(id: &str, folder: &Path) -> OutputSpec {
     let target =
         Target::Recording(RecordingConfig { extension: "wav".into(), ..RecordingConfig::new(folder) });
@@ -94,9 +85,9 @@ fn the_lines_of_a_station_can_be_told_from_all_others() {
     tracing_subscriber::fmt().with_ansi(false).with_thread_names(true).with_writer(lines.clone()).init();
     let folder = tempfile::tempdir().unwrap();
     let host = Host::new(HostConfig::default()).unwrap();
-    let item = tone(folder.path());
+    let item = tone(folder.path(), 1_000.0, 30);
     // A file where a folder has to be: it cannot be written to.
-    let blocked = folder.path().join("tone.wav");
+    let blocked = folder.path().join("1000.wav");
     for id in ["one", "two"] {
         let programme = Box::new(Playlist::new(vec![item.clone()], Order::Sequential, true, 0));
         let spec = StationSpec { id: id.into(), programme, inputs: vec![input()], ..StationSpec::default() };

@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 
 use airchain::codecs::{Codec, Format};
 use airchain::core::control::When;
-use airchain::core::item::{Item, Metadata};
+use airchain::core::item::Item;
 use airchain::core::playout::playlist::Order;
 use airchain::core::playout::report::BufferHealth;
 use airchain::core::playout::{LiveConfig, Playlist, Request, StationEvent};
 use airchain::core::tier::Tier;
-use airchain::file::FileWriter;
 use airchain::input::{InputSource, InputSpec};
 use airchain::inputs::webstream::WebstreamConfig;
 use airchain::output::{HttpOptions, OutputSpec, Target};
@@ -27,21 +26,13 @@ use airchain::outputs::sink::Health;
 use airchain::telemetry::{HostTelemetry, Process, prometheus};
 use airchain::{Host, HostConfig, Station, StationSpec, Telemetry};
 use exposition::{Family, parse};
-use testkit::{http, signal};
+use testkit::file::tone;
+use testkit::http;
 
 const RATE: u32 = 48_000;
 /// Far longer than anything here takes: what has not happened by then never will.
 const PATIENCE: Duration = Duration::from_secs(60);
 const NASTY: &str = "a \"b\" \\ c\nd é 電 {x=\"y\"} #";
-
-fn tone(folder: &Path, hz: f64, seconds: u32) -> Item {
-    let path = folder.join(format!("{hz}.wav"));
-    let mut writer =
-        FileWriter::create(&path, &Format::of(Codec::PcmS16), RATE, &Metadata::default()).unwrap();
-    writer.write(&signal::sine(RATE, hz, -12.0, (RATE * seconds) as usize)).unwrap();
-    writer.finish().unwrap();
-    Item::file(path.display().to_string())
-}
 
 fn spec(id: &str, items: Vec<Item>) -> StationSpec {
     let programme = Box::new(Playlist::new(items, Order::Sequential, true, 0));

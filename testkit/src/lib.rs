@@ -4,6 +4,7 @@ pub mod alloc;
 pub mod browser;
 pub mod contract;
 pub mod encoder;
+pub mod file;
 pub mod http;
 pub mod icecast;
 pub mod measure;
