@@ -19,6 +19,7 @@ use airchain_core::source::Origin;
 use airchain_core::tap::{TapReader, tap};
 use airchain_core::tier::Tier;
 use testkit::alloc::assert_no_alloc;
+use testkit::rig;
 
 #[global_allocator]
 static ALLOCATOR: testkit::alloc::CountingAllocator = testkit::alloc::CountingAllocator;
@@ -64,19 +65,8 @@ fn item(id: u64, frames: usize) -> Box<Prepared> {
     } else {
         std::mem::forget(writer);
     }
-    let metadata = Arc::new(Metadata { title: Some(format!("item {id}")), ..Metadata::default() });
     let fade = id.is_multiple_of(3).then_some(700);
-    Box::new(Prepared {
-        id: ItemId(id),
-        source: Box::new(reader),
-        gain: 1.0,
-        levelled_lufs: None,
-        fade_in: fade,
-        fade_out: fade,
-        curve: None,
-        start_next: None,
-        metadata,
-    })
+    Box::new(Prepared { fade_in: fade, fade_out: fade, ..*rig::item(id, Box::new(reader)) })
 }
 
 /// A repeatable stream of numbers (Marsaglia's xorshift).

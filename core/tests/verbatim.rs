@@ -6,7 +6,6 @@ use airchain_core::bus::{Tap, TapId};
 use airchain_core::chain::{Chain, NodeSpec};
 use airchain_core::control::{Command, Place, Ramp};
 use airchain_core::curve::Curve;
-use airchain_core::deck::ItemId;
 use airchain_core::dsp::Format;
 use airchain_core::ladder::{LadderConfig, Return};
 use airchain_core::program::Joins;
@@ -14,7 +13,7 @@ use airchain_core::source::{Fill, Origin, Source};
 use airchain_core::tap::{Part, tap};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
-use testkit::rig::{self, BLOCK, RATE, Rig, constant, item};
+use testkit::rig::{self, BLOCK, RATE, Rig, item};
 
 const LATENCY: usize = 700;
 
@@ -80,9 +79,7 @@ fn command(random: &mut Random, id: u64) -> Command {
             let first = random.below(1_000);
             let end = first + 1 + random.below(60_000);
             let origin = Arc::new(Origin { path: id.to_string().into(), identity: id, first });
-            let mut item = item(id, constant([0.0; 2], 1));
-            item.source = Box::new(Numbered { id, next: first, end, origin });
-            item.id = ItemId(id);
+            let mut item = item(id, Box::new(Numbered { id, next: first, end, origin }));
             if random.below(6) == 0 {
                 item.gain = 0.5;
             }
