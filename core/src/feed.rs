@@ -3,29 +3,31 @@
 //! One writer, one reader, no locks. The writer closes the ring after its last frame, so the reader sees the true
 //! end of an item as soon as the decoder has found it, a ring's length ahead. That is what crossfades are planned
 //! by: a declared duration can lie, the end of the decoded audio cannot.
+//!
+//! The writer asks for memory as the ring fills up: an item that only waits takes little.
 
 use std::sync::Arc;
 
+use crate::ring::{Memory, RingReader, RingWriter, ring};
 use crate::source::{Fill, Origin, Source};
-use crate::sync::{AtomicU64, Consumer, HeapCons, HeapProd, HeapRb, Observer, Ordering, Producer, Split};
+use crate::sync::{AtomicU64, Ordering};
 use crate::{Frames, Stereo};
 
 const OPEN: u64 = u64::MAX;
 
 /// Makes a feed ring that holds `capacity` frames (at least one).
 pub fn feed(capacity: usize) -> (FeedWriter, FeedReader) {
-    let (ring_in, ring_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
+    let (ring_in, ring_out) = ring(capacity, Memory::Grown);
     let total = Arc::new(AtomicU64::new(OPEN));
-    let writer = FeedWriter { ring: ring_in, total: Arc::clone(&total), written: 0 };
-    let reader = FeedReader { ring: ring_out, total, read: 0, origin: None };
+    let writer = FeedWriter { ring: ring_in, total: Arc::clone(&total) };
+    let reader = FeedReader { ring: ring_out, total, origin: None };
     (writer, reader)
 }
 
 /// The decode worker's end of a feed ring. Dropping it closes the ring.
 pub struct FeedWriter {
-    ring: HeapProd<Stereo>,
+    ring: RingWriter,
     total: Arc<AtomicU64>,
-    written: Frames,
 }
 
 impl FeedWriter {
@@ -41,25 +43,23 @@ impl FeedWriter {
 
     /// Frames the ring can hold.
     pub fn capacity(&self) -> usize {
-        self.ring.capacity().get()
+        self.ring.capacity()
     }
 
     /// Frames written since the ring was made.
     pub fn written(&self) -> Frames {
-        self.written
+        self.ring.written()
     }
 
     /// Writes as much of `frames` as there is room for and says how much that was.
     pub fn push(&mut self, frames: &[Stereo]) -> usize {
-        let pushed = self.ring.push_slice(frames);
-        self.written += pushed as Frames;
-        pushed
+        self.ring.push_slice(frames)
     }
 
     /// Marks the end: what is in the ring is all there will be.
     pub fn close(&mut self) {
         // Release: a reader that sees the total also sees every frame counted in it.
-        self.total.store(self.written, Ordering::Release);
+        self.total.store(self.ring.written(), Ordering::Release);
     }
 
     /// Whether the reader is gone, so that decoding on is wasted work.
@@ -76,9 +76,8 @@ impl Drop for FeedWriter {
 
 /// The deck's end of a feed ring.
 pub struct FeedReader {
-    ring: HeapCons<Stereo>,
+    ring: RingReader,
     total: Arc<AtomicU64>,
-    read: Frames,
     origin: Option<Arc<Origin>>,
 }
 
@@ -93,7 +92,6 @@ impl Source for FeedReader {
     fn fill(&mut self, out: &mut [Stereo]) -> Fill {
         let remaining = self.remaining();
         let frames = self.ring.pop_slice(out);
-        self.read += frames as Frames;
         match remaining {
             _ if frames == out.len() => Fill::Full,
             Some(left) if left == frames as Frames => Fill::End { frames },
@@ -104,7 +102,7 @@ impl Source for FeedReader {
     fn remaining(&self) -> Option<Frames> {
         match self.total.load(Ordering::Acquire) {
             OPEN => None,
-            total => Some(total.saturating_sub(self.read)),
+            total => Some(total.saturating_sub(self.ring.read())),
         }
     }
 

@@ -40,6 +40,7 @@ mod processor;
 pub mod program;
 #[allow(clippy::indexing_slicing, reason = "not on the air thread")]
 pub mod refusal;
+mod ring;
 mod rung;
 mod slot;
 pub mod source;

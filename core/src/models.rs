@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use crate::ring::{Memory, ring};
 use crate::source::{Fill, Source};
 use crate::tap::{Mark, TapReader, tap};
 use crate::{Frames, Stereo, feed::feed};
@@ -62,6 +63,41 @@ fn the_end_of_a_feed_is_seen_with_all_that_comes_before_it() {
         assert_eq!(heard, frames(0..3));
         wrote.join().unwrap();
     });
+}
+
+/// A ring of several pieces gives back what was written, in its order, and has room for as much as it says.
+#[test]
+fn the_pieces_of_a_ring_follow_one_another() {
+    for memory in [Memory::Reserved, Memory::Grown] {
+        model(move || {
+            let (mut writer, mut reader) = ring(3, memory);
+            let wrote = thread::spawn(move || {
+                for range in [0..3, 3..5] {
+                    let vacant = writer.vacant_len();
+                    let wanted = frames(range.clone());
+                    let pushed = writer.push_slice(&wanted);
+                    assert!(pushed >= vacant.min(wanted.len()), "less room than it said");
+                    for frame in &wanted[pushed..] {
+                        while writer.push_slice(&[*frame]) == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                }
+            });
+            let mut heard = Vec::new();
+            while heard.len() < 5 {
+                let mut out = [[0.0; 2]; 2];
+                let (held, popped) = (reader.occupied_len(), reader.pop_slice(&mut out));
+                assert!(popped >= held.min(2), "less than it said");
+                heard.extend_from_slice(&out[..popped]);
+                if popped == 0 {
+                    thread::yield_now();
+                }
+            }
+            assert_eq!(heard, frames(0..5));
+            wrote.join().unwrap();
+        });
+    }
 }
 
 /// Reads what there is, and says at which frame a title was seen. What is not silence is in its place.

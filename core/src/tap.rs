@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::item::Metadata;
+use crate::ring::{Memory, RingReader, RingWriter, ring};
 use crate::source::Origin;
 use crate::sync::{AtomicU64, Consumer, HeapCons, HeapProd, HeapRb, Observer, Ordering, Producer, Split};
 use crate::units::SILENCE;
@@ -61,12 +62,12 @@ struct Shared {
 
 /// Makes a tap whose ring holds `capacity` frames.
 pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
-    let (frames_in, frames_out) = HeapRb::<Stereo>::new(capacity.max(1)).split();
+    let (frames_in, frames_out) = ring(capacity, Memory::Reserved);
     let (marks_in, marks_out) = HeapRb::<Mark>::new(MARKS).split();
     let (stretches_in, stretches_out) = HeapRb::<Stretch>::new(STRETCHES).split();
     let (gaps_in, gaps_out) = HeapRb::<Gap>::new(GAPS).split();
     let shared = Arc::new(Shared { start: AtomicU64::new(NOT_BEGUN) });
-    let writer = TapWriter {
+    let writer = Writer {
         frames: frames_in,
         marks: marks_in,
         stretches: stretches_in,
@@ -89,12 +90,16 @@ pub fn tap(capacity: usize) -> (TapWriter, TapReader) {
         silenced: 0,
         lost: 0,
     };
-    (writer, reader)
+    (TapWriter(Box::new(writer)), reader)
 }
 
 /// The air thread's end of a tap.
-pub struct TapWriter {
-    frames: HeapProd<Stereo>,
+///
+/// A pointer: it goes through rings that have thousands of places for it.
+pub struct TapWriter(Box<Writer>);
+
+struct Writer {
+    frames: RingWriter,
     marks: HeapProd<Mark>,
     stretches: HeapProd<Stretch>,
     gaps: HeapProd<Gap>,
@@ -115,70 +120,70 @@ pub struct TapWriter {
 impl TapWriter {
     /// Says that the tap's first frame is frame `start` of the bus.
     pub fn begin(&mut self, start: Frames) {
-        self.start = start;
-        self.shared.start.store(start, Ordering::Release);
+        self.0.start = start;
+        self.0.shared.start.store(start, Ordering::Release);
     }
 
     /// Says that the first `frames` of the next block come before the tap's first.
     pub(crate) fn pass_over(&mut self, frames: usize) {
-        self.early = frames;
+        self.0.early = frames;
     }
 
     /// Hands on a block. A reader that has fallen a whole ring behind loses what does not fit, and reads silence in
     /// its place.
     pub fn push(&mut self, block: &[Stereo]) {
-        let block = block.get(std::mem::take(&mut self.early)..).unwrap_or_default();
-        if self.lost > 0 {
+        let block = block.get(std::mem::take(&mut self.0.early)..).unwrap_or_default();
+        if self.0.lost > 0 {
             // The reader must know of the gap before it sees what comes after it.
-            let gap = Gap { at: self.written, frames: self.lost };
-            if self.frames.is_full() || self.gaps.try_push(gap).is_err() {
-                self.lost += block.len() as Frames;
+            let gap = Gap { at: self.0.written, frames: self.0.lost };
+            if self.0.frames.vacant_len() == 0 || self.0.gaps.try_push(gap).is_err() {
+                self.0.lost += block.len() as Frames;
                 return;
             }
-            self.written += self.lost;
+            self.0.written += self.0.lost;
         }
-        let pushed = self.frames.push_slice(block);
-        self.written += pushed as Frames;
-        self.lost = (block.len() - pushed) as Frames;
+        let pushed = self.0.frames.push_slice(block);
+        self.0.written += pushed as Frames;
+        self.0.lost = (block.len() - pushed) as Frames;
     }
 
     /// Hands on a change of metadata at a frame of the bus, before the block that holds that frame. Without room for it
     /// the tap [lacks its title](Self::lacks_title).
     pub fn mark(&mut self, mark: &Mark) {
-        let mark = Mark { at: mark.at.saturating_sub(self.start), metadata: Arc::clone(&mark.metadata) };
+        let mark = Mark { at: mark.at.saturating_sub(self.0.start), metadata: Arc::clone(&mark.metadata) };
         // Whoever gave it holds the metadata too, so dropping a refused one never frees.
-        self.lacks_title = self.marks.try_push(mark).is_err();
+        self.0.lacks_title = self.0.marks.try_push(mark).is_err();
     }
 
     /// Hands on a stretch that begins at a frame of the bus, before the block that holds that frame. One of a file leaves
     /// room for its end to be told; without that much room it is told as one of none.
     pub fn stretch(&mut self, stretch: &Stretch) {
-        let part = stretch.of.as_ref().filter(|_| self.stretches.vacant_len() >= 2);
-        if part.is_none() && !self.is_of_file {
+        let part = stretch.of.as_ref().filter(|_| self.0.stretches.vacant_len() >= 2);
+        if part.is_none() && !self.0.is_of_file {
             return;
         }
-        self.is_of_file = part.is_some();
-        let early = self.start.saturating_sub(stretch.at);
-        let at = stretch.at.saturating_sub(self.start);
+        self.0.is_of_file = part.is_some();
+        let early = self.0.start.saturating_sub(stretch.at);
+        let at = stretch.at.saturating_sub(self.0.start);
         let of = part.map(|part| Part { origin: Arc::clone(&part.origin), frame: part.frame + early });
         // Whoever gave it holds the origin too, so dropping a refused one never frees.
-        let _ = self.stretches.try_push(Stretch { at, of });
+        let _ = self.0.stretches.try_push(Stretch { at, of });
     }
 
     /// Whether the newest change of metadata found no room and is to be handed on again.
     pub fn lacks_title(&self) -> bool {
-        self.lacks_title
+        self.0.lacks_title
     }
 
     /// Whether nobody reads any more.
     pub fn is_abandoned(&self) -> bool {
-        !self.frames.read_is_held()
+        !self.0.frames.read_is_held()
     }
 }
 
 /// An encoder's or meter's end of a tap.
 pub struct TapReader {
-    frames: HeapCons<Stereo>,
+    frames: RingReader,
     marks: HeapCons<Mark>,
     stretches: HeapCons<Stretch>,
     gaps: HeapCons<Gap>,
@@ -274,7 +279,7 @@ impl TapReader {
 
     /// Whether the writer is gone and everything has been read.
     pub fn is_finished(&self) -> bool {
-        !self.frames.write_is_held() && self.frames.is_empty() && self.gaps.is_empty()
+        !self.frames.write_is_held() && self.frames.occupied_len() == 0 && self.gaps.is_empty()
     }
 }
 
