@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fdk_aac_sys as ffi;
 
 use super::blocks::{Blocks, Grid};
-use super::fdk::Fdk;
+use super::fdk::{Fdk, Modules};
 use super::{EncodeError, Encoder, check_rate, quantise, unsupported};
 use crate::format::{Bitrate, Codec, Format};
 use crate::packet::{Packet, SharedInfo, StreamInfo};
@@ -60,10 +60,10 @@ fn has_afterburner(format: &Format) -> bool {
 /// Makes the encoder of a format that was checked.
 pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
     let failed = failed(format.codec);
-    let object_type = match format.codec {
-        Codec::HeAacV1 => ffi::AUDIO_OBJECT_TYPE_AOT_SBR,
-        Codec::HeAacV2 => ffi::AUDIO_OBJECT_TYPE_AOT_PS,
-        _ => ffi::AUDIO_OBJECT_TYPE_AOT_AAC_LC,
+    let (object_type, modules) = match format.codec {
+        Codec::HeAacV1 => (ffi::AUDIO_OBJECT_TYPE_AOT_SBR, Modules::Sbr),
+        Codec::HeAacV2 => (ffi::AUDIO_OBJECT_TYPE_AOT_PS, Modules::Ps),
+        _ => (ffi::AUDIO_OBJECT_TYPE_AOT_AAC_LC, Modules::Aac),
     };
     let (mode, kbps) = match format.bitrate {
         Bitrate::Vbr(quality) => (quality.unsigned_abs().into(), 0),
@@ -84,7 +84,7 @@ pub(super) fn make(format: &Format) -> Result<Box<dyn Encoder>, EncodeError> {
         // Explicit, hierarchical: what MP4 and HLS want. ADTS cannot say it and does not use this.
         params.push((ffi::AACENC_PARAM_AACENC_SIGNALING_MODE, 2));
     }
-    let (fdk, setup) = Fdk::new(format.channels, &params).map_err(&failed)?;
+    let (fdk, setup) = Fdk::new(format.channels, modules, &params).map_err(&failed)?;
     let info = StreamInfo {
         format: *format,
         delay: setup.delay,

@@ -27,15 +27,27 @@ pub(super) struct Fdk {
 // through `&mut self` alone.
 unsafe impl Send for Fdk {}
 
+/// Parts of the encoder that it has memory for (aacenc_lib.h, `aacEncOpen`). That for metadata is always there: it fills up
+/// the delay to whole access units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Modules {
+    /// AAC.
+    Aac = 0x11,
+    /// And spectral band replication.
+    Sbr = 0x13,
+    /// And parametric stereo.
+    Ps = 0x17,
+}
+
 /// A parameter and its value.
 pub(super) type Param = (ffi::AACENC_PARAM, u32);
 
 impl Fdk {
-    /// Opens an encoder of up to `channels` channels and sets it up. Fails naming what FDK refused.
-    pub(super) fn new(channels: u8, params: &[Param]) -> Result<(Self, Setup), String> {
+    /// Opens an encoder of up to `channels` channels with `modules`, and sets it up. Fails naming what FDK refused.
+    pub(super) fn new(channels: u8, modules: Modules, params: &[Param]) -> Result<(Self, Setup), String> {
         let mut handle = ptr::null_mut();
-        // SAFETY: `handle` is a valid place for the result; 0 asks for all modules.
-        said("aacEncOpen", unsafe { ffi::aacEncOpen(&mut handle, 0, u32::from(channels)) })?;
+        // SAFETY: `handle` is a valid place for the result.
+        said("aacEncOpen", unsafe { ffi::aacEncOpen(&mut handle, modules as u32, u32::from(channels)) })?;
         let fdk = Self { handle: NonNull::new(handle).ok_or("aacEncOpen gave no encoder")? };
         for &(param, value) in params {
             // SAFETY: the handle is live.
