@@ -20,6 +20,8 @@ use airchain_core::{Frames, Stereo};
 
 /// Packets decoded by one [`FileFeed::pump`] at most: a bound for files that decode to little or nothing.
 const MAX_PACKETS: usize = 64;
+/// Frames in a packet of most codecs at most.
+const PACKET: usize = 2048;
 
 /// How items are fed to a station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +99,6 @@ pub struct FileFeed {
     grid_after: Option<Grid>,
     /// Frames at the file's rate that one pump decodes.
     batch: usize,
-    decoded: Vec<Stereo>,
     /// Frames at the station's rate that wait for room, from `carried` on.
     carry: Vec<Stereo>,
     carried: usize,
@@ -144,7 +145,6 @@ impl FileFeed {
             left: cue_out.map_or(Frames::MAX, |cue_out| cue_out.saturating_sub(cue_in)),
             grid_after: frames.map(|frames| grid.after(frames)),
             batch: (rate / 10) as usize,
-            decoded: Vec::new(),
             carry: Vec::new(),
             carried: 0,
             head: config.head.filter(|head| is_long(*head)).map_or(usize::MAX, |head| head as usize),
@@ -223,7 +223,8 @@ impl FileFeed {
         let pushed = self.writer.push(&self.carry[self.carried..]);
         self.carried += pushed;
         if self.carried == self.carry.len() {
-            self.carry.clear();
+            // And its memory: most of the time it would only be kept.
+            self.carry = Vec::new();
             self.carried = 0;
         }
         pushed > 0
@@ -232,15 +233,15 @@ impl FileFeed {
     /// Decodes a batch and appends it, resampled, to `carry`.
     fn decode(&mut self) {
         let Some(decoder) = &mut self.decoder else { return };
-        self.decoded.clear();
+        let mut decoded = Vec::with_capacity(self.batch + PACKET);
         let mut failure = None;
         let mut ended = self.left == 0;
         for _ in 0..MAX_PACKETS {
-            if ended || self.decoded.len() >= self.batch {
+            if ended || decoded.len() >= self.batch {
                 break;
             }
             // A panic in a codec ends this item and nothing else.
-            match catch_unwind(AssertUnwindSafe(|| decoder.decode(&mut self.decoded))) {
+            match catch_unwind(AssertUnwindSafe(|| decoder.decode(&mut decoded))) {
                 Ok(Ok(progress)) => ended = progress == Progress::End,
                 Ok(Err(error)) => failure = Some(error.to_string()),
                 Err(_) => {
@@ -248,11 +249,11 @@ impl FileFeed {
                     failure = Some("the decoder failed in the middle of it".into());
                 }
             }
-            ended |= failure.is_some() || self.decoded.len() as Frames >= self.left;
+            ended |= failure.is_some() || decoded.len() as Frames >= self.left;
         }
-        self.decoded.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
-        self.left -= self.decoded.len() as Frames;
-        self.resampler.process(&self.decoded, &mut self.carry);
+        decoded.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= decoded.len() as Frames;
+        self.resampler.process(&decoded, &mut self.carry);
         if ended {
             self.grid_after = Some(self.resampler.grid_after());
             self.resampler.finish(&mut self.carry);
