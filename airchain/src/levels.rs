@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use airchain_codecs::decode::TrackInfo;
@@ -19,10 +19,11 @@ use airchain_inputs::file::local_path;
 use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Analyser, Cache, Options};
+use crate::analysis::{Analyser, Cache, CacheError, Options};
 use crate::crew::{Crew, Signs};
 use crate::desk::Waker;
 use crate::spec::StationSpec;
+use crate::station::lock;
 
 /// How a station finds out how loud its items are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,16 +55,11 @@ impl Levels {
             return Self::default();
         }
         let analyser = (spec.item_loudness == ItemLoudness::Analysis).then(|| {
-            let analyser = Analyser::new(Options::default());
-            let cache = spec.analysis_cache.as_deref().map(Cache::open);
-            Arc::new(match cache {
-                Some(Ok(cache)) => analyser.with_cache(cache),
-                Some(Err(error)) => {
-                    tracing::warn!("analysis cache: {error}; on without it");
-                    analyser
-                }
-                None => analyser,
-            })
+            let remembering = spec.analysis_cache.as_deref().and_then(|path| {
+                let warn = |error: &CacheError| tracing::warn!("analysis cache: {error}; on without it");
+                remembering(path).inspect_err(warn).ok()
+            });
+            remembering.unwrap_or_else(|| Arc::new(Analyser::new(Options::default())))
         });
         Self { tags: true, analyser }
     }
@@ -91,6 +87,21 @@ impl Levels {
             None => (tagged, Some(Question { analyser: Arc::clone(analyser), path, mono })),
         }
     }
+}
+
+/// The analyser with the cache at `path`, one for all stations that name it: each would have a database's memory of its own.
+fn remembering(path: &Path) -> Result<Arc<Analyser>, CacheError> {
+    static SHARED: Mutex<Vec<Weak<Analyser>>> = Mutex::new(Vec::new());
+    let is_of = |analyser: &Arc<Analyser>| analyser.cache().is_some_and(|cache| cache.path() == path);
+    if let Some(analyser) = lock(&SHARED).iter().filter_map(Weak::upgrade).find(is_of) {
+        return Ok(analyser);
+    }
+    // Unlocked: a disk may hang, and that is the trouble of those who name this file.
+    let analyser = Arc::new(Analyser::new(Options::default()).with_cache(Cache::open(path)?));
+    let mut shared = lock(&SHARED);
+    shared.retain(|analyser| analyser.strong_count() > 0);
+    shared.push(Arc::downgrade(&analyser));
+    Ok(analyser)
 }
 
 /// A loudness that makes sense; a peak that does not is not known.

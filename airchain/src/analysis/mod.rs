@@ -70,6 +70,11 @@ impl Analyser {
         Self { cache: Some(cache), ..self }
     }
 
+    /// Its cache, if it has one.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
     /// What is measured.
     pub fn options(&self) -> &Options {
         &self.options
