@@ -7,6 +7,7 @@ mod display;
 mod duration;
 mod events;
 mod log;
+mod memory;
 mod output;
 mod play;
 mod programme;
@@ -72,6 +73,9 @@ fn main() -> ExitCode {
     let last_words = log::start();
     log_to_stderr();
     be_brief_on_air();
+    if matches!(cli.command, Command::Play(_) | Command::Run(_) | Command::BenchStations(_)) {
+        memory::return_large_blocks();
+    }
     let success = |()| ExitCode::SUCCESS;
     let result = match &cli.command {
         Command::Play(args) => play::run(args).map(success),
