@@ -1,6 +1,7 @@
 //! The floor: what the codecs cost by themselves on the same material, each alone and as fast as it goes, on all cores
 //! at once as the stations have them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +30,32 @@ pub(super) struct Floor {
     pub(super) aac: f64,
 }
 
+impl Floor {
+    /// Each figure's mean; zero of none.
+    pub(super) fn mean(floors: &[Self]) -> Self {
+        let mean = |of: fn(&Self) -> f64| floors.iter().map(of).sum::<f64>() / floors.len().max(1) as f64;
+        Self {
+            decode: mean(|floor| floor.decode),
+            resample: mean(|floor| floor.resample),
+            mp3: mean(|floor| floor.mp3),
+            aac: mean(|floor| floor.aac),
+        }
+    }
+
+    /// Processor seconds per minute of a station.
+    pub(super) fn per_station_minute(&self) -> f64 {
+        (self.decode + self.resample + self.mp3 + self.aac) / 60.0
+    }
+}
+
+impl fmt::Display for Floor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { decode, resample, mp3, aac } = self;
+        write!(f, "decode {decode:.1}, resample {resample:.1}, MP3 {mp3:.1}, AAC {aac:.1}; ")?;
+        write!(f, "per station-minute {:.2}", self.per_station_minute())
+    }
+}
+
 /// Measures on every core; the mean.
 pub(super) fn measure(paths: &[PathBuf]) -> Result<Floor, Failed> {
     let expand = |path: &PathBuf| from_config::expand(&path.display().to_string()).map_err(Failed::new);
@@ -49,13 +76,7 @@ pub(super) fn measure(paths: &[PathBuf]) -> Result<Floor, Failed> {
             .map(|thread| thread.join().unwrap_or_else(|_| Err(Failed::new("a panic"))))
             .collect::<Result<Vec<_>, _>>()
     })?;
-    let mean = |of: fn(&Floor) -> f64| floors.iter().map(of).sum::<f64>() / floors.len().max(1) as f64;
-    Ok(Floor {
-        decode: mean(|floor| floor.decode),
-        resample: mean(|floor| floor.resample),
-        mp3: mean(|floor| floor.mp3),
-        aac: mean(|floor| floor.aac),
-    })
+    Ok(Floor::mean(&floors))
 }
 
 fn alone<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Floor, Failed> {

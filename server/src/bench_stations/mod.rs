@@ -124,26 +124,22 @@ fn measure(args: &BenchArgs) -> Result<(), Failed> {
 }
 
 fn table(args: &BenchArgs, receiver: &str) -> Result<(), Failed> {
-    let floor = floor::measure(&args.paths)?;
-    let Floor { decode, resample, mp3, aac } = floor;
-    let bare = decode + resample + mp3 + aac;
-    say(&format!(
-        "Bare codecs, processor seconds per hour of audio: decode {decode:.1}, resample {resample:.1}, MP3 {mp3:.1}, \
-         AAC {aac:.1}; per station-minute {:.2}\n",
-        bare / 60.0
-    ));
+    let before = floor::measure(&args.paths)?;
+    say(&format!("Bare codecs before, processor seconds per hour of audio: {before}\n"));
     say(
-        "| stations | CPU s per station-minute | times bare codecs | air | decode | encode | of it meters | io | control \
+        "| stations | CPU s per station-minute | times these | air | decode | encode | of it meters | io | control \
          | resident MiB | per further station | threads | dropouts |",
     );
     say("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let mut first: Option<(usize, f64)> = None;
+    let mut spent = Vec::new();
     let mut row = |outcome: &Outcome| {
         let further = first.filter(|(stations, _)| outcome.stations > *stations).map(|(stations, mib)| {
             format!("{:.2}", (outcome.resident_mib - mib) / (outcome.stations - stations) as f64)
         });
         first = first.or(Some((outcome.stations, outcome.resident_mib)));
-        say(&line(outcome, bare / 60.0, &further.unwrap_or_default()));
+        spent.push((outcome.stations, outcome.per_station_minute()));
+        say(&line(outcome, before.per_station_minute(), &further.unwrap_or_default()));
     };
     let mut last = None;
     for stations in &args.stations {
@@ -151,8 +147,19 @@ fn table(args: &BenchArgs, receiver: &str) -> Result<(), Failed> {
         row(&outcome);
         last = Some(outcome);
     }
-    if let Some(last) = last.filter(|_| args.max) {
-        let most = search(args, receiver, &last, &mut row)?;
+    let most = match last.filter(|_| args.max) {
+        Some(last) => Some(search(args, receiver, &last, &mut row)?),
+        None => None,
+    };
+    // The machine may be another by now: what else runs there, how hot it is.
+    let after = floor::measure(&args.paths)?;
+    let mean = Floor::mean(&[before, after]);
+    say(&format!("\nBare codecs after: {after}\nBare codecs, mean of both: {mean}"));
+    let times = |(stations, cpu_s): &(usize, f64)| {
+        format!("{stations} stations {:.2}", cpu_s / mean.per_station_minute())
+    };
+    say(&format!("Times the mean: {}", spent.iter().map(times).collect::<Vec<_>>().join(", ")));
+    if let Some(most) = most {
         say(&format!("\nThe greatest number without a dropout: {most}"));
     }
     Ok(())
