@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airchain::codecs::decode::{self, Progress};
+use airchain::codecs::encode::{self, Encoder};
 use airchain::codecs::resample::Resampler;
-use airchain::codecs::{Codec, Format, encode};
+use airchain::codecs::{Codec, Format};
 use airchain::core::Stereo;
 use airchain::cost::thread_time;
 use airchain::from_config;
@@ -16,8 +17,9 @@ use crate::Failed;
 
 /// Sample rate of the stations, in Hz.
 const RATE: u32 = 48_000;
-/// Audio that each core measures with, in seconds.
-const AUDIO_S: usize = 180;
+/// The most audio that each core measures with, in seconds: enough for its share of the music of `make bench-stations`, all
+/// of which the stations play. What music costs an encoder differs from piece to piece.
+const AUDIO_S: usize = 900;
 /// Frames handed to an encoder at a time: as many as suit it best.
 const PIECE: usize = 48_000;
 
@@ -79,49 +81,60 @@ pub(super) fn measure(paths: &[PathBuf]) -> Result<Floor, Failed> {
     Ok(Floor::mean(&floors))
 }
 
+/// One file after the other, each first decoded and then encoded, so that each codec has the caches to itself for a while.
 fn alone<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Floor, Failed> {
-    let mut audio: Vec<Stereo> = Vec::with_capacity((AUDIO_S + 60) * RATE as usize);
-    let (mut decode_time, mut resample_time) = (Duration::ZERO, Duration::ZERO);
+    let mut spent = [Duration::ZERO; 4];
+    let [decode, resample, mp3, aac] = &mut spent;
+    let mut encoders = [encoder(Codec::Mp3)?, encoder(Codec::AacLc)?];
+    let (mut frames, most) = (0, AUDIO_S * RATE as usize);
+    let mut audio: Vec<Stereo> = Vec::new();
     for path in files {
-        if audio.len() >= AUDIO_S * RATE as usize {
+        if frames >= most {
             break;
         }
+        audio.clear();
         let mut decoder = decode::open(path)?;
         let rate = decoder.info().sample_rate_hz;
         let mut resampler = (rate != RATE).then(|| Resampler::new(rate, RATE));
         let mut decoded = Vec::new();
-        while audio.len() < AUDIO_S * RATE as usize {
+        while audio.len() < most - frames {
             decoded.clear();
-            let before = thread_time();
-            let progress = decoder.decode(&mut decoded)?;
-            let between = thread_time();
-            match &mut resampler {
+            let mut progress = Progress::End;
+            timed(decode, || decoder.decode(&mut decoded).map(|made| progress = made))?;
+            timed(resample, || match &mut resampler {
                 Some(resampler) => resampler.process(&decoded, &mut audio),
                 None => audio.extend_from_slice(&decoded),
-            }
-            decode_time += between - before;
-            resample_time += thread_time() - between;
+            });
             if progress == Progress::End {
                 break;
             }
         }
+        frames += audio.len();
+        let [first, second] = &mut encoders;
+        timed(mp3, || encode_all(first.as_mut(), &audio))?;
+        timed(aac, || encode_all(second.as_mut(), &audio))?;
     }
-    let per_hour = |time: Duration| time.as_secs_f64() * 3600.0 * f64::from(RATE) / audio.len().max(1) as f64;
-    Ok(Floor {
-        decode: per_hour(decode_time),
-        resample: per_hour(resample_time),
-        mp3: per_hour(encode_all(Codec::Mp3, &audio)?),
-        aac: per_hour(encode_all(Codec::AacLc, &audio)?),
-    })
+    let [decode, resample, mp3, aac] =
+        spent.map(|time| time.as_secs_f64() * 3600.0 * f64::from(RATE) / frames.max(1) as f64);
+    Ok(Floor { decode, resample, mp3, aac })
 }
 
-fn encode_all(codec: Codec, audio: &[Stereo]) -> Result<Duration, Failed> {
-    let mut encoder = encode::open(&Format { sample_rate_hz: RATE, ..Format::of(codec) }, RATE)?;
+fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
     let before = thread_time();
+    let result = work();
+    *spent += thread_time() - before;
+    result
+}
+
+fn encoder(codec: Codec) -> Result<Box<dyn Encoder>, Failed> {
+    Ok(encode::open(&Format { sample_rate_hz: RATE, ..Format::of(codec) }, RATE)?)
+}
+
+fn encode_all(encoder: &mut dyn Encoder, audio: &[Stereo]) -> Result<(), Failed> {
     let mut packets = Vec::new();
     for piece in audio.chunks(PIECE) {
         encoder.encode(piece, &mut packets)?;
         packets.clear();
     }
-    Ok(thread_time() - before)
+    Ok(())
 }
