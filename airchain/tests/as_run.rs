@@ -66,11 +66,13 @@ fn render(spec: StationSpec, script: &str, duration: Option<Frames>) -> Heard {
 
 /// Integrated loudness and true peak of a stretch of audio, without a histogram. The cut at its start is no waveform.
 fn measured(audio: &[Stereo]) -> (f64, f64) {
-    let mut meter = EbuR128::new(2, RATE, Mode::I | Mode::TRUE_PEAK).unwrap();
-    meter.seed_frames_f32(audio[..32].as_flattened()).unwrap();
-    meter.add_frames_f32(audio[32..].as_flattened()).unwrap();
-    let peak = meter.true_peak(0).unwrap().max(meter.true_peak(1).unwrap());
-    (meter.loudness_global().unwrap(), 20.0 * peak.log10())
+    let mut loudness = EbuR128::new(2, RATE, Mode::I).unwrap();
+    loudness.add_frames_f32(audio.as_flattened()).unwrap();
+    let mut peaks = EbuR128::new(2, RATE, Mode::TRUE_PEAK).unwrap();
+    peaks.seed_frames_f32(audio[..32].as_flattened()).unwrap();
+    peaks.add_frames_f32(audio[32..].as_flattened()).unwrap();
+    let peak = peaks.true_peak(0).unwrap().max(peaks.true_peak(1).unwrap());
+    (loudness.loudness_global().unwrap(), 20.0 * peak.log10())
 }
 
 /// Each record says what a meter says that hears its frames of the output and nothing else.

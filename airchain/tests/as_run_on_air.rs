@@ -153,15 +153,17 @@ fn records_have_the_frames_of_the_reports_and_the_levels_of_the_bus() {
         // The programme's frame leaves the bus that much later.
         let heard = &audio[(start + latency) as usize..((end + latency) as usize).min(audio.len())];
         assert_eq!(heard.len() as u64, end - start, "{id}");
-        let mut meter = EbuR128::new(2, RATE, Mode::I | Mode::TRUE_PEAK).unwrap();
-        meter.seed_frames_f32(heard[..32].as_flattened()).unwrap();
-        meter.add_frames_f32(heard[32..].as_flattened()).unwrap();
-        let lufs = meter.loudness_global().unwrap();
+        let mut loudness = EbuR128::new(2, RATE, Mode::I).unwrap();
+        loudness.add_frames_f32(heard.as_flattened()).unwrap();
+        let mut peaks = EbuR128::new(2, RATE, Mode::TRUE_PEAK).unwrap();
+        peaks.seed_frames_f32(heard[..32].as_flattened()).unwrap();
+        peaks.add_frames_f32(heard[32..].as_flattened()).unwrap();
+        let lufs = loudness.loudness_global().unwrap();
         let said = record["integrated_lufs"].as_f64();
         // The one that the emergency cut off at once is shorter than what is gated.
-        assert_eq!(said.is_none(), heard.len() < 19_200 + 32, "{id}");
+        assert_eq!(said.is_none(), heard.len() < 19_200, "{id}");
         assert!(said.is_none_or(|said| (said - lufs).abs() < 0.05), "{id}: {said:?}, not {lufs} LUFS");
-        let peak = 20.0 * meter.true_peak(0).unwrap().log10();
+        let peak = 20.0 * peaks.true_peak(0).unwrap().log10();
         let said = record["true_peak_dbtp"].as_f64().unwrap();
         assert!((said - peak).abs() < 0.002, "{id}: {said}, not {peak} dBTP");
     }

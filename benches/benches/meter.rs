@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use airchain::meter::{Loudness, Meter};
 use airchain_core::Stereo;
+use airchain_core::measure::TruePeak;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ebur128::{EbuR128, Mode};
 use testkit::signal;
@@ -35,6 +36,16 @@ fn bench(criterion: &mut Criterion) {
     let mut loudness = Loudness::new(RATE);
     group.bench_function("loudness alone", |bencher| {
         bencher.iter(|| programme.chunks(BLOCK).for_each(|block| loudness.feed(block)));
+    });
+    let mut true_peak = TruePeak::new(RATE);
+    group.bench_function("true peak alone, per block", |bencher| {
+        bencher.iter(|| {
+            for block in programme.chunks(BLOCK) {
+                let mut peaks = [0.0; 2];
+                true_peak.feed(block, &mut peaks);
+                black_box(peaks);
+            }
+        });
     });
     let loudness_modes = Mode::I | Mode::LRA | Mode::HISTOGRAM;
     for (name, modes) in [

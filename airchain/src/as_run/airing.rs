@@ -2,9 +2,9 @@
 
 use airchain_core::control::Ending;
 use airchain_core::item::Item;
+use airchain_core::measure::{Loudness, TruePeak};
 use airchain_core::tier::Tier;
 use airchain_core::{Frames, Stereo};
-use ebur128::{EbuR128, Mode};
 use jiff::Timestamp;
 
 use super::Record;
@@ -100,43 +100,40 @@ impl Airing {
     }
 }
 
-/// Frames that only fill the filters' memory, more than the true-peak filter's at any rate: begun with silence, it
-/// takes the cut out of a programme that sounds already for a waveform that rises higher.
+/// Frames that only fill the true-peak filter's memory, more than that is at any rate: begun with silence, it takes the
+/// cut out of a programme that sounds already for a waveform that rises higher.
 const WARM_UP: usize = 32;
 
-/// The loudness and true peak of one stretch. Memory does not grow with what it hears: 0.4 s of audio and a histogram.
+/// The loudness and true peak of one stretch. Memory does not grow with what it hears.
 struct Meter {
-    /// `None` at a rate that cannot be measured; the engine has none such.
-    meter: Option<EbuR128>,
+    loudness: Loudness,
+    true_peak: TruePeak,
+    peaks: Stereo,
     /// What is left of the warm-up.
     cold: usize,
 }
 
 impl Meter {
     fn new(rate_hz: u32) -> Self {
-        let meter = EbuR128::new(2, rate_hz, Mode::I | Mode::TRUE_PEAK | Mode::HISTOGRAM).ok();
-        Self { meter, cold: WARM_UP }
+        let (loudness, true_peak) = (Loudness::new(rate_hz), TruePeak::new(rate_hz));
+        Self { loudness, true_peak, peaks: [0.0; 2], cold: WARM_UP }
     }
 
     /// Hears the next frames, which must be finite: one that is not would spoil all that follow.
     fn hear(&mut self, audio: &[Stereo]) {
         let (first, rest) = audio.split_at(self.cold.min(audio.len()));
         self.cold -= first.len();
-        if let Some(meter) = &mut self.meter {
-            // It only refuses what is no whole number of frames.
-            let _ = meter.seed_frames_f32(first.as_flattened());
-            let _ = meter.add_frames_f32(rest.as_flattened());
-        }
+        self.loudness.feed(audio);
+        self.true_peak.feed(first, &mut [0.0; 2]);
+        self.true_peak.feed(rest, &mut self.peaks);
     }
 
     fn integrated_lufs(&self) -> Option<f64> {
-        rounded(self.meter.as_ref()?.loudness_global().ok()?)
+        self.loudness.integrated_lufs().and_then(rounded)
     }
 
     fn true_peak_dbtp(&self) -> Option<f64> {
-        let meter = self.meter.as_ref()?;
-        let peak = meter.true_peak(0).ok()?.max(meter.true_peak(1).ok()?);
-        rounded(20.0 * peak.log10())
+        rounded(20.0 * f64::from(self.peaks[0].max(self.peaks[1])).log10())
     }
 }
 

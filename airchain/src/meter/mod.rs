@@ -5,12 +5,11 @@
 
 mod job;
 
-use airchain_core::measure::Grid;
 pub use airchain_core::measure::Loudness;
+use airchain_core::measure::{Grid, TruePeak};
 use airchain_core::tap::TapReader;
 use airchain_core::units::gain_to_db;
 use airchain_core::{Frames, Stereo};
-use ebur128::{EbuR128, Mode};
 use serde::Serialize;
 
 pub(crate) use job::{BusMeter, LevelBoard};
@@ -62,7 +61,7 @@ const SILENT: f64 = 1e-9;
 /// Measures one programme. Samples that are no finite numbers count as silence.
 pub struct Meter {
     loudness: Loudness,
-    true_peak: EbuR128,
+    true_peak: TruePeak,
     grid: Grid,
     /// The greatest true peak of the whole blocks since the reset, and the block that this begins with: the one under way
     /// then still holds, in the filter, what was before.
@@ -107,13 +106,12 @@ impl Block {
 impl Meter {
     /// A meter at a sample rate, from 4 to 768 kHz.
     pub fn new(rate_hz: u32) -> Result<Self, RateOutOfRange> {
-        let refused = RateOutOfRange(rate_hz);
         if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
-            return Err(refused);
+            return Err(RateOutOfRange(rate_hz));
         }
         Ok(Self {
             loudness: Loudness::new(rate_hz),
-            true_peak: EbuR128::new(2, rate_hz, Mode::TRUE_PEAK).map_err(|_| refused)?,
+            true_peak: TruePeak::new(rate_hz),
             grid: Grid::new(rate_hz),
             max_true_peak: [0.0; 2],
             since: 0,
@@ -151,14 +149,7 @@ impl Meter {
             block.squares = [block.squares[0] + left * left, block.squares[1] + right * right];
             block.product += left * right;
         }
-        // It fails on half frames only, of which a slice of frames has none.
-        let _ = self.true_peak.add_frames_f32(self.clean.as_flattened());
-        for channel in 0..2 {
-            let peak = self.true_peak.prev_true_peak(channel as u32).unwrap_or_default() as f32;
-            // Samples at the end of what an f32 holds have a waveform beyond it.
-            let peak = if peak.is_finite() { peak } else { f32::MAX };
-            block.true_peak[channel] = block.true_peak[channel].max(peak);
-        }
+        self.true_peak.feed(&self.clean, &mut block.true_peak);
     }
 
     /// Hears all that is in a tap; the number of frames. What was lost there is left out of all levels, and is no silence.

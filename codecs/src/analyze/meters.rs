@@ -2,9 +2,8 @@
 
 use airchain_core::dsp::loudness::power_to_lufs;
 use airchain_core::item::Metadata;
-use airchain_core::measure::{Loudness, MOMENTARY, SHORT_TERM, block_start};
+use airchain_core::measure::{Loudness, MOMENTARY, SHORT_TERM, TruePeak, block_start};
 use airchain_core::{Frames, Stereo};
-use ebur128::{EbuR128, Mode};
 
 use super::blocks::Blocks;
 use super::waveform::Scan;
@@ -13,16 +12,17 @@ use super::{Analysis, Options, Zoom, intro, points};
 /// The meters of one file.
 pub(super) struct Meters {
     rate_hz: u32,
-    mono: bool,
     frames: Frames,
     /// The live meter's own, so that both say the same.
     loudness: Loudness,
-    peaks: EbuR128,
+    true_peak: TruePeak,
+    /// The greatest so far, true and of samples.
+    true_peaks: Stereo,
+    sample_peak: f32,
     /// Of every 10 ms.
     powers: Vec<f64>,
     series: Option<Series>,
     waveform: Option<Scan>,
-    left: Vec<f32>,
 }
 
 /// Powers of the windows that end with every 10 ms.
@@ -34,22 +34,22 @@ struct Series {
 
 impl Meters {
     pub(super) fn new(rate_hz: u32, mono: bool, options: &Options) -> Option<Self> {
-        let peaks = EbuR128::new(if mono { 1 } else { 2 }, rate_hz, Mode::TRUE_PEAK);
         let scan = |zoom| match zoom {
             Zoom::Overview => Scan::new(rate_hz, mono, None),
             Zoom::SamplesPerPixel(count) => Scan::new(rate_hz, mono, Some(count)),
         };
-        Some(Self {
+        // Below that a block of 10 ms has no frame.
+        (rate_hz >= 100).then(|| Self {
             rate_hz,
-            mono,
             frames: 0,
             // A mono file comes alike in both channels and counts once.
             loudness: Loudness::weighted(rate_hz, [1.0, if mono { 0.0 } else { 1.0 }]),
-            peaks: peaks.ok().filter(|_| rate_hz >= 100)?,
+            true_peak: TruePeak::new(rate_hz),
+            true_peaks: [0.0; 2],
+            sample_peak: 0.0,
             powers: Vec::new(),
             series: options.series.then(Series::default),
             waveform: options.waveform.map(scan),
-            left: Vec::new(),
         })
     }
 
@@ -58,7 +58,7 @@ impl Meters {
         self.frames
     }
 
-    pub(super) fn add(&mut self, frames: &mut [Stereo]) -> Result<(), ebur128::Error> {
+    pub(super) fn add(&mut self, frames: &mut [Stereo]) {
         // One sample that is not a number would be the end of every measurement after it.
         for sample in frames.as_flattened_mut() {
             *sample = if sample.is_finite() { *sample } else { 0.0 };
@@ -74,13 +74,9 @@ impl Meters {
         if let Some(waveform) = &mut self.waveform {
             waveform.add(frames);
         }
-        if self.mono {
-            self.left.clear();
-            self.left.extend(frames.iter().map(|[left, _]| *left));
-            self.peaks.add_frames_f32(&self.left)
-        } else {
-            self.peaks.add_frames_f32(frames.as_flattened())
-        }
+        self.true_peak.feed(frames, &mut self.true_peaks);
+        let highest = |high: f32, sample: &f32| high.max(sample.abs());
+        self.sample_peak = frames.as_flattened().iter().fold(self.sample_peak, highest);
     }
 
     /// Writes down what was measured of a file with these tags.
@@ -88,12 +84,9 @@ impl Meters {
         let duration_s = self.frames as f64 / f64::from(self.rate_hz);
         analysis.frames = Some(self.frames);
         analysis.duration_s = Some(duration_s);
-        let channels = 0..self.peaks.channels();
-        let peak = |of: &dyn Fn(u32) -> Result<f64, ebur128::Error>| {
-            level(20.0 * channels.clone().filter_map(|channel| of(channel).ok()).fold(0.0, f64::max).log10())
-        };
-        analysis.true_peak_dbtp = peak(&|channel| self.peaks.true_peak(channel));
-        analysis.sample_peak_dbfs = peak(&|channel| self.peaks.sample_peak(channel));
+        let peak = |highest: f32| level(20.0 * f64::from(highest).log10());
+        analysis.true_peak_dbtp = peak(self.true_peaks[0].max(self.true_peaks[1]));
+        analysis.sample_peak_dbfs = peak(self.sample_peak);
         let rounded = |lufs: Option<f64>| lufs.and_then(level);
         analysis.integrated_lufs = rounded(self.loudness.integrated_lufs());
         analysis.loudness_range_lu = rounded(self.loudness.range_lu());

@@ -188,7 +188,7 @@ fn run(decoder: &mut dyn Decoder, meters: &mut Meters, watch: &mut Watch<'_>) ->
     loop {
         frames.clear();
         let outcome = decoder.decode(&mut frames);
-        meters.add(&mut frames)?;
+        meters.add(&mut frames);
         if watch(meters.frames(), total).is_break() {
             return Err(Stop::BrokenOff);
         }

@@ -32,7 +32,7 @@ mod smooth;
 pub mod stereo;
 mod svf;
 mod trigger;
-mod true_peak;
+pub(crate) mod true_peak;
 
 use crate::level::Programme;
 

@@ -123,8 +123,9 @@ fn highest(frames: &[Stereo]) -> f32 {
     high.iter().chain(rest).fold(0.0, |high, sample| greater(high, sample.abs()))
 }
 
+/// Raises each number to another.
 #[inline]
-fn raise(high: &mut [f32; 2 * LANES], samples: [f32; 2 * LANES]) {
+pub(crate) fn raise(high: &mut [f32; 2 * LANES], samples: [f32; 2 * LANES]) {
     for (high, sample) in high.iter_mut().zip(samples) {
         *high = greater(*high, sample);
     }
@@ -132,7 +133,7 @@ fn raise(high: &mut [f32; 2 * LANES], samples: [f32; 2 * LANES]) {
 
 /// The greater of two numbers; `f32::max` would take care of NaN, at three times the cost.
 #[inline]
-fn greater(a: f32, b: f32) -> f32 {
+pub(crate) fn greater(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
 }
 
@@ -174,14 +175,14 @@ impl Excess {
         for point in 1..POINTS as i32 {
             let along = f64::from(point) / POINTS as f64;
             let line = |at: i32| (1.0 - (f64::from(at) - along).abs()).max(0.0);
-            let [sum, left] = second_difference(|at| tap(point, at) - line(at));
+            let [sum, left] = second_difference(LONG as i32, |at| tap(point, at) - line(at));
             (bend, rest) = (bend.max(sum), rest.max(left));
         }
         // The parabola adds at most an eighth of how much the curve bends from point to point.
         let (mut curve, mut curve_rest) = (0.0_f64, 0.0_f64);
         for point in 0..POINTS as i32 {
-            let [sum, left] =
-                second_difference(|at| tap(point - 1, at) - 2.0 * tap(point, at) + tap(point + 1, at));
+            let bend = |at| tap(point - 1, at) - 2.0 * tap(point, at) + tap(point + 1, at);
+            let [sum, left] = second_difference(LONG as i32, bend);
             (curve, curve_rest) = (curve.max(sum), curve_rest.max(left));
         }
         // And a little for what single precision rounds.
@@ -218,10 +219,9 @@ fn tap(point: i32, at: i32) -> f64 {
     }
 }
 
-/// A filter as one of second differences: the sum of its magnitudes, and the share of the highest sample that it
-/// gives beside that.
-fn second_difference(filter: impl Fn(i32) -> f64) -> [f64; 2] {
-    let reach = LONG as i32;
+/// A filter, of taps from `-reach` to `reach`, as one of second differences: the sum of its magnitudes, and the share of
+/// the highest sample that it gives beside that.
+pub(crate) fn second_difference(reach: i32, filter: impl Fn(i32) -> f64) -> [f64; 2] {
     let offset: f64 = (-reach..=reach).map(&filter).sum();
     let slope: f64 = (-reach..=reach).map(|at| f64::from(at) * filter(at)).sum();
     // Without its gain for a constant and for a slope, which are those of two taps.
