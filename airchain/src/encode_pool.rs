@@ -49,7 +49,7 @@ pub(crate) enum Kind {
 
 /// How often meters and logs look at their taps.
 const METER: Duration = Duration::from_millis(100);
-/// The same for encoders in a hurry: a block of the air thread.
+/// The same for encoders in a hurry: a block of the air thread. Stations have their turns so far apart, too.
 const HURRIED: Duration = Duration::from_millis(10);
 /// How long a station hurries: what is asked for has to be opened before it is heard.
 const HURRY: Duration = Duration::from_secs(2);
@@ -155,18 +155,20 @@ impl Work {
         if due.hurried {
             return now + HURRIED;
         }
-        // Those of a station together, so that one worker wakes up for all of them; those of others at other times.
+        // Those of a station together, so that one worker wakes up for all of them; of others, some at other times.
         let pause = if due.kind == Kind::Encoder { batch } else { METER };
-        let phase = batch.mul_f64(phase(&due.cost));
+        let phase = phase(&due.cost, batch);
         let pauses = (now - epoch).saturating_sub(phase).as_nanos() / pause.as_nanos().max(1) + 1;
         epoch + phase + pause * u32::try_from(pauses).unwrap_or(u32::MAX)
     }
 }
 
-/// The part of a pause at which a station has its turn, from 0 to 1.
-fn phase(cost: &Arc<Cost>) -> f64 {
-    let hash = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
-    hash.hash_one(Arc::as_ptr(cost)) as f64 / u64::MAX as f64
+/// How far into a batch a station has its turn: whole blocks, so that a worker wakes up once for all that have it there.
+fn phase(cost: &Arc<Cost>, batch: Duration) -> Duration {
+    let hash =
+        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(Arc::as_ptr(cost));
+    let turns = u32::try_from(batch.as_millis() / HURRIED.as_millis()).unwrap_or(u32::MAX).max(1);
+    HURRIED * (hash % u64::from(turns)) as u32
 }
 
 struct Shared {
