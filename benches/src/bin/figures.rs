@@ -120,26 +120,34 @@ fn day(airchain: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Stations on air, MP3 in and one MP3 listener each, of the same format: copied and encoded. What the first costs is
-/// mostly the process; what each further one does is its own.
+/// Stations on air, MP3 in and one MP3 listener each, of the same format: copied and encoded. What each further one costs
+/// is its own; what is left of the first then is the process.
 fn passthrough(airchain: &str, folder: &Path) -> Result<()> {
     music::write(&folder.join("song.mp3"), PROGRAMME_S)?;
     println!("## On air: MP3 128k in, MP3 128k out, 44.1 kHz, no chain, {PASSED_S} s, % of a core\n");
-    println!("| output | 1 station | {FURTHER} more | each of these |\n|---|---|---|---|");
+    let [one, some, many] = STATIONS;
+    println!(
+        "| output | {one} station | {some} | {many} | each further one | the process |\n|---|---|---|---|---|---|"
+    );
     for (name, passthrough) in [("passed through", true), ("encoded", false)] {
-        let one = many(airchain, folder, 1, passthrough)?;
-        let all = many(airchain, folder, 1 + FURTHER, passthrough)?;
-        println!("| {name} | {one:.2} | {:.2} | {:.2} |", all - one, (all - one) / f64::from(FURTHER));
+        let mut shares = [0.0; STATIONS.len()];
+        for (share, stations) in shares.iter_mut().zip(STATIONS) {
+            *share = on_air(airchain, folder, stations, passthrough)?;
+        }
+        let each = (shares[2] - shares[1]) / f64::from(many - some);
+        let process = shares[1] - f64::from(some) * each;
+        let [first, second, third] = shares;
+        println!("| {name} | {first:.2} | {second:.2} | {third:.2} | {each:.3} | {process:.2} |");
     }
     Ok(())
 }
 
-/// Length of a run, and stations beside the first.
-const PASSED_S: u32 = 60;
-const FURTHER: u16 = 8;
+/// Length of a run, and how many stations there are.
+const PASSED_S: u32 = 40;
+const STATIONS: [u16; 3] = [1, 10, 50];
 
 /// Per cent of a core that a process with so many stations takes.
-fn many(airchain: &str, folder: &Path, stations: u16, passthrough: bool) -> Result<f64> {
+fn on_air(airchain: &str, folder: &Path, stations: u16, passthrough: bool) -> Result<f64> {
     let mut command = Command::new(airchain);
     command.arg("run");
     let mut addresses = Vec::new();
