@@ -47,7 +47,6 @@ STATION = {
     "levels": "telemetry",
     "reset_loudness": "reset_loudness",
     "outputs": "telemetry",
-    "cost": "telemetry",
     "faults": "telemetry",
     "is_finished": "is_finished",
     "is_off": "is_off",
