@@ -24,8 +24,9 @@ use crate::station::{OutputEntry, lock};
 
 /// How often a listener that could not be bound is tried again.
 const REBIND: Duration = Duration::from_secs(5);
-/// Audio a tap can hold: what an encode worker may be late by.
-const TAP_S: u32 = 1;
+/// Audio a tap can hold, in seconds: what an encode worker may be late by before listeners hear it. Where machines are
+/// shared, they stand still for longer than a second now and then. What is not used takes hardly any memory.
+const TAP_S: u32 = 3;
 
 /// An encoder that runs, and how many outputs share it.
 pub(super) struct Running {
