@@ -208,12 +208,13 @@ impl AirStation {
 
     /// Does something that may panic, and keeps what that leaves; `false` when it has.
     fn try_to(&mut self, work: impl FnOnce(&mut Self)) -> bool {
-        let panic = catch_unwind(AssertUnwindSafe(|| work(self))).err();
-        let failed = panic.is_some();
-        if failed {
-            self.panic = panic;
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(()) => true,
+            Err(panic) => {
+                self.panic = Some(panic);
+                false
+            }
         }
-        !failed
     }
 
     /// Gives up the whole blocks that it is late by. On the grid: what remains of a block is made good.
