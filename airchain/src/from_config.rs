@@ -4,26 +4,20 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
 use airchain_codecs::decode::{self, is_audio_extension};
-use airchain_codecs::{Codec, Format};
 use airchain_core::chain::NodeSpec;
 use airchain_core::item::Item;
 use airchain_core::playout::playlist::Order;
 use airchain_core::playout::schedule::Timetable;
 use airchain_core::playout::{LiveConfig, Playlist};
 use airchain_inputs::playlist;
-use airchain_outputs::hls;
-use airchain_outputs::http::MountMeta;
-use airchain_outputs::icecast;
-use airchain_outputs::recording::RecordingConfig;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Cache;
-use crate::config::{self, NodeConfig, OutputConfig, StationConfig};
+use crate::config::{self, NodeConfig, OutputConfig, Place, StationConfig};
 use crate::error::Error;
 use crate::input::InputSpec;
-use crate::output::{HttpOptions, OutputSpec, Target, mount_path};
+use crate::output::OutputSpec;
 use crate::schedule::{self, Joined, Now};
 use crate::spec::{Fallback, StationSpec};
 
@@ -36,12 +30,10 @@ pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>),
     for mount in &config.mounts {
         for (index, output) in mount.outputs.iter().enumerate() {
             let id = format!("{}/{index}", mount.id);
-            match target(config, &mount.name, output)? {
-                Some((format, target)) => {
-                    let passthrough = output.encoding().is_some_and(|encoding| encoding.passthrough);
-                    outputs.push(OutputSpec { id, format, target, passthrough });
-                }
-                None => tracing::warn!(output = %id, kind = output.kind(), "left out: not in this build"),
+            if output.is_built() {
+                outputs.push(spec(id, output, &place(config, &mount.name))?);
+            } else {
+                tracing::warn!(output = %id, kind = output.kind(), "left out: not in this build");
             }
         }
     }
@@ -160,85 +152,6 @@ pub fn expand(path: &str) -> Result<Vec<Item>, String> {
     playlist::expand(Path::new(path)).map_err(|error| error.to_string())
 }
 
-fn target(
-    config: &StationConfig,
-    mount_name: &str,
-    output: &OutputConfig,
-) -> Result<Option<(Format, Target)>, Error> {
-    let rate = config.station.sample_rate;
-    let format = |encoding: &config::Encoding| {
-        encoding.resolve(rate).map_err(|error| Error::Output(format!("{}: {}", error.field, error.problem)))
-    };
-    Ok(Some(match output {
-        OutputConfig::Icecast(icecast) => {
-            let target = icecast::IcecastConfig {
-                url: icecast.url.clone(),
-                name: Some(icecast.name.clone().unwrap_or_else(|| mount_name.to_owned())),
-                description: icecast.description.clone(),
-                genre: icecast.genre.clone(),
-                homepage: icecast.website.clone(),
-                public: icecast.public,
-                protocol: match icecast.protocol {
-                    config::IcecastProtocol::Put => icecast::Protocol::Put,
-                    config::IcecastProtocol::Source => icecast::Protocol::Source,
-                },
-                ca_file: None,
-            };
-            (format(&icecast.encoding)?, Target::Icecast(target))
-        }
-        OutputConfig::Hls(declared) => {
-            let path = match &declared.store {
-                Some(config::Store::Local { path: Some(path) }) => path,
-                _ => &declared.path,
-            };
-            let mut target = hls::HlsConfig::new(path);
-            target.segment_duration_s = declared.segment_duration_sec;
-            target.playlist_size = declared.playlist_size;
-            target.retain_segments = declared.retain_segments.max(declared.playlist_size + 1);
-            let rendition = |declared: &config::Rendition| {
-                let format = format(&declared.encoding)?;
-                Ok(hls::RenditionConfig { name: declared.name.clone(), format })
-            };
-            target.renditions = declared.renditions.iter().map(rendition).collect::<Result<_, Error>>()?;
-            target.end_on_close = declared.end_on_close;
-            (format(&declared.encoding)?, Target::Hls(target))
-        }
-        OutputConfig::Recording(declared) => {
-            let target = RecordingConfig {
-                rotate_every_s: u64::from(declared.rotate_minutes) * 60,
-                retention_days: declared.rotation_days,
-                max_total_bytes: (declared.max_size_gb * 1e9) as u64,
-                station: config.station.name.clone(),
-                ..RecordingConfig::new(&declared.path)
-            };
-            (format(&declared.encoding)?, Target::Recording(target))
-        }
-        OutputConfig::Wav(declared) => {
-            let codec = match declared.sample_format {
-                config::SampleFormat::S16 => Codec::PcmS16,
-                config::SampleFormat::S24 => Codec::PcmS24,
-                config::SampleFormat::F32 => Codec::PcmF32,
-            };
-            let format = Format { sample_rate_hz: rate, ..Format::of(codec) };
-            (format, Target::Recording(one_file(&declared.path, &config.station.name)))
-        }
-        OutputConfig::Http(declared) => {
-            let format = format(&declared.encoding)?;
-            let listen = resolve(&declared.listen)?;
-            let path = declared.path.clone().unwrap_or_else(|| mount_path(format.codec));
-            let meta = MountMeta { name: mount_name.to_owned(), ..MountMeta::default() };
-            let options = HttpOptions {
-                serves_hls: true,
-                hls_sessions: declared.hls_sessions,
-                access_log: declared.access_log.clone(),
-                metrics: declared.metrics,
-            };
-            (format, Target::Http { listen, path, meta, options })
-        }
-        _ => return Ok(None),
-    }))
-}
-
 /// The output that a command declares as a station file would, with an `id` beside. `name` and `rate_hz` are the station's.
 pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result<OutputSpec, Error> {
     let mut declared = declared.clone();
@@ -268,13 +181,17 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
             "output.listen: {listen} is a name, give an address such as 0.0.0.0:8000"
         )));
     }
-    match target(&config, mount_name, output)? {
-        Some((format, target)) => {
-            let passthrough = output.encoding().is_some_and(|encoding| encoding.passthrough);
-            Ok(OutputSpec { id, format, target, passthrough })
-        }
-        None => Err(Error::Output(format!("output.type: {} is not in this build", output.kind()))),
-    }
+    spec(id, output, &place(&config, mount_name))
+}
+
+fn place<'a>(config: &'a StationConfig, mount: &'a str) -> Place<'a> {
+    Place { station: &config.station.name, mount, rate_hz: config.station.sample_rate }
+}
+
+fn spec(id: String, output: &OutputConfig, place: &Place<'_>) -> Result<OutputSpec, Error> {
+    let (format, target) = output.target(place)?;
+    let passthrough = output.encoding().is_some_and(|encoding| encoding.passthrough);
+    Ok(OutputSpec { id, format, target, passthrough })
 }
 
 /// The input that a program declares as a station file would.
@@ -291,20 +208,6 @@ pub fn input(declared: &Map<String, Value>) -> Result<InputSpec, Error> {
 /// Whoever may send commands need not know what is in the environment.
 fn asks_environment(declared: &Map<String, Value>) -> bool {
     declared.values().any(|value| value.to_string().contains("${"))
-}
-
-/// A recording that is never cut. The time is added to its name: a station that starts again must not write over
-/// what it recorded before.
-fn one_file(path: &Path, station: &str) -> RecordingConfig {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().replace('%', "%%");
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    RecordingConfig {
-        extension: "wav".into(),
-        rotate_every_s: 0,
-        name: format!("{stem}_%Y-%m-%d_%H-%M-%S"),
-        station: station.to_owned(),
-        ..RecordingConfig::new(folder)
-    }
 }
 
 /// The address that `text` names.

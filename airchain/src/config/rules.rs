@@ -7,16 +7,13 @@ use airchain_core::program::WAITING;
 use airchain_core::tier::Tier;
 use airchain_inputs::webstream::MOST_FALLBACK_URLS;
 use airchain_net::mask_url;
-use airchain_outputs::hls;
 
-use super::encoding::{AudioFormat, Encoding};
+use super::encoding::Encoding;
 use super::nodes::{self, NodeConfig};
+use super::outputs::OutputConfig;
 use super::problem::Severity;
 use super::schedule;
-use super::station::{
-    DspGraph, HlsConfig, HlsContainer, InputConfig, OutputConfig, Rendition, StationConfig, Store,
-    WebstreamConfig,
-};
+use super::station::{DspGraph, InputConfig, StationConfig, WebstreamConfig};
 use crate::passthrough;
 
 /// Inputs that a tier can hold.
@@ -51,7 +48,7 @@ pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
                 rules.encoding(&place, encoding, rate);
                 rules.passthrough(&place, encoding, config);
             }
-            rules.output(&place, output, rate);
+            output.check(&place, rate, &mut rules);
         }
     }
     let mut on_tier = [0; Tier::COUNT];
@@ -131,19 +128,19 @@ pub(crate) fn absent_files(config: &StationConfig) -> Vec<Finding> {
     fallback.into_iter().chain(playlist).chain(rows).collect()
 }
 
-struct Rules {
+pub(super) struct Rules {
     findings: Vec<Finding>,
     /// Who has what only one output can have.
     taken: HashMap<String, String>,
 }
 
 impl Rules {
-    fn error(&mut self, field: String, value: Option<&str>, problem: String, accepted: &str) {
+    pub(super) fn error(&mut self, field: String, value: Option<&str>, problem: String, accepted: &str) {
         let (value, accepted) = (value.map(mask_url), Some(accepted.to_owned()));
         self.findings.push(Finding { severity: Severity::Error, field, value, problem, accepted });
     }
 
-    fn warn(&mut self, field: String, problem: String) {
+    pub(super) fn warn(&mut self, field: String, problem: String) {
         self.findings.push(Finding {
             severity: Severity::Warning,
             field,
@@ -153,7 +150,7 @@ impl Rules {
         });
     }
 
-    fn unique(&mut self, field: &str, thing: &str, value: &str, accepted: &str) {
+    pub(super) fn unique(&mut self, field: &str, thing: &str, value: &str, accepted: &str) {
         match self.taken.get(thing) {
             Some(first) => {
                 let problem = format!("{first} has it already");
@@ -178,7 +175,7 @@ impl Rules {
         }
     }
 
-    fn encoding(&mut self, place: &str, encoding: &Encoding, station_rate_hz: u32) {
+    pub(super) fn encoding(&mut self, place: &str, encoding: &Encoding, station_rate_hz: u32) {
         if let Err(invalid) = encoding.resolve(station_rate_hz) {
             let field = format!("{place}.{}", invalid.field);
             self.error(field, Some(&invalid.value), invalid.problem, &invalid.accepted);
@@ -195,94 +192,6 @@ impl Rules {
         let changes = |node: &NodeConfig| node.is_in_chain() && node.kind != "silence_detector";
         if config.dsp_graph.chain().iter().any(changes) {
             self.warn(field, "nothing is copied as long as dsp_graph changes the sound".into());
-        }
-    }
-
-    fn output(&mut self, place: &str, output: &OutputConfig, rate: u32) {
-        match output {
-            OutputConfig::Icecast(icecast) => self.icecast(&format!("{place}.url"), &icecast.url),
-            OutputConfig::Hls(hls) => self.hls(place, hls, rate),
-            OutputConfig::Recording(recording) => {
-                let path = recording.path.to_string_lossy();
-                self.unique(
-                    &format!("{place}.path"),
-                    &format!("recording {path}"),
-                    &path,
-                    "a folder of its own",
-                );
-            }
-            OutputConfig::Http(http) => {
-                let path = http.path.clone();
-                let path =
-                    path.unwrap_or_else(|| format!("/live.{}", http.encoding.format.codec().extension()));
-                let thing = format!("http {} {path}", http.listen);
-                self.unique(&format!("{place}.path"), &thing, &path, "a path of its own");
-            }
-            OutputConfig::Wav(wav) => {
-                let path = wav.path.to_string_lossy();
-                self.unique(&format!("{place}.path"), &format!("wav {path}"), &path, "a file of its own");
-            }
-            OutputConfig::Dash(_) | OutputConfig::Srt(_) => {}
-        }
-    }
-
-    fn icecast(&mut self, field: &str, text: &str) {
-        let Ok(url) = url::Url::parse(text) else { return };
-        if url.path().len() < 2 || url.path().ends_with('/') {
-            self.error(
-                field.to_owned(),
-                Some(text),
-                "names no mount".into(),
-                "a URL that ends with a mount: .../live",
-            );
-        }
-        if url.password().is_none_or(str::is_empty) {
-            let accepted = "icecast://source:PASSWORD@host:8000/mount";
-            self.error(field.to_owned(), Some(text), "holds no password".into(), accepted);
-        }
-        let server =
-            format!("icecast {}:{} {}", url.host_str().unwrap_or(""), url.port().unwrap_or(8000), url.path());
-        self.unique(field, &server, text, "a mount of its own");
-    }
-
-    fn segment_format(&mut self, place: &str, encoding: &Encoding) {
-        if matches!(encoding.format, AudioFormat::Opus | AudioFormat::Flac | AudioFormat::Mp3) {
-            let problem = "this build's MPEG-TS segments do not carry it".to_owned();
-            let accepted = "aac, he-aac or he-aac-v2";
-            self.error(format!("{place}.format"), Some(encoding.format.name()), problem, accepted);
-        }
-    }
-
-    fn hls(&mut self, place: &str, hls: &HlsConfig, rate: u32) {
-        let path = hls.path.to_string_lossy();
-        self.unique(&format!("{place}.path"), &format!("hls {path}"), &path, "a folder of its own");
-        if hls.container != HlsContainer::Ts {
-            let problem = "this build writes MPEG-TS segments only".to_owned();
-            let value = if hls.container == HlsContainer::Fmp4 { "fmp4" } else { "packed" };
-            self.error(format!("{place}.container"), Some(value), problem, "ts");
-        }
-        self.segment_format(place, &hls.encoding);
-        for (r, Rendition { name, encoding }) in hls.renditions.iter().enumerate() {
-            let place = format!("{place}.renditions[{r}]");
-            self.encoding(&place, encoding, rate);
-            self.segment_format(&place, encoding);
-            let field = format!("{place}.name");
-            if !hls::is_rendition_name(name) {
-                let problem = "it is a file's of HLS".to_owned();
-                self.error(field, Some(name), problem, hls::RENDITION_NAMES);
-                continue;
-            }
-            // Some file systems do not tell capitals from small letters, and an output may lie in another's folder.
-            let folder = hls.path.join(name.to_ascii_lowercase());
-            self.unique(&field, &format!("hls {}", folder.display()), name, "a folder of its own");
-        }
-        if hls.low_latency {
-            let problem = "low-latency HLS is not in this build; plain HLS is delivered".to_owned();
-            self.warn(format!("{place}.low_latency"), problem);
-        }
-        if matches!(hls.store, Some(Store::S3 { .. })) {
-            let problem = "object stores are not in this build".to_owned();
-            self.error(format!("{place}.store.type"), Some("s3"), problem, "local");
         }
     }
 }

@@ -77,6 +77,22 @@ pub(crate) enum Kind {
     DspNode,
 }
 
+// The words of the tables.
+
+pub(super) const fn field(name: &'static str, kind: Kind, default: Default, help: &'static str) -> Field {
+    Field { name, kind, default, help }
+}
+
+pub(super) const NEEDED: Default = Default::Required;
+
+pub(super) const fn is(value: &'static str) -> Default {
+    Default::Is(value)
+}
+
+pub(super) const fn unset(meaning: &'static str) -> Default {
+    Default::None(meaning)
+}
+
 impl Kind {
     /// What is accepted, in words that follow "give".
     pub(crate) fn accepted(&self) -> String {
