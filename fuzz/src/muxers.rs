@@ -3,7 +3,8 @@
 use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 
-use airchain::codecs::container::ts::{TsError, TsMuxer};
+use airchain::codecs::container::segment::SegmentError;
+use airchain::codecs::container::ts::TsMuxer;
 use airchain::codecs::container::{self, Muxer, mp3};
 use airchain::codecs::decode::{Decoder, Progress};
 use airchain::codecs::encode::ENCODERS;
@@ -152,7 +153,7 @@ fn transport(u: &mut Unstructured<'_>, info: &SharedInfo, packets: &[Packet]) ->
                     sent.extend_from_slice(&packet.data);
                     false
                 }
-                Err(TsError::PacketSize(size)) => {
+                Err(SegmentError::PacketSize(size)) => {
                     assert!(size > 8_184 || size == 0, "{size} bytes are refused");
                     // What follows is not where this one ended. A title that nothing follows belongs to nothing.
                     return Ok(stream);

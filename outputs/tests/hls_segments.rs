@@ -194,5 +194,5 @@ fn what_cannot_be_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let mut output = HlsOutput::new(config(&dir, 2.0)).unwrap();
     let refused = hls_support::on_runtime(output.open(&opening(&info, EPOCH)));
-    assert!(refused.err().unwrap().message.contains("transport stream"));
+    assert!(refused.err().unwrap().message.contains("container ts"));
 }

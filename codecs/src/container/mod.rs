@@ -12,6 +12,7 @@ mod id3;
 pub mod mp3;
 mod ogg;
 mod ogg_page;
+pub mod segment;
 mod text;
 pub mod ts;
 mod wav;

@@ -16,14 +16,15 @@ use airchain_core::item::Metadata;
 
 use super::adts::{self, Adts};
 use super::id3;
+use super::segment::{Container, EPOCH_S, SegmentError};
 use crate::format::Codec;
 use crate::packet::{Packet, StreamInfo};
 
 /// Length of a transport packet in bytes.
 pub const PACKET_BYTES: usize = 188;
 
-/// Time stamps of frame 0, in 90 kHz ticks. Ten seconds, so that encoder delay never makes one negative.
-pub const EPOCH_TICKS: i64 = 900_000;
+/// Time stamp of frame 0, in 90 kHz ticks: encoder delay never makes one negative.
+const EPOCH_TICKS: i64 = EPOCH_S * 90_000;
 
 const PAT_PID: u16 = 0x0000;
 const PMT_PID: u16 = 0x1000;
@@ -51,18 +52,6 @@ const MAX_PES_BYTES: usize = 32_768;
 /// Time stamps and clock references have 33 bits.
 const WRAP: i64 = 1 << 33;
 
-/// Why packets cannot travel in a transport stream.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TsError {
-    /// The codec has no place in this muxer; the caller picks another.
-    #[error("{0:?} cannot be carried in an MPEG transport stream, give mp3, aac or he-aac")]
-    Codec(Codec),
-    /// An empty packet, or one too long for its framing; the encoder is at fault.
-    #[error("an access unit of {0} bytes cannot be framed")]
-    PacketSize(usize),
-}
-
 /// The muxer. See the module for the order of calls.
 pub struct TsMuxer {
     /// Heads every access unit where it does not frame itself.
@@ -72,21 +61,27 @@ pub struct TsMuxer {
     pes: Vec<u8>,
     pes_start: i64,
     pes_end: i64,
-    pat_counter: u8,
-    pmt_counter: u8,
-    audio_counter: u8,
-    title_counter: u8,
+    counters: Counters,
+}
+
+/// Continuity counters (2.4.3.3), one for each PID.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pat: u8,
+    pmt: u8,
+    audio: u8,
+    title: u8,
 }
 
 impl TsMuxer {
     /// A muxer for packets of an encoder.
-    pub fn new(info: &StreamInfo) -> Result<Self, TsError> {
+    pub fn new(info: &StreamInfo) -> Result<Self, SegmentError> {
         let format = &info.format;
         let (adts, stream_type) = match format.codec {
             Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => (Some(Adts::new(info)), 0x0F),
             Codec::Mp3 if format.sample_rate_hz >= 32_000 => (None, 0x03),
             Codec::Mp3 => (None, 0x04),
-            other => return Err(TsError::Codec(other)),
+            other => return Err(SegmentError::Codec { container: Container::Ts, codec: other }),
         };
         Ok(Self {
             adts,
@@ -95,10 +90,7 @@ impl TsMuxer {
             pes: Vec::new(),
             pes_start: 0,
             pes_end: 0,
-            pat_counter: 0,
-            pmt_counter: 0,
-            audio_counter: 0,
-            title_counter: 0,
+            counters: Counters::default(),
         })
     }
 
@@ -108,7 +100,7 @@ impl TsMuxer {
         let [program_high, program_low] = PROGRAM.to_be_bytes();
         let [pmt_high, pmt_low] = (0xE000 | PMT_PID).to_be_bytes();
         let pat = section(0x00, PROGRAM, &[program_high, program_low, pmt_high, pmt_low]);
-        transport(PAT_PID, &mut self.pat_counter, &pat, None, out);
+        transport(PAT_PID, &mut self.counters.pat, &pat, None, out);
 
         let [audio_high, audio_low] = (0xE000 | AUDIO_PID).to_be_bytes();
         let [title_high, title_low] = (0xE000 | TITLE_PID).to_be_bytes();
@@ -118,7 +110,7 @@ impl TsMuxer {
         entries.extend_from_slice(&[self.stream_type, audio_high, audio_low, 0xF0, 0x00]);
         entries.extend_from_slice(&[0x15, title_high, title_low, 0xF0, METADATA.len() as u8]);
         entries.extend_from_slice(&METADATA);
-        transport(PMT_PID, &mut self.pmt_counter, &section(0x02, PROGRAM, &entries), None, out);
+        transport(PMT_PID, &mut self.counters.pmt, &section(0x02, PROGRAM, &entries), None, out);
     }
 
     /// Says what the audio belongs to from the next packet on, which begins at `pts`. Ends the PES packet under way, so
@@ -129,17 +121,17 @@ impl TsMuxer {
         let mut pes = Vec::with_capacity(PES_HEADER_BYTES + tag.len());
         pes.extend_from_slice(&pes_header(TITLE_STREAM, tag.len(), self.ticks(pts)));
         pes.extend_from_slice(&tag);
-        transport(TITLE_PID, &mut self.title_counter, &pes, None, out);
+        transport(TITLE_PID, &mut self.counters.title, &pes, None, out);
     }
 
     /// Takes a packet; transport packets come out whenever a PES packet is complete.
-    pub fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), TsError> {
+    pub fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), SegmentError> {
         let size = packet.data.len();
         let header = self.adts.as_ref().map(|adts| adts.header(size));
         let header = header.as_ref().map_or(&[][..], |header| header);
         let most = if header.is_empty() { MAX_PES_BYTES } else { 0x1FFF - adts::HEADER_BYTES };
         if size == 0 || size > most {
-            return Err(TsError::PacketSize(size));
+            return Err(SegmentError::PacketSize(size));
         }
         let too_long = packet.end() - self.pes_start > self.rate / 10;
         let too_big = self.pes.len() + header.len() + size > MAX_PES_BYTES;
@@ -165,7 +157,17 @@ impl TsMuxer {
         pes.extend_from_slice(&pes_header(AUDIO_STREAM, self.pes.len(), pts));
         pes.append(&mut self.pes);
         let clock = (pts - ARRIVAL_TICKS).rem_euclid(WRAP) as u64;
-        transport(AUDIO_PID, &mut self.audio_counter, &pes, Some(clock), out);
+        transport(AUDIO_PID, &mut self.counters.audio, &pes, Some(clock), out);
+    }
+
+    /// Where the continuity counters stand.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Goes on from where the continuity counters once stood.
+    pub(crate) fn set_counters(&mut self, counters: Counters) {
+        self.counters = counters;
     }
 
     /// The time stamp of a frame, before it is cut to 33 bits.
@@ -326,7 +328,7 @@ mod tests {
     #[test]
     fn what_cannot_be_carried_is_refused_by_name() {
         let error = TsMuxer::new(&info(Codec::Opus)).err().unwrap().to_string();
-        assert!(error.contains("Opus"), "{error}");
+        assert!(error.contains("opus"), "{error}");
         let mut ts = TsMuxer::new(&info(Codec::AacLc)).unwrap();
         for size in [0, 8185] {
             let packet = Packet { data: Bytes::from(vec![0; size]), pts: 0, duration: 1024 };

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use airchain_codecs::container::ts::TsError;
+use airchain_codecs::container::segment::SegmentError;
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_core::item::Metadata;
 
@@ -45,7 +45,7 @@ impl Aligned {
         timeline: Arc<Mutex<Timeline>>,
         rendition: usize,
         opening: &Opening,
-    ) -> Result<Self, TsError> {
+    ) -> Result<Self, SegmentError> {
         Ok(Self {
             timeline,
             rendition,
@@ -70,7 +70,7 @@ impl Aligned {
     }
 
     /// Takes a packet and appends the stretches that it completes.
-    pub(crate) fn packet(&mut self, packet: &Packet, out: &mut Vec<Stretch>) -> Result<(), TsError> {
+    pub(crate) fn packet(&mut self, packet: &Packet, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
         let packet = Packet { pts: packet.pts + self.position, ..packet.clone() };
         if self.run.is_some() {
             return self.place(&packet, out);
@@ -80,14 +80,14 @@ impl Aligned {
     }
 
     /// Ends the stretch under way, for good.
-    pub(crate) fn finish(&mut self, out: &mut Vec<Stretch>) -> Result<(), TsError> {
+    pub(crate) fn finish(&mut self, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
         self.begin(true, out)?;
         self.complete(out);
         Ok(())
     }
 
     /// Places what was held back, once the run begins.
-    fn begin(&mut self, last: bool, out: &mut Vec<Stretch>) -> Result<(), TsError> {
+    fn begin(&mut self, last: bool, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
         let Some((first, end)) = self.early.first().zip(self.early.last()) else { return Ok(()) };
         let (first, end) = (self.nanos(first.pts), self.nanos(end.end()));
         let mut timeline = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +101,7 @@ impl Aligned {
         Ok(())
     }
 
-    fn place(&mut self, packet: &Packet, out: &mut Vec<Stretch>) -> Result<(), TsError> {
+    fn place(&mut self, packet: &Packet, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
         let Some(run) = self.run else { return Ok(()) };
         let middle = packet.pts + i64::from(packet.duration / 2);
         if let Some(end) = self.end {

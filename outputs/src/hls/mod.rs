@@ -43,7 +43,7 @@ mod timeline;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use airchain_codecs::container::ts::TsError;
+use airchain_codecs::container::segment::{Container, SegmentError};
 use airchain_codecs::packet::Packet;
 use airchain_codecs::{Codec, Format};
 use airchain_core::item::Metadata;
@@ -224,8 +224,8 @@ impl Output for HlsOutput {
 
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
         let format = opening.info.format;
-        let codec =
-            multivariant::codec_name(format.codec).ok_or_else(|| unfit(TsError::Codec(format.codec)))?;
+        let codec = multivariant::codec_name(format.codec)
+            .ok_or_else(|| unfit(SegmentError::Codec { container: Container::Ts, codec: format.codec }))?;
         let (config, seconds) = (self.config.clone(), opening.epoch.as_second());
         let joins = disk::blocking(&self.shared, move |publisher| {
             // The old one holds the directory.
@@ -324,6 +324,6 @@ impl Sink for HlsSink {
 }
 
 /// The encoder and HLS do not fit together; only another configuration helps.
-fn unfit(error: TsError) -> SinkError {
+fn unfit(error: SegmentError) -> SinkError {
     SinkError { message: format!("hls: {error}"), retry: Retry::Seldom }
 }

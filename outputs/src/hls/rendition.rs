@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use airchain_codecs::container::ts::TsError;
+use airchain_codecs::container::segment::{Container, SegmentError};
 use airchain_codecs::packet::Packet;
 use airchain_core::item::Metadata;
 use async_trait::async_trait;
@@ -65,8 +65,8 @@ impl Output for Rendition {
 
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
         let format = opening.info.format;
-        let codec =
-            multivariant::codec_name(format.codec).ok_or_else(|| unfit(TsError::Codec(format.codec)))?;
+        let codec = multivariant::codec_name(format.codec)
+            .ok_or_else(|| unfit(SegmentError::Codec { container: Container::Ts, codec: format.codec }))?;
         let (presentation, index, opening) = (Arc::clone(&self.presentation), self.index, opening.clone());
         disk::blocking(&self.state, move |state| {
             // The old one holds the directory.

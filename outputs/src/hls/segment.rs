@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use airchain_codecs::container::ts::{TsError, TsMuxer};
+use airchain_codecs::container::segment::SegmentError;
+use airchain_codecs::container::ts::TsMuxer;
 use airchain_codecs::packet::{Packet, StreamInfo};
 use airchain_core::item::Metadata;
 
@@ -36,7 +37,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     /// `title` is what the audio belongs to.
-    pub(crate) fn new(info: &StreamInfo, title: Option<&Arc<Metadata>>) -> Result<Self, TsError> {
+    pub(crate) fn new(info: &StreamInfo, title: Option<&Arc<Metadata>>) -> Result<Self, SegmentError> {
         Ok(Self {
             muxer: TsMuxer::new(info)?,
             data: Vec::new(),
@@ -58,7 +59,7 @@ impl Builder {
     }
 
     /// Adds a packet to the segment under way, or begins one with it.
-    pub(crate) fn packet(&mut self, packet: &Packet) -> Result<(), TsError> {
+    pub(crate) fn packet(&mut self, packet: &Packet) -> Result<(), SegmentError> {
         let due = self.upcoming.due(packet.end()).filter(|title| *title != self.title);
         let tell = due.is_some() || self.data.is_empty();
         self.title = due.unwrap_or_else(|| Arc::clone(&self.title));

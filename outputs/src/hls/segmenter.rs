@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use airchain_codecs::container::ts::TsError;
+use airchain_codecs::container::segment::SegmentError;
 use airchain_codecs::packet::{Packet, StreamInfo};
 use airchain_core::item::Metadata;
 
@@ -63,7 +63,7 @@ impl Segmenter {
         grid: Grid,
         joins: bool,
         title: Option<&Arc<Metadata>>,
-    ) -> Result<Self, TsError> {
+    ) -> Result<Self, SegmentError> {
         let builder = Builder::new(info, title)?;
         Ok(Self { builder, grid, end: None, cut: 0, discontinuity: joins })
     }
@@ -75,7 +75,7 @@ impl Segmenter {
 
     /// Takes a packet and appends the segments that it completes: the one that it ends, and before that the one
     /// that it does not continue, where packets are missing.
-    pub(crate) fn packet(&mut self, packet: &Packet, out: &mut Vec<Segment>) -> Result<(), TsError> {
+    pub(crate) fn packet(&mut self, packet: &Packet, out: &mut Vec<Segment>) -> Result<(), SegmentError> {
         if self.end.is_some_and(|end| end != packet.pts) {
             out.extend(self.finish());
             self.discontinuity = true;

@@ -1,0 +1,109 @@
+//! Segments: what players of HLS and DASH fetch one after the other. Pure: packets in, bytes out; where segments begin and
+//! end is the caller's to say.
+//!
+//! All positions are frames at the format's rate on one line, that of the run: packets of one encoding follow each other on
+//! it without a break, and 0 is told to players as [`EPOCH_S`], so that what lies before it (an encoder's delay) has a time too.
+
+mod ts;
+
+use airchain_core::item::Metadata;
+use bytes::Bytes;
+
+use crate::format::Codec;
+use crate::packet::{Packet, StreamInfo};
+
+/// What players are told of the time of position 0, in seconds.
+pub const EPOCH_S: i64 = 10;
+
+/// Makes the segments of one encoding, each by [`begin`](Self::begin), its packets and titles, and [`end`](Self::end).
+pub trait SegmentMuxer: Send {
+    /// What decoders need before the first segment (`EXT-X-MAP`, `initialization`), where the container keeps it apart.
+    fn init(&self) -> Option<Bytes> {
+        None
+    }
+
+    /// Begins a segment whose first packet lies at `start`; `title` is what is true there.
+    fn begin(&mut self, start: i64, title: &Metadata, out: &mut Vec<u8>);
+
+    /// The audio belongs to `title` from the next packet on, which lies at `at`.
+    fn title(&mut self, at: i64, title: &Metadata, out: &mut Vec<u8>);
+
+    /// Adds a packet, at its place on the line.
+    fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), SegmentError>;
+
+    /// Ends the segment: afterwards all of it is in `out`.
+    fn end(&mut self, out: &mut Vec<u8>);
+
+    /// Forgets the segment that was begun, as if it had never been: what follows continues the one before (continuity counters,
+    /// fragment numbers).
+    fn abandon(&mut self);
+}
+
+/// Kind of segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// MPEG transport stream (ISO/IEC 13818-1; RFC 8216, 3.2).
+    Ts,
+}
+
+impl Container {
+    /// Whether it has a place for a codec.
+    pub fn carries(self, codec: Codec) -> bool {
+        match self {
+            Self::Ts => {
+                matches!(codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 | Codec::Mp3)
+            }
+        }
+    }
+
+    /// What segments' names end with, without the dot.
+    pub fn extension(self, _codec: Codec) -> &'static str {
+        match self {
+            Self::Ts => "ts",
+        }
+    }
+
+    /// Its name in station files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ts => "ts",
+        }
+    }
+
+    /// Codecs that it carries, as station files call them, for messages.
+    pub fn accepted(self) -> &'static str {
+        match self {
+            Self::Ts => "mp3, aac, he-aac or he-aac-v2",
+        }
+    }
+}
+
+/// Whether each segment of a codec can be decoded without the one before (`EXT-X-INDEPENDENT-SEGMENTS`). The main data of MP3
+/// frames begins in earlier ones.
+pub fn is_independent(codec: Codec) -> bool {
+    codec != Codec::Mp3
+}
+
+/// The muxer of an encoding.
+pub fn segment_muxer(container: Container, info: &StreamInfo) -> Result<Box<dyn SegmentMuxer>, SegmentError> {
+    match container {
+        Container::Ts => Ok(Box::new(ts::TsSegments::new(info)?)),
+    }
+}
+
+/// Why packets cannot travel in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// The codec has no place in this container; the caller picks another.
+    #[error("{codec} cannot be carried in segments of container {}, give {}", container.name(), container.accepted())]
+    Codec {
+        /// The container.
+        container: Container,
+        /// The codec.
+        codec: Codec,
+    },
+    /// An empty packet, or one too long for its framing; the encoder is at fault.
+    #[error("an access unit of {0} bytes cannot be framed")]
+    PacketSize(usize),
+}
