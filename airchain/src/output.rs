@@ -111,7 +111,7 @@ impl Target {
             Self::Hls(config) => {
                 let further = config.renditions.iter().map(|rendition| rendition.format);
                 let formats: Vec<_> = std::iter::once(format).chain(further).collect();
-                let outputs = hls::outputs(config).map_err(|error| invalid(error.to_string()))?;
+                let outputs = hls::outputs(&config).map_err(|error| invalid(error.to_string()))?;
                 return Ok((formats.into_iter().zip(outputs).collect(), WorkerOptions::archive()));
             }
             Self::Recording(config) => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use airchain_benches::{RATE, programme};
 use airchain_codecs::encode;
 use airchain_codecs::{Codec, Format};
-use airchain_outputs::hls::{HlsConfig, HlsOutput};
-use airchain_outputs::sink::{Opening, Output};
+use airchain_outputs::hls::{self, HlsConfig};
+use airchain_outputs::sink::Opening;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
@@ -28,7 +28,7 @@ fn bench(criterion: &mut Criterion) {
             |folder| {
                 runtime.block_on(async {
                     let config = HlsConfig { segment_duration_s: 4.0, ..HlsConfig::new(folder.path()) };
-                    let mut output = HlsOutput::new(config).expect("an output");
+                    let mut output = hls::outputs(&config).expect("an output").remove(0);
                     let (info, epoch) = (Arc::clone(&info), Timestamp::UNIX_EPOCH);
                     let opening =
                         Opening { info, epoch, position: 0, leaps: Default::default(), metadata: None };

@@ -13,6 +13,7 @@ pub mod joint;
 pub mod leaps;
 mod queue;
 pub mod recording;
+pub mod segments;
 pub mod sink;
 mod upcoming;
 pub mod worker;

@@ -79,6 +79,12 @@ pub trait Sink: Send {
     /// Notes a change of title; `at` may lie a little ahead of the packets taken so far.
     async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError>;
 
+    /// How it is getting on, where it takes packets all the same and delivers them in its own time; `None` when all is well.
+    /// With the reason, as a [`SinkError`] would tell it.
+    fn health(&self) -> Option<(Health, String)> {
+        None
+    }
+
     /// Finishes: flushes, closes files, says goodbye.
     async fn close(&mut self) -> Result<(), SinkError>;
 }

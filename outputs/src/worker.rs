@@ -328,9 +328,11 @@ impl Worker {
                 self.board.opened();
             }
             let lags = self.queue.frames() > limit / 2;
-            match watch.check(self.queue.dropped(), lags, self.options.stable) {
-                None => self.board.set(Health::Up, None),
-                Some(why) => self.board.set(Health::Degraded, Some(&format!("{what}: {why}"))),
+            let lags = watch.check(self.queue.dropped(), lags, self.options.stable);
+            match (sink.health(), lags) {
+                (Some((health, why)), _) => self.board.set(health, Some(&why)),
+                (None, Some(why)) => self.board.set(Health::Degraded, Some(&format!("{what}: {why}"))),
+                (None, None) => self.board.set(Health::Up, None),
             }
         }
     }
@@ -421,12 +423,12 @@ impl LagWatch {
 
 /// Growing pauses between attempts, jittered so that outputs that failed together do not return together.
 #[derive(Default)]
-struct Pauses {
+pub(crate) struct Pauses {
     last: Option<Duration>,
 }
 
 impl Pauses {
-    fn next(&mut self, retry: Retry) -> Duration {
+    pub(crate) fn next(&mut self, retry: Retry) -> Duration {
         let (first, most) = match retry {
             Retry::Soon => (Duration::from_millis(250), Duration::from_secs(15)),
             Retry::Seldom => (Duration::from_secs(5), Duration::from_secs(60)),

@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use airchain_codecs::packet::{Packet, SharedInfo};
-use airchain_outputs::hls::{HlsConfig, HlsOutput};
-use airchain_outputs::sink::{Opening, Output};
+use airchain_outputs::hls::HlsConfig;
+use airchain_outputs::sink::{Health, Opening};
 use hls_support::playlist::Playlist;
 use hls_support::{aac, deliver, feed, ffmpeg, on_runtime, opening, with_small_disk};
 use testkit::ts;
@@ -26,8 +26,8 @@ fn config(dir: &Path) -> HlsConfig {
 
 /// One run of a process.
 fn run(dir: &Path, opening: &Opening, packets: &[Packet], close: bool) {
-    let mut output = HlsOutput::new(config(dir)).unwrap();
-    on_runtime(deliver(&mut output, opening, packets, close));
+    let mut output = hls_support::alone(&config(dir));
+    on_runtime(deliver(output.as_mut(), opening, packets, close));
 }
 
 fn names(dir: &Path) -> BTreeSet<String> {
@@ -42,7 +42,7 @@ fn segments_in(dir: &Path) -> usize {
 fn the_window_slides_and_old_segments_go() {
     let (info, packets) = aac(12);
     let dir = tempfile::tempdir().unwrap();
-    let mut output = HlsOutput::new(config(dir.path())).unwrap();
+    let mut output = hls_support::alone(&config(dir.path()));
     on_runtime(async {
         let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
         let mut last: Option<Playlist> = None;
@@ -56,12 +56,14 @@ fn the_window_slides_and_old_segments_go() {
             if let Some(last) = last {
                 now.assert_continues(&last);
             }
-            assert!(now.segments.len() <= 4 && segments_in(dir.path()) <= now.segments.len() + 2);
+            // Who has seen a segment announced can fetch it for as long as it and the playlist last.
+            assert!(now.segments.len() <= 4 && segments_in(dir.path()) <= now.segments.len() + 6);
             last = Some(now);
         }
         let last = last.unwrap();
-        assert_eq!((last.segments.len(), segments_in(dir.path())), (4, 6));
-        assert_eq!(last.sequence, MORNING_S + 8);
+        assert_eq!(last.segments.len(), 4);
+        assert!((9..=10).contains(&segments_in(dir.path())));
+        assert_eq!(last.sequence, MORNING_S + 7);
         assert!(!last.ended && last.segments.iter().all(|segment| !segment.discontinuity));
         sink.close().await.unwrap();
     });
@@ -93,8 +95,8 @@ fn a_reader_never_sees_half_of_anything() {
         });
         // The reader is slow against a programme of 20 s in a moment, so everything stays.
         let config = HlsConfig { playlist_size: 1000, ..config(dir.path()) };
-        let mut output = HlsOutput::new(config).unwrap();
-        on_runtime(deliver(&mut output, &opening(&info, MORNING), &packets, true));
+        let mut output = hls_support::alone(&config);
+        on_runtime(deliver(output.as_mut(), &opening(&info, MORNING), &packets, true));
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         reader.join().unwrap();
     });
@@ -141,8 +143,8 @@ fn a_playlist_that_is_not_ended_is_whole_and_waits_for_the_next_run() {
     let (info, packets) = aac(9);
     let (open, ended) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     run(ended.path(), &opening(&info, MORNING), &packets, true);
-    let mut output = HlsOutput::new(HlsConfig { end_on_close: false, ..config(open.path()) }).unwrap();
-    on_runtime(deliver(&mut output, &opening(&info, MORNING), &packets, true));
+    let mut output = hls_support::alone(&HlsConfig { end_on_close: false, ..config(open.path()) });
+    on_runtime(deliver(output.as_mut(), &opening(&info, MORNING), &packets, true));
     let [waits, over] =
         [open.path(), ended.path()].map(|dir| fs::read_to_string(dir.join("live.m3u8")).unwrap());
     assert_eq!(waits + "#EXT-X-ENDLIST\n", over);
@@ -219,18 +221,16 @@ fn playlists_that_are_not_ours_are_set_aside() {
 }
 
 #[test]
-fn a_longer_target_duration_is_not_mixed_in() {
+fn the_target_duration_stays_where_segments_become_shorter() {
     let (info, packets) = aac(9);
     let dir = tempfile::tempdir().unwrap();
     let long = HlsConfig { segment_duration_s: 3.0, ..config(dir.path()) };
-    on_runtime(deliver(&mut HlsOutput::new(long).unwrap(), &opening(&info, MORNING), &packets, true));
+    on_runtime(deliver(hls_support::alone(&long).as_mut(), &opening(&info, MORNING), &packets, true));
     let before = Playlist::read(dir.path());
-    run(dir.path(), &opening(&info, NOON), &packets, false);
-    // Reading it checks every duration against the target.
-    let after = Playlist::read(dir.path());
-    assert_eq!((before.target_s, after.target_s), (3, 1));
-    assert!(after.sequence >= before.sequence + before.segments.len() as u64);
-    assert_eq!(after.discontinuity_sequence + u64::from(after.segments[0].discontinuity), 1);
+    run(dir.path(), &opening(&info, NOON), &packets[..140], false);
+    // It must not change (RFC 8216, 6.2.1), and the window must be three times as long.
+    let after = assert_taken_up(dir.path(), &before, before.segments.len());
+    assert_eq!((before.target_s, after.target_s), (3, 3));
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn two_outputs_do_not_share_a_directory() {
     let (info, packets) = aac(1);
     let dir = tempfile::tempdir().unwrap();
     let (mut one, mut two) =
-        (HlsOutput::new(config(dir.path())).unwrap(), HlsOutput::new(config(dir.path())).unwrap());
+        (hls_support::alone(&config(dir.path())), hls_support::alone(&config(dir.path())));
     on_runtime(async {
         let opening = opening(&info, MORNING);
         let mut sink = one.open(&opening).await.unwrap();
@@ -259,7 +259,7 @@ fn faults_of_the_disk_are_told_in_words_that_help() {
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
     let fault = |path: &Path| {
-        let mut output = HlsOutput::new(config(path)).unwrap();
+        let mut output = hls_support::alone(&config(path));
         on_runtime(output.open(&opening(&info, MORNING))).err().unwrap().message
     };
     for path in [file.clone(), file.join("below")] {
@@ -271,54 +271,49 @@ fn faults_of_the_disk_are_told_in_words_that_help() {
     assert!(message.contains("/proc/airchain") && message.contains(';'), "{message}");
 }
 
-/// Delivers from `from` on until a packet is refused; gives its index and the message.
-async fn until_refused(
-    output: &mut HlsOutput,
-    opening: &Opening,
-    packets: &[Packet],
-    from: usize,
-) -> Option<(usize, String)> {
-    let mut sink = output.open(opening).await.unwrap();
-    for (index, packet) in packets.iter().enumerate().skip(from) {
-        if let Err(error) = sink.packet(packet).await {
-            return Some((index, error.message));
-        }
-    }
-    None
-}
-
 #[test]
 fn a_full_disk_damages_nothing_and_is_recovered_from() {
     with_small_disk("a_full_disk_damages_nothing_and_is_recovered_from", 400, |disk| {
         let (info, packets): (SharedInfo, Vec<Packet>) = aac(30);
-        let opening = opening(&info, MORNING);
-        let mut output = HlsOutput::new(config(disk)).unwrap();
+        let mut output = hls_support::alone(&config(disk));
+        let at = |second: i64| packets.iter().position(|packet| packet.pts > second * 48_000).unwrap();
         on_runtime(async {
-            let healthy = packets.iter().position(|packet| packet.pts > 6 * 48_000).unwrap();
-            assert!(until_refused(&mut output, &opening, &packets[..healthy], 0).await.is_none());
+            let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
+            feed(sink.as_mut(), &packets[..at(6)]).await;
+            assert!(sink.health().is_none());
             let before = Playlist::read(disk);
             let ballast = disk.join("ballast");
             let mut size = 400 * 1024;
             while fs::write(&ballast, vec![1; size]).is_err() {
                 size -= 4096;
             }
-            let (at, message) = until_refused(&mut output, &opening, &packets, healthy).await.unwrap();
+            feed(sink.as_mut(), &packets[at(6)..at(9)]).await;
+            let (health, message) = sink.health().unwrap();
             assert!(message.contains(disk.to_str().unwrap()) && message.contains("make room"), "{message}");
-            assert_eq!(Playlist::read(disk), before, "what was published is as it was");
+            assert_eq!((health, Playlist::read(disk)), (Health::Down, before.clone()), "as it was");
             before.segments.iter().for_each(|segment| assert_eq!(ffmpeg(&segment.path).len() % 1024, 0));
-            // Still full: the same again, and again nothing changes.
-            let (at, _) = until_refused(&mut output, &opening, &packets, at).await.unwrap();
-            assert_eq!(Playlist::read(disk), before);
-            assert!(names(disk).iter().all(|name| !name.ends_with(".tmp")));
 
             fs::remove_file(&ballast).unwrap();
-            let three = packets.iter().position(|packet| packet.pts > packets[at].pts + 2 * 48_000).unwrap();
-            assert!(until_refused(&mut output, &opening, &packets[..three], at).await.is_none());
+            hls_support::well(sink.as_ref()).await;
             let after = Playlist::read(disk);
             after.assert_continues(&before);
-            let join = after.segments.iter().find(|segment| segment.discontinuity).unwrap();
-            assert_eq!(join.sequence, before.sequence + before.segments.len() as u64);
-            assert_eq!(join.date.as_millisecond(), opening.time_of(packets[at].pts).as_millisecond());
+            assert!(
+                after.segments.iter().all(|segment| !segment.discontinuity && !segment.gap),
+                "nothing is lost"
+            );
+            // Full for longer than the window: what has left it is given up.
+            fs::write(&ballast, vec![1; size]).unwrap_or_default();
+            while fs::write(&ballast, vec![1; size]).is_err() {
+                size -= 4096;
+            }
+            feed(sink.as_mut(), &packets[at(9)..at(17)]).await;
+            assert!(sink.health().is_some());
+            fs::remove_file(&ballast).unwrap();
+            hls_support::well(sink.as_ref()).await;
+            feed(sink.as_mut(), &packets[at(17)..at(18)]).await;
+            sink.close().await.unwrap();
+            Playlist::read(disk).assert_continues(&after);
+            assert!(names(disk).iter().all(|name| !name.ends_with(".tmp")));
         });
     });
 }

@@ -6,8 +6,7 @@ mod hls_support;
 
 use airchain_codecs::packet::Packet;
 use airchain_codecs::{Bitrate, Codec};
-use airchain_outputs::hls::{HlsConfig, HlsOutput};
-use airchain_outputs::sink::Output;
+use airchain_outputs::hls::{self, HlsConfig};
 use hls_support::playlist::{Playlist, variant};
 use hls_support::{RATE, aac, deliver, encoded, feed, ffmpeg, ffprobe, format, opening, programme};
 use jiff::ToSpan;
@@ -26,8 +25,8 @@ fn presentation(codec: Codec, bitrate: Bitrate, core: (u32, u8), name: &str, cod
     let seconds = 11;
     let (info, packets) = encoded(format(codec, bitrate), &programme(seconds * RATE as usize));
     let dir = tempfile::tempdir().unwrap();
-    let mut output = HlsOutput::new(config(&dir, 2.0)).unwrap();
-    hls_support::on_runtime(deliver(&mut output, &opening(&info, EPOCH), &packets, true));
+    let mut output = hls_support::alone(&config(&dir, 2.0));
+    hls_support::on_runtime(deliver(output.as_mut(), &opening(&info, EPOCH), &packets, true));
 
     let playlist = Playlist::read(dir.path());
     assert!(playlist.ended);
@@ -129,8 +128,8 @@ fn durations_and_dates_never_drift() {
     let (info, packets) = hour();
     let dir = tempfile::tempdir().unwrap();
     let opening = opening(&info, EPOCH);
-    let mut output = HlsOutput::new(config(&dir, 4.0)).unwrap();
-    hls_support::on_runtime(deliver(&mut output, &opening, &packets, true));
+    let mut output = hls_support::alone(&config(&dir, 4.0));
+    hls_support::on_runtime(deliver(output.as_mut(), &opening, &packets, true));
 
     let playlist = Playlist::read(dir.path());
     assert_eq!((playlist.segments.len(), playlist.target_s), (900, 4));
@@ -138,8 +137,8 @@ fn durations_and_dates_never_drift() {
     let micros = |frames: i64| (frames as f64 * 1e6 / 44_100.0).round() as i64;
     let mut elapsed_us = 0;
     for (k, segment) in playlist.segments.iter().enumerate() {
-        // Cut at the first packet boundary at or after k times 4 s.
-        let start = if k == 0 { first } else { first + (k as i64 * 176_400 - first + 1023) / 1024 * 1024 };
+        // Cut at the packet boundary that is nearest to k times 4 s.
+        let start = if k == 0 { first } else { first + (k as i64 * 176_400 - first + 512) / 1024 * 1024 };
         assert!((elapsed_us - (micros(start) - micros(first))).abs() <= 1, "segment {k}");
         let exact = opening.epoch + (micros(start) - micros(0)).microseconds();
         let late_us = exact.as_microsecond() - segment.date.as_microsecond();
@@ -160,7 +159,7 @@ fn missing_packets_are_a_discontinuity_at_the_right_time() {
     let (info, packets) = aac(10);
     let (dir, hole) = (tempfile::tempdir().unwrap(), 100..150);
     let opening = opening(&info, EPOCH);
-    let mut output = HlsOutput::new(config(&dir, 2.0)).unwrap();
+    let mut output = hls_support::alone(&config(&dir, 2.0));
     hls_support::on_runtime(async {
         let mut sink = output.open(&opening).await.unwrap();
         feed(sink.as_mut(), &packets[..hole.start]).await;
@@ -188,11 +187,11 @@ fn what_cannot_be_is_refused_by_name() {
         (HlsConfig::new(""), "path"),
     ] {
         assert_eq!(config.validate().unwrap_err().field, field);
-        assert!(HlsOutput::new(config).is_err());
+        assert!(hls::outputs(&config).is_err());
     }
     let (info, _) = encoded(format(Codec::PcmS16, Bitrate::Lossless), &programme(480));
     let dir = tempfile::tempdir().unwrap();
-    let mut output = HlsOutput::new(config(&dir, 2.0)).unwrap();
+    let mut output = hls_support::alone(&config(&dir, 2.0));
     let refused = hls_support::on_runtime(output.open(&opening(&info, EPOCH)));
     assert!(refused.err().unwrap().message.contains("container ts"));
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use airchain_codecs::{Bitrate, Codec};
 use airchain_core::item::Metadata;
-use airchain_outputs::hls::{HlsConfig, HlsOutput};
-use airchain_outputs::sink::{Opening, Output};
+use airchain_outputs::hls::HlsConfig;
+use airchain_outputs::sink::Opening;
 use hls_support::playlist::Playlist;
 use hls_support::{RATE, encoded, format, on_runtime, opening, programme, title};
 use testkit::ts;
@@ -68,7 +68,7 @@ fn titles_of(codec: Codec, name: &str) {
         (at(300, 0), title("")),
     ];
     let dir = tempfile::tempdir().unwrap();
-    let mut output = HlsOutput::new(config(&dir)).unwrap();
+    let mut output = hls_support::alone(&config(&dir));
     let opening = Opening { metadata: Some(title("one")), ..opening(&info, "2026-03-01T12:00:00Z") };
     on_runtime(async {
         let mut sink = output.open(&opening).await.unwrap();
@@ -109,6 +109,16 @@ fn titles_of(codec: Codec, name: &str) {
     let long = vec![frame("TIT2", &"日本語".repeat(111)), frame("TPE1", "abcd"), frame("TALB", "")];
     let short = |text| vec![frame("TIT2", text)];
     assert_eq!(told, [short("one"), short("two"), short("three"), long, short("")]);
+
+    // Those that have ended are told beside, from the packet on that each begins with.
+    let songs = Playlist::read(dir.path()).songs;
+    let starts = [0, 60, 101, 150].map(|index| opening.time_of(packets[index].pts).as_millisecond());
+    let titles = ["one", "two", "three", &"日本語".repeat(66)];
+    assert_eq!(songs.len(), 4, "{songs:?}");
+    for ((song, start), title) in songs.iter().zip(starts).zip(titles) {
+        assert!(song.starts_with("ID=\"") && song.contains(&format!("-{start}\",")), "{song}, {start}");
+        assert!(song.contains(&format!("X-TITLE=\"{title}")), "{song}");
+    }
 }
 
 #[test]
@@ -125,15 +135,15 @@ fn titles_in_mp3() {
 fn nothing_known_is_an_empty_title_and_a_new_sink_goes_on_with_what_is_true() {
     let (info, packets) = hls_support::aac(6);
     let dir = tempfile::tempdir().unwrap();
-    let mut output = HlsOutput::new(config(&dir)).unwrap();
+    let mut output = hls_support::alone(&config(&dir));
     on_runtime(hls_support::deliver(
-        &mut output,
+        output.as_mut(),
         &opening(&info, "2026-03-01T12:00:00Z"),
         &packets[..150],
         false,
     ));
     let again = Opening { metadata: Some(title("true")), ..opening(&info, "2026-03-01T12:00:10Z") };
-    on_runtime(hls_support::deliver(&mut output, &again, &packets[150..], true));
+    on_runtime(hls_support::deliver(output.as_mut(), &again, &packets[150..], true));
     let mut checker = ts::Checker::default();
     let segments = Playlist::read(dir.path()).segments;
     checker.segment(&std::fs::read(&segments[0].path).unwrap());

@@ -1,5 +1,6 @@
 //! The outputs of a station: started on the encoder of their format, taken off, tried again when a port was in use.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -137,7 +138,7 @@ impl DeskStation {
             _ => None,
         };
         let folder = match &target {
-            Target::Hls(config) => Some(config.path.clone()),
+            Target::Hls(config) => config.store.local().map(Path::to_owned),
             _ => None,
         };
         if passthrough {

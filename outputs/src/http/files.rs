@@ -19,6 +19,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom, Take};
 
 use super::session;
+use crate::segments::name;
 
 /// Bytes read at a time.
 const BLOCK: u64 = 64 * 1024;
@@ -52,21 +53,13 @@ struct Kind {
     cache: &'static str,
 }
 
-/// Playlists change, segments never do under the same name. An initialisation segment may, when an encoder is
-/// configured anew.
 fn kind(name: &str) -> Option<Kind> {
-    const CHANGES: &str = "no-cache";
-    const FIXED: &str = "public, max-age=31536000, immutable";
-    let (mime, cache) = match name.rsplit_once('.')?.1 {
-        "m3u8" => ("application/vnd.apple.mpegurl", CHANGES),
-        "ts" => ("video/mp2t", FIXED),
-        "m4s" => ("video/mp4", FIXED),
-        "mp4" => ("video/mp4", CHANGES),
-        "aac" => ("audio/aac", FIXED),
-        "mp3" => ("audio/mpeg", FIXED),
-        _ => return None,
+    let cache = match name::Kind::of(name)? {
+        // From here they come as quickly as an answer that they are the same.
+        name::Kind::Manifest => "no-cache",
+        segment => segment.cache(),
     };
-    Some(Kind { mime, cache })
+    Some(Kind { mime: name::mime(name)?, cache })
 }
 
 /// The file that a (still percent-encoded) relative path names; a plain name needs no encoding, so none is accepted.

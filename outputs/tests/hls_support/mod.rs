@@ -10,6 +10,7 @@ use std::sync::Arc;
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_codecs::{Bitrate, Codec, Format, encode};
 use airchain_core::Stereo;
+use airchain_outputs::hls::{self, HlsConfig};
 use airchain_outputs::sink::{Opening, Output, Sink};
 use jiff::Timestamp;
 
@@ -43,6 +44,20 @@ pub fn encoded(format: Format, frames: &[Stereo]) -> (SharedInfo, Vec<Packet>) {
 pub fn opening(info: &SharedInfo, epoch: &str) -> Opening {
     let epoch = epoch.parse::<Timestamp>().unwrap();
     Opening { info: info.clone(), epoch, position: 0, leaps: Default::default(), metadata: None }
+}
+
+/// An output of one encoding.
+pub fn alone(config: &HlsConfig) -> Box<dyn Output> {
+    let mut outputs = hls::outputs(config).unwrap();
+    assert_eq!(outputs.len(), 1);
+    outputs.remove(0)
+}
+
+/// Waits until a sink that publishes in its own time says that all is well.
+pub async fn well(sink: &dyn Sink) {
+    while sink.health().is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 /// Delivers packets, and closes where `close` says so. Otherwise the sink is dropped as a killed process would.

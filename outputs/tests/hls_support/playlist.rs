@@ -12,6 +12,8 @@ pub struct Playlist {
     pub discontinuity_sequence: u64,
     pub segments: Vec<Segment>,
     pub ended: bool,
+    /// Attributes of `EXT-X-DATERANGE` tags.
+    pub songs: Vec<String>,
 }
 
 /// A segment of it.
@@ -54,6 +56,7 @@ impl Playlist {
             match tag {
                 "#EXT-X-VERSION" => version = value,
                 "#EXT-X-INDEPENDENT-SEGMENTS" => {}
+                "#EXT-X-DATERANGE" => this.songs.push(value.to_owned()),
                 "#EXT-X-TARGETDURATION" => this.target_s = value.parse().unwrap(),
                 "#EXT-X-MEDIA-SEQUENCE" => this.sequence = value.parse().unwrap(),
                 "#EXT-X-DISCONTINUITY-SEQUENCE" => this.discontinuity_sequence = value.parse().unwrap(),
@@ -141,8 +144,11 @@ pub fn variants(dir: &Path) -> Vec<Variant> {
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("#EXTM3U"));
     assert_eq!(lines.next(), Some("#EXT-X-VERSION:3"));
-    assert_eq!(lines.next(), Some("#EXT-X-INDEPENDENT-SEGMENTS"));
     let mut variants = Vec::new();
+    let is_independent = lines.clone().next() == Some("#EXT-X-INDEPENDENT-SEGMENTS");
+    if is_independent {
+        lines.next();
+    }
     while let Some(line) = lines.next() {
         let attributes = line.strip_prefix("#EXT-X-STREAM-INF:").unwrap();
         let value = |name: &str| {
@@ -155,6 +161,9 @@ pub fn variants(dir: &Path) -> Vec<Variant> {
         let (bandwidth, average) = (bandwidth.parse().unwrap(), average.parse().unwrap());
         variants.push(Variant { bandwidth, average, codecs: value("CODECS").to_owned(), uri });
     }
+    // MP3 frames need bits of those before them.
+    let has_mp3 = variants.iter().any(|variant| variant.codecs == "mp4a.40.34");
+    assert_eq!(is_independent, !has_mp3);
     variants
 }
 

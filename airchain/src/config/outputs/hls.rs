@@ -110,7 +110,7 @@ pub(super) const HLS: Section = Section {
             "retain_segments",
             Integer { min: 0, max: 100_000, unit: "segments" },
             is("6"),
-            "segments kept after they leave the window",
+            "segments kept after they leave the window, at least: for as long as the window and a segment last, all are",
         ),
         field(
             "end_on_close",
@@ -150,7 +150,7 @@ const RENDITION: Section = Section {
             "name",
             Id,
             NEEDED,
-            "its folder's name, not that of another or of a file (.m3u8, .ts): its playlist is `<path>/<name>/live.m3u8`",
+            "its folder's name, not that of another or of a file (.m3u8, .ts, ...): its playlist is `<path>/<name>/live.m3u8`",
         ),
         field("format", SEGMENT_FORMATS, is("aac"), "codec"),
         BITRATE,
@@ -230,7 +230,7 @@ impl Declared for HlsConfig {
         let mut target = hls::HlsConfig::new(path);
         target.segment_duration_s = self.segment_duration_sec;
         target.playlist_size = self.playlist_size;
-        target.retain_segments = self.retain_segments.max(self.playlist_size + 1);
+        target.retain_segments = self.retain_segments;
         let rendition = |declared: &Rendition| {
             let format = place.format(&declared.encoding)?;
             Ok(hls::RenditionConfig { name: declared.name.clone(), format })

@@ -108,6 +108,16 @@ impl Run {
         self.stretch(stretch).1 <= boundary.to
     }
 
+    /// The stretch that what begins at a boundary belongs to, wherever in it that lies.
+    pub(crate) fn at(&self, boundary: Boundary) -> u64 {
+        let before = boundary.at.div_euclid(self.duration) - self.first;
+        let mut stretch = u64::try_from(before).unwrap_or(0);
+        while self.ends(stretch, boundary) {
+            stretch += 1;
+        }
+        stretch
+    }
+
     /// The stretch that begins at a boundary.
     pub(crate) fn beginning(&self, boundary: Boundary) -> Option<u64> {
         if boundary.is_nearest(self.start) {

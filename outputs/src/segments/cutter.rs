@@ -1,31 +1,43 @@
-//! Cuts the packets of one rendition among several into the stretches of their [`Timeline`]: pure, no clock and no files.
+//! Cuts the packets of one track into the stretches of its [`Timeline`]: pure, no clock and no files.
 //!
-//! It lives as long as its output, whatever becomes of the files: packets that come again are passed over, and a stretch
-//! of which a packet is missing is given up, as the others go on with theirs.
+//! It lives as long as its output, whatever becomes of the files; packets that come again are passed over.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use airchain_codecs::container::segment::SegmentError;
+use airchain_codecs::container::segment::{Container, SegmentError};
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_core::item::Metadata;
+use bytes::Bytes;
 
-use super::segment::{Builder, Segment};
+use super::builder::{Builder, Segment};
 use super::timeline::{Boundary, Run, Timeline, nanos};
 use crate::sink::Opening;
 
-/// A rendition's segment of a stretch.
+/// A track's segment of a stretch.
 #[derive(Debug)]
-pub(crate) struct Stretch {
+pub(crate) struct Piece {
     /// Which one, counted from the beginning of the run.
-    pub(crate) number: u64,
+    pub(crate) stretch: u64,
     pub(crate) segment: Segment,
+    /// Packets are missing before it.
+    pub(crate) discontinuity: bool,
 }
 
-/// The segmenter of one encoder among several.
-pub(crate) struct Aligned {
+/// What becomes of a stretch of which packets are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnGap {
+    /// What came before is a segment, and what follows another, behind a discontinuity: for a track that is alone.
+    Keep,
+    /// It is given up as a whole, as other tracks go on with theirs.
+    GiveUp,
+}
+
+/// The cutter of one encoder.
+pub(crate) struct Cutter {
     timeline: Arc<Mutex<Timeline>>,
-    /// Which of the renditions it is.
-    rendition: usize,
+    /// Which of the tracks it is.
+    track: usize,
+    on_gap: OnGap,
     info: SharedInfo,
     /// Position of the encoder's frame 0.
     position: i64,
@@ -37,25 +49,31 @@ pub(crate) struct Aligned {
     end: Option<i64>,
     /// The stretch under way.
     stretch: Option<u64>,
+    /// Packets are missing before the segment under way.
+    discontinuity: bool,
 }
 
-impl Aligned {
-    /// The segmenter of the `rendition`-th encoder of a timeline.
+impl Cutter {
+    /// The cutter of the `track`-th encoder of a timeline.
     pub(crate) fn new(
         timeline: Arc<Mutex<Timeline>>,
-        rendition: usize,
+        track: usize,
         opening: &Opening,
+        container: Container,
+        on_gap: OnGap,
     ) -> Result<Self, SegmentError> {
         Ok(Self {
             timeline,
-            rendition,
+            track,
+            on_gap,
             info: Arc::clone(&opening.info),
             position: opening.position,
-            builder: Builder::new(&opening.info, opening.metadata.as_ref())?,
+            builder: Builder::new(container, &opening.info, opening.metadata.as_ref())?,
             early: Vec::new(),
             run: None,
             end: None,
             stretch: None,
+            discontinuity: false,
         })
     }
 
@@ -64,13 +82,18 @@ impl Aligned {
         self.run
     }
 
+    /// What decoders need before the first segment, where the container keeps it apart.
+    pub(crate) fn init(&self) -> Option<Bytes> {
+        self.builder.init()
+    }
+
     /// Notes that the audio belongs to `metadata` from frame `at` of the encoder on.
     pub(crate) fn title(&mut self, at: i64, metadata: &Arc<Metadata>) {
         self.builder.title(at.saturating_add(self.position), metadata);
     }
 
-    /// Takes a packet and appends the stretches that it completes.
-    pub(crate) fn packet(&mut self, packet: &Packet, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
+    /// Takes a packet and appends the pieces that it completes.
+    pub(crate) fn packet(&mut self, packet: &Packet, out: &mut Vec<Piece>) -> Result<(), SegmentError> {
         let packet = Packet { pts: packet.pts + self.position, ..packet.clone() };
         if self.run.is_some() {
             return self.place(&packet, out);
@@ -79,19 +102,19 @@ impl Aligned {
         self.begin(false, out)
     }
 
-    /// Ends the stretch under way, for good.
-    pub(crate) fn finish(&mut self, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
+    /// Ends the piece under way, for good.
+    pub(crate) fn finish(&mut self, out: &mut Vec<Piece>) -> Result<(), SegmentError> {
         self.begin(true, out)?;
         self.complete(out);
         Ok(())
     }
 
     /// Places what was held back, once the run begins.
-    fn begin(&mut self, last: bool, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
+    fn begin(&mut self, last: bool, out: &mut Vec<Piece>) -> Result<(), SegmentError> {
         let Some((first, end)) = self.early.first().zip(self.early.last()) else { return Ok(()) };
         let (first, end) = (self.nanos(first.pts), self.nanos(end.end()));
         let mut timeline = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
-        self.run = timeline.arrive(self.rendition, &self.info, first, end, last);
+        self.run = timeline.arrive(self.track, &self.info, first, end, last);
         drop(timeline);
         if self.run.is_some() {
             for packet in std::mem::take(&mut self.early) {
@@ -101,23 +124,25 @@ impl Aligned {
         Ok(())
     }
 
-    fn place(&mut self, packet: &Packet, out: &mut Vec<Stretch>) -> Result<(), SegmentError> {
+    fn place(&mut self, packet: &Packet, out: &mut Vec<Piece>) -> Result<(), SegmentError> {
         let Some(run) = self.run else { return Ok(()) };
-        let middle = packet.pts + i64::from(packet.duration / 2);
+        let half = i64::from(packet.duration / 2);
         if let Some(end) = self.end {
-            if middle < end {
+            if packet.pts + half < end {
                 return Ok(()); // It was here already, or a new encoder begins where the one before has been.
             }
-            if packet.pts - i64::from(packet.duration / 2) > end {
-                self.builder.abandon();
-                self.stretch = None;
+            if packet.pts - half > end {
+                self.miss(out);
             }
         }
         self.end = Some(packet.end());
         let boundary = |frame| Boundary::new(frame, packet.duration, self.info.format.sample_rate_hz);
         let (begins, ends) = (boundary(packet.pts), boundary(packet.end()));
         if self.stretch.is_none() {
-            self.stretch = run.beginning(begins);
+            self.stretch = match self.on_gap {
+                OnGap::Keep => Some(run.at(begins)),
+                OnGap::GiveUp => run.beginning(begins),
+            };
         }
         let Some(stretch) = self.stretch else { return Ok(()) };
         self.builder.packet(packet)?;
@@ -128,9 +153,22 @@ impl Aligned {
         Ok(())
     }
 
-    fn complete(&mut self, out: &mut Vec<Stretch>) {
-        if let (Some(number), Some(segment)) = (self.stretch.take(), self.builder.finish()) {
-            out.push(Stretch { number, segment });
+    /// Packets are missing.
+    fn miss(&mut self, out: &mut Vec<Piece>) {
+        match self.on_gap {
+            OnGap::Keep => {
+                self.complete(out);
+                self.discontinuity = true;
+            }
+            OnGap::GiveUp => self.builder.abandon(),
+        }
+        self.stretch = None;
+    }
+
+    fn complete(&mut self, out: &mut Vec<Piece>) {
+        if let (Some(stretch), Some(segment)) = (self.stretch.take(), self.builder.finish()) {
+            let discontinuity = std::mem::take(&mut self.discontinuity);
+            out.push(Piece { stretch, segment, discontinuity });
         }
     }
 

@@ -1,0 +1,247 @@
+//! Publishes the segments of one track: it alone changes what lies in the track's folder.
+//!
+//! Things are put in an order by which nothing is ever announced that is not there: what decoders need first, the segment,
+//! the playlist that names it, the multivariant playlist. What fails is tried again with growing pauses and loses nothing:
+//! what waits meanwhile is published in its order, as far back as a window reaches, and what is older is a gap.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use airchain_codecs::container::segment::is_independent;
+use airchain_codecs::{Codec, Format};
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::bandwidth::Bandwidth;
+use super::name::{self, PLAYLIST, parse_segment};
+use super::outbox::{Outbox, Publishing, Waiting};
+use super::presentation::{Numbers, Presentation};
+use super::store::{Folder, Found};
+use super::window::{Entry, Retired, Window};
+use crate::hls::playlist;
+use crate::sink::SinkError;
+use crate::worker::Pauses;
+
+/// The publisher of a track.
+pub(crate) struct Publisher {
+    presentation: Arc<Presentation>,
+    track: usize,
+    folder: Arc<dyn Folder>,
+    numbers: Numbers,
+    window: Window,
+    retired: Retired,
+    bandwidth: Bandwidth,
+    /// What decoders need before the segments of this run, until it is there.
+    init: Option<Bytes>,
+    /// Runs of which that lies in the folder.
+    inits: BTreeSet<i64>,
+    codec: Codec,
+    /// The window has changed since its playlist was put.
+    unannounced: bool,
+}
+
+impl Publisher {
+    /// Takes up what is published in the folder of a track, or starts afresh in an empty one. Nothing visible changes yet.
+    pub(crate) async fn take_up(
+        presentation: &Arc<Presentation>,
+        track: usize,
+        numbers: Numbers,
+        format: &Format,
+        init: Option<Bytes>,
+    ) -> Result<Self, SinkError> {
+        let layout = &presentation.layout;
+        let folder = Arc::clone(presentation.folder(track));
+        folder.claim().await?;
+        let text = folder.text(PLAYLIST).await?;
+        let found = folder.list().await?;
+        let known = text.as_deref().and_then(playlist::parse);
+        if text.is_some() && known.is_none() {
+            folder.set_aside(PLAYLIST).await?;
+        }
+        let extension = layout.container.extension(format.codec);
+        let mut segments: Vec<(u64, Found)> = found
+            .iter()
+            .filter_map(|found| parse_segment(&found.name).map(|(_, number, _)| (number, found.clone())))
+            .collect();
+        segments.sort_by_key(|(number, _)| *number);
+        let mut window = known.unwrap_or_else(|| Window::new(layout.target_s, extension, numbers.of(0)));
+        // Files beyond the playlist were never announced: their number is free, their name is not used again.
+        for (_, unannounced) in segments.extract_if(.., |(number, _)| *number >= window.next) {
+            folder.remove(&unannounced.name).await?;
+        }
+        keep_what_fits(&mut window, &segments, extension);
+        if layout.target_s > window.target_s {
+            tracing::warn!(
+                "longer segments than before: the target duration of {} changes",
+                folder.describe()
+            );
+        }
+        window.target_s = window.target_s.max(layout.target_s);
+        window.ended = false;
+        let left = segments.into_iter().filter(|(number, _)| *number < window.first());
+        let left: Vec<String> = left.map(|(_, found)| found.name).collect();
+        let each_us = window.lasts_us() / window.entries.len().max(1) as u64;
+        Ok(Self {
+            retired: Retired::new(layout.retain, window.lasts_us(), left, each_us),
+            bandwidth: Bandwidth::new(format, presentation.declared(track).await),
+            inits: found.iter().filter_map(|found| name::parse_init(&found.name)).collect(),
+            codec: format.codec,
+            presentation: Arc::clone(presentation),
+            unannounced: false,
+            track,
+            folder,
+            numbers,
+            window,
+            init,
+        })
+    }
+
+    /// Publishes what comes to the outbox, until the end.
+    pub(crate) async fn run(mut self, publishing: Publishing) {
+        let outbox = &*publishing.outbox;
+        // What is there may be worth naming before anything comes.
+        let (mut pauses, mut unfinished) = (Pauses::default(), !self.window.entries.is_empty());
+        loop {
+            if !unfinished {
+                outbox.work().await;
+            }
+            let result = self.publish(outbox).await;
+            outbox.tell(result.as_ref().err());
+            unfinished = result.is_err();
+            match result {
+                Ok(()) if outbox.is_ending() && outbox.first().is_none() => break,
+                Ok(()) => pauses = Pauses::default(),
+                Err(error) => {
+                    let was_ending = outbox.is_ending();
+                    tokio::select! {
+                        () = sleep(pauses.next(error.retry)) => {}
+                        // What is left gets one more chance at once.
+                        () = outbox.ending(), if !was_ending => {}
+                    }
+                }
+            }
+        }
+        self.folder.release().await;
+    }
+
+    /// Publishes what waits, and ends the playlist where nothing more will come.
+    async fn publish(&mut self, outbox: &Outbox) -> Result<(), SinkError> {
+        loop {
+            self.announce().await?;
+            let Some(waiting) = outbox.first() else { break };
+            let number = waiting.entry.number;
+            self.put(waiting).await?;
+            outbox.done(number);
+        }
+        if outbox.is_ending() {
+            self.window.ended = self.presentation.layout.end_on_close;
+            self.unannounced |= self.window.ended;
+            self.announce().await?;
+            self.presentation.write_index(true).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a segment, and makes it part of the window.
+    async fn put(&mut self, Waiting { entry, data, run, titles }: Waiting) -> Result<(), SinkError> {
+        let number = entry.number;
+        if self.window.next > number {
+            return Ok(()); // Something of that number was before this run.
+        }
+        if let Some(data) = data.clone() {
+            if let Some(init) = &self.init {
+                self.folder.put(&name::init(entry.run), init.clone()).await?;
+                (self.init, _) = (None, self.inits.insert(entry.run));
+            }
+            self.folder.put(&name::segment(entry.run, number, &self.window.extension), data).await?;
+        }
+        let size = self.presentation.layout.window;
+        if let Some(run) = run {
+            let left = self.window.catch_up(number, size, |number| self.numbers.missing(&run, number));
+            self.retired.note(&self.window, &left);
+            let discontinuities = self.numbers.discontinuities_before(number);
+            if (self.window.next, self.window.discontinuities_so_far()) != (number, discontinuities) {
+                let left = self.window.begin_anew(number, discontinuities);
+                self.retired.note(&self.window, &left);
+            }
+        }
+        for (at, metadata) in titles {
+            self.window.songs.begin(self.numbers.run, at, &metadata);
+        }
+        let entry = Entry { gap: data.is_none(), ..entry };
+        let left = self.window.append(entry, size);
+        self.retired.note(&self.window, &left);
+        self.bandwidth.measure(&self.window);
+        self.unannounced = true;
+        Ok(())
+    }
+
+    /// Has the playlists say what there is, and removes what no player can want any more.
+    async fn announce(&mut self) -> Result<(), SinkError> {
+        if self.unannounced {
+            let text = playlist::render(&self.window, is_independent(self.codec));
+            self.folder.put(PLAYLIST, text.into()).await?;
+            self.unannounced = false;
+        }
+        if self.bandwidth.declared().is_none() && !self.window.entries.is_empty() {
+            self.bandwidth.measure(&self.window);
+        }
+        if let Some(bandwidth) = self.bandwidth.declared() {
+            self.presentation.note(self.track, self.codec, bandwidth, self.window.next).await;
+            self.presentation.write_index(self.window.next > self.numbers.of(1)).await?;
+        }
+        while let Some(name) = self.retired.due() {
+            self.remove(name).await;
+            self.retired.forget();
+        }
+        self.remove_inits().await;
+        Ok(())
+    }
+
+    /// Removes what decoders needed for runs of which nothing is left.
+    async fn remove_inits(&mut self) {
+        let run = self.numbers.run;
+        let is_used = |of: i64| {
+            of == run
+                || self.window.entries.iter().any(|entry| entry.run == of)
+                || self.retired.names().any(|name| parse_segment(name).is_some_and(|(run, ..)| run == of))
+        };
+        let unused: Vec<i64> = self.inits.iter().copied().filter(|of| !is_used(*of)).collect();
+        for of in unused {
+            self.remove(&name::init(of)).await;
+            self.inits.remove(&of);
+        }
+    }
+
+    /// That a file cannot be removed holds nothing up; the next start tries again.
+    async fn remove(&self, name: &str) {
+        if let Err(error) = self.folder.remove(name).await {
+            tracing::warn!("an old file stays: {error}");
+        }
+    }
+}
+
+/// Keeps those newest entries whose files are there, whole, and of this container, with their sizes.
+fn keep_what_fits(window: &mut Window, found: &[(u64, Found)], extension: &str) {
+    let mut keep = 0;
+    if window.extension == extension {
+        for index in (0..window.entries.len()).rev() {
+            let Some(entry) = window.entries.get(index) else { break };
+            let name = window.name(entry);
+            let file = found.iter().find(|(_, found)| found.name == name);
+            // Where the power failed a file may be empty.
+            let bytes = file.map_or(0, |(_, found)| found.bytes);
+            if bytes == 0 && !entry.gap {
+                break;
+            }
+            if let Some(entry) = window.entries.get_mut(index) {
+                entry.bytes = bytes;
+            }
+            keep += 1;
+        }
+    }
+    while window.entries.len() > keep {
+        window.pop();
+    }
+    window.extension = extension.to_owned();
+}

@@ -1,0 +1,87 @@
+//! Where segments and manifests are kept: one file for each kind of store, and a line in [`StoreConfig::folder`].
+
+mod local;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::sink::SinkError;
+
+/// A store as declared.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StoreConfig {
+    /// A folder of this machine, that a web server serves; created where needed.
+    Local(PathBuf),
+}
+
+impl StoreConfig {
+    /// The folder of a track below the store's own; `None` is that itself.
+    pub(crate) fn folder(&self, below: Option<&str>) -> Arc<dyn Folder> {
+        match self {
+            Self::Local(path) => {
+                let path = below.map_or(path.clone(), |name| path.join(name));
+                Arc::new(local::LocalFolder::new(path))
+            }
+        }
+    }
+
+    /// The folder that it is on this machine, if it is one.
+    pub fn local(&self) -> Option<&Path> {
+        match self {
+            Self::Local(path) => Some(path),
+        }
+    }
+}
+
+/// A file found in a [`Folder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+}
+
+/// Where the files of one track lie. Names in it are plain: no separators.
+///
+/// Files appear whole or not at all, and only those that airchain names are ever touched. What is under way when a
+/// call is dropped runs to its end before the next one begins.
+#[async_trait]
+pub(crate) trait Folder: Send + Sync {
+    /// What and where it is, for people; holds no secret.
+    fn describe(&self) -> String;
+
+    /// Sees that it is there and this output's alone, and clears away what interrupted writes have left. Called before all
+    /// that changes anything, again after a fault.
+    async fn claim(&self) -> Result<(), SinkError>;
+
+    /// Lets go of it.
+    async fn release(&self) {}
+
+    /// Refuses a folder that another output still holds, where that can be known.
+    async fn check_free(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// The files in it whose names could be airchain's.
+    async fn list(&self) -> Result<Vec<Found>, SinkError>;
+
+    /// A small text; `None` where there is no such file, empty where it is none of ours: no text, or longer than 1 MiB.
+    async fn text(&self, name: &str) -> Result<Option<String>, SinkError>;
+
+    /// Whether a file that was put is still there, where asking costs next to nothing; else it is taken to be.
+    async fn has(&self, _name: &str) -> bool {
+        true
+    }
+
+    /// Puts a file, in place of an older one of that name. Its kind is told by [its name](super::name::Kind::of).
+    async fn put(&self, name: &str, data: Bytes) -> Result<(), SinkError>;
+
+    /// Removes a file; one that is not there is as good as removed.
+    async fn remove(&self, name: &str) -> Result<(), SinkError>;
+
+    /// Moves a file of others out of the way, under a name that is free.
+    async fn set_aside(&self, name: &str) -> Result<(), SinkError>;
+}

@@ -1,0 +1,194 @@
+//! One track of an output: a worker, an encoder and a folder of its own, but the cuts and numbers of all of them.
+//!
+//! Its sink never waits long for the store: what is complete goes to the [`Publisher`]'s outbox. While a folder fails the
+//! other tracks go on, and when something is lost for good, that stretch is a gap in its playlist.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use airchain_codecs::container::segment::SegmentError;
+use airchain_codecs::packet::Packet;
+use airchain_core::item::Metadata;
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use super::cutter::{Cutter, OnGap, Piece};
+use super::outbox::{Outbox, Waiting};
+use super::presentation::{Numbers, Presentation};
+use super::publisher::Publisher;
+use super::timeline::{Run, nanos};
+use crate::sink::{Health, Opening, Output, Retry, Sink, SinkError};
+
+/// How long a sink waits for what it has just handed over to be published: where all is well, it is out when the packet that
+/// completed it is taken.
+const SETTLING: Duration = Duration::from_secs(5);
+/// How long closing waits for what is left; less than a worker allows for it.
+const CLOSING: Duration = Duration::from_secs(8);
+
+/// One track of an output.
+pub(crate) struct Track {
+    presentation: Arc<Presentation>,
+    index: usize,
+    shared: Arc<Shared>,
+    publishing: Option<Task>,
+}
+
+/// What outlives a sink.
+struct Shared {
+    cutter: Mutex<Option<Cutter>>,
+    outbox: Arc<Outbox>,
+    /// Segments handed over, of a track that is alone: they are numbered one by one.
+    count: AtomicU64,
+}
+
+/// The publisher's task. It ends with the output.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Track {
+    /// The `index`-th of a presentation.
+    pub(crate) fn new(presentation: Arc<Presentation>, index: usize) -> Self {
+        let outbox = Arc::new(Outbox::new(presentation.layout.window));
+        let shared = Arc::new(Shared { cutter: Mutex::default(), outbox, count: AtomicU64::new(0) });
+        Self { presentation, index, shared, publishing: None }
+    }
+
+    /// Makes the cutter, or tells it what is true now: what was lost may have begun with another title.
+    fn prepare(&self, opening: &Opening) -> Result<(), SegmentError> {
+        let mut cutter = self.shared.cutter();
+        match (&mut *cutter, &opening.metadata) {
+            (None, _) => {
+                let timeline = Arc::clone(&self.presentation.timeline);
+                let on_gap = if self.presentation.is_alone() { OnGap::Keep } else { OnGap::GiveUp };
+                let container = self.presentation.layout.container;
+                *cutter = Some(Cutter::new(timeline, self.index, opening, container, on_gap)?);
+            }
+            (Some(cutter), Some(metadata)) => cutter.title(i64::MIN, metadata),
+            (Some(_), None) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn cutter(&self) -> MutexGuard<'_, Option<Cutter>> {
+        self.cutter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Output for Track {
+    fn describe(&self) -> String {
+        format!("hls {}", self.presentation.folder(self.index).describe())
+    }
+
+    async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
+        self.prepare(opening).map_err(unfit)?;
+        let numbers = self.presentation.numbers(opening).await?;
+        if self.shared.outbox.is_over() {
+            // One that has failed by a fault is gone first.
+            self.publishing = None;
+            let init = self.shared.cutter().as_ref().and_then(Cutter::init);
+            let (presentation, format) = (&self.presentation, &opening.info.format);
+            let publisher =
+                Publisher::take_up(presentation, self.index, numbers.clone(), format, init).await?;
+            let publishing = Outbox::begin(&self.shared.outbox);
+            self.publishing = Some(Task(tokio::spawn(publisher.run(publishing).in_current_span())));
+        }
+        Ok(Box::new(TrackSink {
+            is_alone: self.presentation.is_alone(),
+            rate: opening.info.format.sample_rate_hz,
+            shared: Arc::clone(&self.shared),
+            numbers,
+        }))
+    }
+}
+
+struct TrackSink {
+    is_alone: bool,
+    rate: u32,
+    shared: Arc<Shared>,
+    numbers: Numbers,
+}
+
+impl TrackSink {
+    fn waiting(&self, piece: Piece, run: Option<Run>) -> Waiting {
+        let Piece { stretch, segment, discontinuity } = piece;
+        let number = if self.is_alone {
+            self.numbers.of(self.shared.count.fetch_add(1, Ordering::Relaxed))
+        } else {
+            self.numbers.of(stretch)
+        };
+        let ends = (nanos(segment.start, self.rate), nanos(segment.end, self.rate));
+        let mut entry = self.numbers.entry(number, ends, segment.data.len() as u64);
+        entry.discontinuity |= discontinuity;
+        let titles = segment.titles.into_iter();
+        let titles = titles.map(|(at, title)| (self.numbers.date(nanos(at, self.rate)), title)).collect();
+        Waiting { entry, data: Some(segment.data), run: run.filter(|_| !self.is_alone), titles }
+    }
+
+    /// Has the cutter do something, and hands over what that completes. Whether it was anything.
+    fn cut(
+        &self,
+        work: impl FnOnce(&mut Cutter, &mut Vec<Piece>) -> Result<(), SegmentError>,
+    ) -> Result<bool, SinkError> {
+        let mut pieces = Vec::new();
+        let mut cutter = self.shared.cutter();
+        let Some(cutter) = &mut *cutter else { return Ok(false) };
+        work(cutter, &mut pieces).map_err(unfit)?;
+        if pieces.is_empty() {
+            return Ok(false);
+        }
+        let run = cutter.run();
+        self.shared.outbox.hand(pieces.into_iter().map(|piece| self.waiting(piece, run)));
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Sink for TrackSink {
+    async fn packet(&mut self, packet: &Packet) -> Result<(), SinkError> {
+        if self.shared.outbox.is_over() {
+            let message = "publishing failed by a fault in airchain (a panic); please report it".into();
+            return Err(SinkError { message, retry: Retry::Soon });
+        }
+        if self.cut(|cutter, out| cutter.packet(packet, out))? {
+            let _ = timeout(SETTLING, self.shared.outbox.settled()).await;
+        }
+        Ok(())
+    }
+
+    async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
+        if let Some(cutter) = &mut *self.shared.cutter() {
+            cutter.title(at, metadata);
+        }
+        Ok(())
+    }
+
+    fn health(&self) -> Option<(Health, String)> {
+        self.shared.outbox.health()
+    }
+
+    async fn close(&mut self) -> Result<(), SinkError> {
+        self.cut(Cutter::finish)?;
+        self.shared.outbox.end();
+        if timeout(CLOSING, self.shared.outbox.over()).await.is_ok() {
+            return Ok(());
+        }
+        let why = self.health().map_or("the store takes too long".into(), |(_, why)| why);
+        Err(SinkError { message: format!("the end was not published: {why}"), retry: Retry::Seldom })
+    }
+}
+
+/// The encoder and the segments do not fit together; only another configuration helps.
+fn unfit(error: SegmentError) -> SinkError {
+    SinkError { message: format!("hls: {error}"), retry: Retry::Seldom }
+}

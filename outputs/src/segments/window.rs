@@ -1,0 +1,247 @@
+//! What is published of a track: the window that manifests are made from, and what has left it. Pure, no clock and no files.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::name;
+use super::songs::Songs;
+
+/// A published segment. None of this ever changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Media sequence number.
+    pub(crate) number: u64,
+    /// Which run of the output it is of.
+    pub(crate) run: i64,
+    /// When its first frame was on air, to the millisecond.
+    pub(crate) date: Timestamp,
+    pub(crate) duration_us: u64,
+    /// It does not continue the one before.
+    pub(crate) discontinuity: bool,
+    /// Size of its file.
+    pub(crate) bytes: u64,
+    /// There is no file: this stretch of the programme is missing here. Players pass over it or take another rendition.
+    pub(crate) gap: bool,
+}
+
+/// A window over what is published, the oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// No segment is longer, rounded to whole seconds.
+    pub(crate) target_s: u64,
+    /// What segments' names end with.
+    pub(crate) extension: String,
+    /// Number of the next segment.
+    pub(crate) next: u64,
+    /// Discontinuities before the first entry.
+    pub(crate) discontinuities: u64,
+    pub(crate) entries: VecDeque<Entry>,
+    /// What has ended while it lasts.
+    pub(crate) songs: Songs,
+    /// Nothing more will come.
+    pub(crate) ended: bool,
+}
+
+impl Window {
+    /// An empty one.
+    pub(crate) fn new(target_s: u64, extension: &str, next: u64) -> Self {
+        Self {
+            target_s,
+            extension: extension.to_owned(),
+            next,
+            discontinuities: 0,
+            entries: VecDeque::new(),
+            songs: Songs::default(),
+            ended: false,
+        }
+    }
+
+    /// The name of a segment's file.
+    pub(crate) fn name(&self, entry: &Entry) -> String {
+        name::segment(entry.run, entry.number, &self.extension)
+    }
+
+    /// Number of the first entry.
+    pub(crate) fn first(&self) -> u64 {
+        self.entries.front().map_or(self.next, |entry| entry.number)
+    }
+
+    /// Adds a segment. Gives those that leave a window of `size` for it.
+    pub(crate) fn append(&mut self, entry: Entry, size: usize) -> Vec<Entry> {
+        self.next = entry.number + 1;
+        self.entries.push_back(entry);
+        let mut left = Vec::new();
+        while self.overfull(size) {
+            left.extend(self.pop());
+        }
+        if let Some(first) = self.entries.front() {
+            self.songs.forget_before(first.date);
+        }
+        left
+    }
+
+    /// Takes the oldest entry out of the window.
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.discontinuities += u64::from(entry.discontinuity);
+        Some(entry)
+    }
+
+    /// Makes `number` the next: what is missing before it is a gap, as far as `missing` knows what would be there. Gives
+    /// what leaves a window of `size`.
+    pub(crate) fn catch_up(
+        &mut self,
+        number: u64,
+        size: usize,
+        missing: impl Fn(u64) -> Option<Entry>,
+    ) -> Vec<Entry> {
+        let mut left = Vec::new();
+        while self.next < number && !self.entries.is_empty() {
+            let Some(entry) = missing(self.next) else { break };
+            left.extend(self.append(Entry { bytes: 0, gap: true, ..entry }, size));
+        }
+        left
+    }
+
+    /// Begins anew with a number, after so many discontinuities. Gives all that was in the window.
+    pub(crate) fn begin_anew(&mut self, number: u64, discontinuities: u64) -> Vec<Entry> {
+        let left = std::iter::from_fn(|| self.pop()).collect();
+        (self.next, self.discontinuities) = (number, discontinuities);
+        left
+    }
+
+    /// Discontinuities up to the last entry.
+    pub(crate) fn discontinuities_so_far(&self) -> u64 {
+        self.discontinuities + self.entries.iter().filter(|entry| entry.discontinuity).count() as u64
+    }
+
+    /// How long all of it lasts, in microseconds.
+    pub(crate) fn lasts_us(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.duration_us).sum()
+    }
+
+    /// Whether the oldest entry is beyond a window of `size`, and may go: what stays must be three target durations
+    /// long (RFC 8216, 6.2.2).
+    fn overfull(&self, size: usize) -> bool {
+        let rest: u64 = self.entries.iter().skip(1).map(|entry| entry.duration_us).sum();
+        self.entries.len() > size && rest >= self.target_s * 3_000_000
+    }
+}
+
+/// Files that have left a window but are still there: a player that has seen them announced may ask for them for as long as
+/// the segment and the longest playlist that named it last (RFC 8216, 6.2.2).
+///
+/// Time is what is published: where nothing comes, nothing goes.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    /// At least so many are kept.
+    retain: usize,
+    /// What has been published of the track, in microseconds.
+    now_us: i64,
+    /// The longest that the window has been.
+    longest_us: i64,
+    /// With the time from which each may go.
+    files: VecDeque<(String, i64)>,
+}
+
+impl Retired {
+    /// Of a track whose window lasts `window_us`. `found` are files that have left it before, the oldest first, of which
+    /// each lasted `each_us`.
+    pub(crate) fn new(retain: usize, window_us: u64, found: Vec<String>, each_us: u64) -> Self {
+        let (longest_us, each_us) = (window_us as i64, each_us as i64);
+        let age = |index: usize| (found.len() - index) as i64 * each_us;
+        let dues: Vec<i64> = (0..found.len()).map(|index| longest_us + each_us - age(index)).collect();
+        Self { retain, now_us: 0, longest_us, files: found.into_iter().zip(dues).collect() }
+    }
+
+    /// Notes that a segment was published, and what has left the window for it.
+    pub(crate) fn note(&mut self, window: &Window, left: &[Entry]) {
+        self.longest_us = self.longest_us.max(window.lasts_us() as i64);
+        if let Some(newest) = window.entries.back() {
+            self.now_us += newest.duration_us as i64;
+        }
+        for entry in left.iter().filter(|entry| !entry.gap) {
+            self.files
+                .push_back((window.name(entry), self.now_us + entry.duration_us as i64 + self.longest_us));
+        }
+    }
+
+    /// A file that may go, the oldest first.
+    pub(crate) fn due(&self) -> Option<&str> {
+        let (name, due_us) = self.files.front()?;
+        (self.files.len() > self.retain && *due_us <= self.now_us).then_some(name)
+    }
+
+    /// Names of all.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// It is gone.
+    pub(crate) fn forget(&mut self) {
+        self.files.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: u64, discontinuity: bool) -> Entry {
+        let date = Timestamp::from_second(number as i64).unwrap();
+        Entry { number, run: 1, date, duration_us: 4_000_000, discontinuity, bytes: 1, gap: false }
+    }
+
+    #[test]
+    fn the_window_moves_and_counts_discontinuities() {
+        let mut window = Window::new(4, "ts", 7);
+        for number in 7..13 {
+            assert!(window.append(entry(number, number == 8), 6).is_empty());
+        }
+        let left = window.append(entry(13, false), 6);
+        assert_eq!((left.len(), window.first(), window.discontinuities), (1, 8, 0));
+        window.append(entry(14, false), 6);
+        assert_eq!((window.first(), window.discontinuities, window.discontinuities_so_far()), (9, 1, 1));
+        // Three target durations must stay.
+        window.append(entry(15, false), 1);
+        assert_eq!(window.entries.len(), 3);
+    }
+
+    #[test]
+    fn what_is_missing_is_gaps_and_the_numbers_go_on_one_by_one() {
+        let mut window = Window::new(4, "ts", 1);
+        window.append(entry(1, false), 4);
+        let left = window.catch_up(100, 4, |number| Some(entry(number, number == 50)));
+        assert_eq!((window.next, window.first(), window.discontinuities, left.len()), (100, 96, 1, 95));
+        assert!(window.entries.iter().all(|entry| entry.gap));
+        window.catch_up(200, 4, |_| None);
+        assert_eq!(window.next, 100, "what nobody knows is no gap");
+    }
+
+    #[test]
+    fn what_has_left_goes_when_no_player_can_want_it_any_more() {
+        let mut window = Window::new(4, "ts", 0);
+        let mut retired = Retired::new(1, 0, Vec::new(), 0);
+        let mut gone = Vec::new();
+        for number in 0..20 {
+            let left = window.append(entry(number, false), 3);
+            retired.note(&window, &left);
+            while let Some(name) = retired.due() {
+                gone.push((number, name.to_owned()));
+                retired.forget();
+            }
+        }
+        // Segment 0 leaves with 3, at 16 s; it lasts 4 s and the playlist 12 s: until 32 s, where 7 ends.
+        assert_eq!(gone[..2], [(7, "1-0.ts".to_owned()), (8, "1-1.ts".to_owned())]);
+        // Found after a restart: the oldest of ten left 40 s ago.
+        let found: Vec<String> = (0..10).map(|number| name::segment(1, number, "ts")).collect();
+        let mut retired = Retired::new(1, 12_000_000, found, 4_000_000);
+        let mut count = 0;
+        while retired.due().is_some() {
+            retired.forget();
+            count += 1;
+        }
+        assert_eq!(count, 7);
+    }
+}
