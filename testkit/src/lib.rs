@@ -2,6 +2,7 @@
 
 pub mod alloc;
 pub mod browser;
+pub mod cmaf;
 pub mod contract;
 pub mod encoder;
 pub mod file;
@@ -10,6 +11,7 @@ pub mod icecast;
 pub mod measure;
 pub mod network;
 pub mod node;
+pub mod packed;
 pub mod rig;
 pub mod signal;
 pub mod studio;

@@ -150,20 +150,32 @@ fn time_stamp(pes: &[u8]) -> i64 {
 
 /// The text frames of an ID3v2.4 tag (id3.org), which must be whole and have nothing else: all in UTF-8.
 pub fn id3(tag: &[u8]) -> Vec<(String, String)> {
+    let (frames, rest) = frames(tag);
+    assert!(rest.is_empty(), "nothing but a tag");
+    frames.into_iter().map(|(id, body)| (id, text(body))).collect()
+}
+
+/// The text in a text frame.
+pub(crate) fn text(body: &[u8]) -> String {
+    assert_eq!(body[0], 3, "UTF-8");
+    String::from_utf8(body[1..].to_vec()).expect("UTF-8")
+}
+
+/// The frames of the ID3v2.4 tag that bytes begin with, and what is behind it.
+pub(crate) fn frames(bytes: &[u8]) -> (Vec<(String, &[u8])>, &[u8]) {
     let size = |bytes: &[u8]| bytes.iter().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7F));
-    assert_eq!(tag[..6], *b"ID3\x04\0\0", "version 2.4.0, no flags");
-    assert_eq!(size(&tag[6..10]), tag.len() - 10);
-    let (mut frames, mut rest) = (Vec::new(), &tag[10..]);
+    assert_eq!(bytes[..6], *b"ID3\x04\0\0", "version 2.4.0, no flags");
+    let (tag, behind) = bytes[10..].split_at(size(&bytes[6..10]));
+    let (mut frames, mut rest) = (Vec::new(), tag);
     assert!(!rest.is_empty(), "a tag has a frame");
     while !rest.is_empty() {
-        let (head, behind) = rest.split_at(10);
-        let (body, behind) = behind.split_at(size(&head[4..8]));
-        assert_eq!((&head[8..], body[0]), (&[0, 0][..], 3), "no flags, UTF-8");
-        let text = String::from_utf8(body[1..].to_vec()).expect("UTF-8");
-        frames.push((String::from_utf8(head[..4].to_vec()).expect("UTF-8"), text));
-        rest = behind;
+        let (head, after) = rest.split_at(10);
+        let (body, after) = after.split_at(size(&head[4..8]));
+        assert_eq!(head[8..], [0, 0], "no flags");
+        frames.push((String::from_utf8(head[..4].to_vec()).expect("UTF-8"), body));
+        rest = after;
     }
-    frames
+    (frames, behind)
 }
 
 fn pcr(field: &[u8]) -> i64 {

@@ -16,6 +16,9 @@ pub struct Adts {
 /// Bytes of an ADTS header.
 pub const HEADER_BYTES: usize = 7;
 
+/// Bytes of the longest access unit that a header can tell.
+pub const MOST_BYTES: usize = 0x1FFF - HEADER_BYTES;
+
 /// Sample rates by index (ISO 14496-3, table 1.18).
 const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];

@@ -23,9 +23,6 @@ use crate::packet::{Packet, StreamInfo};
 /// Length of a transport packet in bytes.
 pub const PACKET_BYTES: usize = 188;
 
-/// Time stamp of frame 0, in 90 kHz ticks: encoder delay never makes one negative.
-const EPOCH_TICKS: i64 = EPOCH_S * 90_000;
-
 const PAT_PID: u16 = 0x0000;
 const PMT_PID: u16 = 0x1000;
 const AUDIO_PID: u16 = 0x0100;
@@ -50,7 +47,12 @@ const ARRIVAL_TICKS: i64 = 9_000;
 /// Half of what the 16-bit length field of a PES packet can say.
 const MAX_PES_BYTES: usize = 32_768;
 /// Time stamps and clock references have 33 bits.
-const WRAP: i64 = 1 << 33;
+pub(super) const WRAP: i64 = 1 << 33;
+
+/// The time stamp of a frame in 90 kHz ticks, before it is cut to 33 bits. Encoder delay never makes one negative.
+pub(super) fn ticks(frame: i64, rate: i64) -> i64 {
+    (frame * 90_000).div_euclid(rate) + EPOCH_S * 90_000
+}
 
 /// The muxer. See the module for the order of calls.
 pub struct TsMuxer {
@@ -119,7 +121,7 @@ impl TsMuxer {
         self.flush(out);
         let tag = id3::timed(metadata);
         let mut pes = Vec::with_capacity(PES_HEADER_BYTES + tag.len());
-        pes.extend_from_slice(&pes_header(TITLE_STREAM, tag.len(), self.ticks(pts)));
+        pes.extend_from_slice(&pes_header(TITLE_STREAM, tag.len(), ticks(pts, self.rate)));
         pes.extend_from_slice(&tag);
         transport(TITLE_PID, &mut self.counters.title, &pes, None, out);
     }
@@ -129,7 +131,7 @@ impl TsMuxer {
         let size = packet.data.len();
         let header = self.adts.as_ref().map(|adts| adts.header(size));
         let header = header.as_ref().map_or(&[][..], |header| header);
-        let most = if header.is_empty() { MAX_PES_BYTES } else { 0x1FFF - adts::HEADER_BYTES };
+        let most = if header.is_empty() { MAX_PES_BYTES } else { adts::MOST_BYTES };
         if size == 0 || size > most {
             return Err(SegmentError::PacketSize(size));
         }
@@ -152,7 +154,7 @@ impl TsMuxer {
         if self.pes.is_empty() {
             return;
         }
-        let pts = self.ticks(self.pes_start);
+        let pts = ticks(self.pes_start, self.rate);
         let mut pes = Vec::with_capacity(PES_HEADER_BYTES + self.pes.len());
         pes.extend_from_slice(&pes_header(AUDIO_STREAM, self.pes.len(), pts));
         pes.append(&mut self.pes);
@@ -168,11 +170,6 @@ impl TsMuxer {
     /// Goes on from where the continuity counters once stood.
     pub(crate) fn set_counters(&mut self, counters: Counters) {
         self.counters = counters;
-    }
-
-    /// The time stamp of a frame, before it is cut to 33 bits.
-    fn ticks(&self, pts: i64) -> i64 {
-        (pts * 90_000).div_euclid(self.rate) + EPOCH_TICKS
     }
 }
 

@@ -4,6 +4,8 @@
 //! All positions are frames at the format's rate on one line, that of the run: packets of one encoding follow each other on
 //! it without a break, and 0 is told to players as [`EPOCH_S`], so that what lies before it (an encoder's delay) has a time too.
 
+mod cmaf;
+mod packed;
 mod ts;
 
 use airchain_core::item::Metadata;
@@ -44,22 +46,28 @@ pub trait SegmentMuxer: Send {
 pub enum Container {
     /// MPEG transport stream (ISO/IEC 13818-1; RFC 8216, 3.2).
     Ts,
+    /// Fragmented MP4 (CMAF, ISO/IEC 23000-19; RFC 8216, 3.3).
+    Fmp4,
+    /// Packed audio: ADTS or MP3 frames behind their time stamp (RFC 8216, 3.4).
+    Packed,
 }
 
 impl Container {
     /// Whether it has a place for a codec.
     pub fn carries(self, codec: Codec) -> bool {
+        use Codec::{AacLc, Flac, Flac24, HeAacV1, HeAacV2, Mp3, Opus};
         match self {
-            Self::Ts => {
-                matches!(codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 | Codec::Mp3)
-            }
+            Self::Ts | Self::Packed => matches!(codec, AacLc | HeAacV1 | HeAacV2 | Mp3),
+            Self::Fmp4 => matches!(codec, AacLc | HeAacV1 | HeAacV2 | Opus | Flac | Flac24),
         }
     }
 
     /// What segments' names end with, without the dot.
-    pub fn extension(self, _codec: Codec) -> &'static str {
+    pub fn extension(self, codec: Codec) -> &'static str {
         match self {
             Self::Ts => "ts",
+            Self::Fmp4 => "m4s",
+            Self::Packed => codec.extension(),
         }
     }
 
@@ -67,13 +75,16 @@ impl Container {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ts => "ts",
+            Self::Fmp4 => "fmp4",
+            Self::Packed => "packed",
         }
     }
 
     /// Codecs that it carries, as station files call them, for messages.
     pub fn accepted(self) -> &'static str {
         match self {
-            Self::Ts => "mp3, aac, he-aac or he-aac-v2",
+            Self::Ts | Self::Packed => "mp3, aac, he-aac or he-aac-v2",
+            Self::Fmp4 => "aac, he-aac, he-aac-v2, opus or flac",
         }
     }
 }
@@ -88,6 +99,8 @@ pub fn is_independent(codec: Codec) -> bool {
 pub fn segment_muxer(container: Container, info: &StreamInfo) -> Result<Box<dyn SegmentMuxer>, SegmentError> {
     match container {
         Container::Ts => Ok(Box::new(ts::TsSegments::new(info)?)),
+        Container::Fmp4 => Ok(Box::new(cmaf::CmafSegments::new(info)?)),
+        Container::Packed => Ok(Box::new(packed::PackedSegments::new(info)?)),
     }
 }
 
