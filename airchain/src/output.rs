@@ -100,6 +100,11 @@ impl Target {
         }
     }
 
+    /// Whether it is cut into segments, at the same frames whenever its encoders were started.
+    pub(crate) fn is_segmented(&self) -> bool {
+        matches!(self, Self::Hls(_))
+    }
+
     /// Makes the output, of audio in `format`, in its parts with the format of each, and says how workers are to treat it.
     pub(crate) fn open(self, format: Format, listeners: &Listeners) -> Result<(Parts, WorkerOptions), Error> {
         let invalid = |error: String| Error::Output(error);

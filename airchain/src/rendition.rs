@@ -38,6 +38,19 @@ pub(crate) struct Waiting {
     pub(crate) started: Box<dyn FnOnce(OutputHandle) + Send>,
 }
 
+/// How the audio of an output is encoded: outputs that want the same share an encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Encoding {
+    pub(crate) format: Format,
+    /// Whether it copies packets.
+    pub(crate) passthrough: bool,
+    /// Whether packets begin at whole multiples of their length since the station began ([`StreamInfo::lead`]), for outputs
+    /// that are to be cut alike. Others have the encoder begin with the very frame that they do.
+    ///
+    /// [`StreamInfo::lead`]: airchain_codecs::packet::StreamInfo::lead
+    pub(crate) on_grid: bool,
+}
+
 /// The encoder of a rendition, and where one that copies packets is told of the stretches.
 type Opened = (Box<dyn Encoder>, Option<Sender<Stretch>>);
 
@@ -80,6 +93,7 @@ impl Door {
 /// One encoder and its outputs, run by the encode workers.
 pub(crate) struct Rendition {
     format: Format,
+    on_grid: bool,
     station_rate: u32,
     tap: TapReader,
     encoder: Box<dyn Encoder>,
@@ -115,19 +129,21 @@ pub(crate) struct Rendition {
 }
 
 impl Rendition {
+    /// `workers` fetch packets for one that copies them.
     pub(crate) fn new(
-        format: Format,
-        station_rate: u32,
+        Encoding { format, on_grid, .. }: Encoding,
         tap: TapReader,
         station: Arc<Shared>,
         metadata: Option<Arc<Metadata>>,
         runtime: Handle,
         workers: Option<Workers>,
     ) -> Result<(Self, Arc<Door>), EncodeError> {
+        let station_rate = station.rate;
         let (encoder, teller) = open(&format, station_rate, workers.as_ref(), &station)?;
         let door = Arc::new(Door { waiting: Mutex::new(Some(Vec::new())) });
         let rendition = Self {
             format,
+            on_grid,
             station_rate,
             tap,
             encoder,
@@ -182,7 +198,8 @@ impl Rendition {
     /// Has a fresh encoder begin with what comes next of a tap that began at frame `start` of the bus.
     fn begin(&mut self, start: Frames) {
         self.origin = self.encoder_position(self.encoded);
-        let lead = self.encoder.info().lead(self.encoder_position(start) + self.origin);
+        let position = self.encoder_position(start) + self.origin;
+        let lead = if self.on_grid { self.encoder.info().lead(position) } else { 0 };
         self.origin -= i64::from(lead);
         let lead = convert_frames(lead.into(), self.format.sample_rate_hz, self.station_rate);
         self.lead = usize::try_from(lead).unwrap_or(0);

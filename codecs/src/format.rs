@@ -43,6 +43,11 @@ impl Codec {
         entry(self).hls
     }
 
+    /// Whether files and streams of it say where the programme begins. ADTS does not: silence before it does no harm.
+    pub fn says_where_it_begins(self) -> bool {
+        !matches!(self, Self::AacLc | Self::HeAacV1 | Self::HeAacV2)
+    }
+
     /// MIME type of the container that it is streamed in.
     pub fn mime(self) -> &'static str {
         entry(self).mime

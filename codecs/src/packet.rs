@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::format::{Codec, Format};
+use crate::format::Format;
 
 /// One access unit of a codec, without any container around it: an MP3 frame, a raw AAC access unit, an Opus or
 /// Vorbis packet, a FLAC frame, a run of PCM bytes.
@@ -45,15 +45,34 @@ pub struct StreamInfo {
 impl StreamInfo {
     /// Frames of silence that an encoder is to be given first when its first frame is that at `position` of a programme,
     /// so that its packets begin at whole multiples of their length: encoders that were started at any time can then be
-    /// cut at the same frames. Only AAC is led in. Other codecs say where the programme begins in what they make, and
-    /// must not have it moved.
+    /// cut at the same frames. Less than a packet; 0 where packets vary in length.
     pub fn lead(&self, position: i64) -> u32 {
-        let is_aac = matches!(self.format.codec, Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2);
-        let Some(packet) = self.packet_frames.filter(|packet| is_aac && *packet > 0) else { return 0 };
-        // Less than a packet.
+        let Some(packet) = self.packet_frames.filter(|packet| *packet > 0) else { return 0 };
         (position - i64::from(self.delay)).rem_euclid(packet.into()) as u32
     }
 }
 
 /// A shared [`StreamInfo`].
 pub type SharedInfo = Arc<StreamInfo>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn led_in_packets_lie_on_multiples_of_their_length() {
+        for (codec, delay, packet) in
+            [("mp3", 1105, 1152), ("aac", 2048, 1024), ("opus", 312, 960), ("flac", 0, 4096)]
+        {
+            let format = Format::parse(codec).unwrap();
+            let info = StreamInfo { format, delay, packet_frames: Some(packet), headers: Vec::new() };
+            for position in [0, 1, 311, 312, 313, 1_000_003, 3 * 86_400 * 48_000 + 7] {
+                let lead = info.lead(position);
+                assert!(lead < packet, "{codec}");
+                let first = position - i64::from(lead) - i64::from(delay);
+                assert_eq!(first.rem_euclid(packet.into()), 0, "{codec} from {position} on");
+            }
+            assert_eq!(StreamInfo { packet_frames: None, ..info }.lead(7), 0);
+        }
+    }
+}

@@ -8,11 +8,12 @@ use std::path::Path;
 
 use airchain_codecs::container;
 use airchain_codecs::container::segment::{Container, EPOCH_S, segment_muxer};
+use airchain_codecs::encode;
 use airchain_codecs::format::{Codec, Format};
 use airchain_codecs::packet::{Packet, StreamInfo};
 use airchain_core::Stereo;
 use airchain_core::item::Metadata;
-use encode_support::{encode, ffmpeg, ffmpeg_file, mux, sweep, tool};
+use encode_support::{encode as encoded_by, ffmpeg, ffmpeg_file, fit, mux, sweep, tool};
 use testkit::{cmaf, packed, ts};
 
 /// Formats in MP4, with type, bits, rate and set-up box of their sample entries, and what ffprobe calls them.
@@ -38,7 +39,7 @@ fn encoded(text: &str) -> (std::sync::Arc<StreamInfo>, Vec<Packet>, Vec<Stereo>)
     let format = Format::parse(text).unwrap();
     let rate = format.sample_rate_hz;
     let signal = sweep(rate, rate as usize * 3 + 777);
-    let (info, packets) = encode(&format, rate, &signal, 480);
+    let (info, packets) = encoded_by(&format, rate, &signal, 480);
     (info, packets, signal)
 }
 
@@ -198,5 +199,38 @@ fn ffmpeg_plays_packed_audio_at_the_right_times() {
         let decoded = ffmpeg_file(&playlist("all.m3u8", &entries));
         let reference = ffmpeg(&streamed(&packets), extension);
         assert!(decoded == reference && decoded.len() > 60_000, "{text}: other samples");
+    }
+}
+
+#[test]
+fn encoders_started_at_any_time_can_be_cut_alike() {
+    let signal = sweep(48_000, 48_000 * 3);
+    for text in ["mp3:128k", "aac:96k", "he-aac-v2:32k", "opus:96k", "flac", "flac:24"] {
+        let format = Format::parse(text).unwrap();
+        let [first, second] = [0, 34_567].map(|position: usize| {
+            let mut encoder = encode::open(&format, 48_000).unwrap();
+            let lead = encoder.info().lead(position as i64) as usize;
+            let mut packets = Vec::new();
+            encoder.encode(&vec![[0.0; 2]; lead], &mut packets).unwrap();
+            encoder.encode(&signal[position..], &mut packets).unwrap();
+            encoder.finish(&mut packets).unwrap();
+            let info = encoder.info().clone();
+            // What is there is the programme, from where it was led in on.
+            let muxer = container::for_stream(&info);
+            let (extension, trimmed) = (muxer.extension(), format.codec == Codec::Opus);
+            let decoded = ffmpeg(&mux(muxer, &Metadata::default(), &packets), extension);
+            let late = lead as i64 + if trimmed { 0 } else { i64::from(info.delay) };
+            let fit = fit(&signal[position..], &decoded, late);
+            // Band replication turns phases a little.
+            assert!(
+                (fit.lag - late).abs() <= 1 && fit.correlation > 0.9,
+                "{text} from {position} on: {fit:?}"
+            );
+            let starts = packets.iter().map(|packet| packet.pts + position as i64 - lead as i64);
+            starts.collect::<Vec<_>>()
+        });
+        let length = first[1] - first[0];
+        assert!(first.iter().all(|start| start.rem_euclid(length) == 0), "{text}: {first:?}");
+        assert!(first.ends_with(&second) && second.len() > 10, "{text}: {second:?} of {first:?}");
     }
 }

@@ -20,7 +20,7 @@ use crate::encode_pool::Kind;
 use crate::error::Error;
 use crate::output::{OutputSpec, Target};
 use crate::passthrough;
-use crate::rendition::{Door, Rendition, Waiting};
+use crate::rendition::{Door, Encoding, Rendition, Waiting};
 use crate::station::{OutputEntry, lock};
 
 /// How often a listener that could not be bound is tried again.
@@ -31,9 +31,7 @@ const TAP_S: u32 = 3;
 
 /// An encoder that runs, and how many outputs share it.
 pub(super) struct Running {
-    format: Format,
-    /// Whether it copies packets.
-    passthrough: bool,
+    encoding: Encoding,
     tap: TapId,
     door: Arc<Door>,
     outputs: Vec<String>,
@@ -144,9 +142,17 @@ impl DeskStation {
         if passthrough {
             passthrough::check(&format, self.shared.rate).map_err(|not| Error::Output(not.to_string()))?;
         }
+        let is_segmented = target.is_segmented();
         let (parts, options) = target.open(format, &self.engines.listeners)?;
         let target = parts.first().map(|(_, output)| output.describe()).unwrap_or_default();
-        let doors = parts.iter().map(|(format, _)| self.rendition(when, *format, passthrough, &id)).collect();
+        let encoding = |format: Format| Encoding {
+            format,
+            passthrough: passthrough && passthrough::check(&format, self.shared.rate).is_ok(),
+            // Of two encoders one is enough where nobody can tell the difference.
+            on_grid: is_segmented || !format.codec.says_where_it_begins(),
+        };
+        let encodings: Vec<_> = parts.iter().map(|(format, _)| encoding(*format)).collect();
+        let doors = encodings.into_iter().map(|encoding| self.rendition(when, encoding, &id)).collect();
         let doors: Vec<Arc<Door>> = match doors {
             Ok(doors) => doors,
             Err(error) => {
@@ -191,30 +197,22 @@ impl DeskStation {
         Ok(())
     }
 
-    /// The door of the rendition that makes `format`, started if it is not running.
-    fn rendition(
-        &mut self,
-        when: When,
-        format: Format,
-        passthrough: bool,
-        output: &str,
-    ) -> Result<Arc<Door>, Error> {
-        let passthrough = passthrough && passthrough::check(&format, self.shared.rate).is_ok();
-        let same = |running: &&mut Running| running.format == format && running.passthrough == passthrough;
-        if let Some(running) = self.renditions.iter_mut().find(same) {
+    /// The door of the rendition that encodes so, started if it is not running.
+    fn rendition(&mut self, when: When, encoding: Encoding, output: &str) -> Result<Arc<Door>, Error> {
+        if let Some(running) = self.renditions.iter_mut().find(|running| running.encoding == encoding) {
             running.outputs.push(output.to_owned());
             return Ok(Arc::clone(&running.door));
         }
         let (writer, reader) = tap((self.shared.rate * TAP_S) as usize);
         let metadata = self.shared.on_air().map(|on_air| Arc::new(on_air.item.metadata));
         let runtime = self.engines.runtime.clone();
-        let workers = passthrough.then(|| self.engines.decode.clone());
-        let (shared, rate) = (Arc::clone(&self.shared), self.shared.rate);
-        let (rendition, door) = Rendition::new(format, rate, reader, shared, metadata, runtime, workers)?;
+        let workers = encoding.passthrough.then(|| self.engines.decode.clone());
+        let shared = Arc::clone(&self.shared);
+        let (rendition, door) = Rendition::new(encoding, reader, shared, metadata, runtime, workers)?;
         let id = self.add_tap(when, writer);
         self.engines.encode.add(Box::new(rendition), Kind::Encoder, &self.shared.cost);
         let outputs = vec![output.to_owned()];
-        self.renditions.push(Running { format, passthrough, tap: id, door: Arc::clone(&door), outputs });
+        self.renditions.push(Running { encoding, tap: id, door: Arc::clone(&door), outputs });
         Ok(door)
     }
 
