@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use airchain_codecs::{Codec, Format};
-use airchain_outputs::hls::{self, HlsConfig};
+use airchain_outputs::hls::{self, HlsConfig, Live};
 use airchain_outputs::http::MountMeta;
 use airchain_outputs::icecast::{IcecastConfig, IcecastOutput};
 use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
@@ -78,8 +78,15 @@ impl Default for HttpOptions {
     }
 }
 
-/// The parts of an output, each to be given audio in a format of its own.
-pub(crate) type Parts = Vec<(Format, Box<dyn Output>)>;
+/// An output that is made, but not begun.
+pub(crate) struct Opened {
+    /// Its parts, each to be given audio in a format of its own.
+    pub(crate) parts: Vec<(Format, Box<dyn Output>)>,
+    /// How their workers are to treat them.
+    pub(crate) options: WorkerOptions,
+    /// What answers low-latency players of it.
+    pub(crate) live: Option<Live>,
+}
 
 /// The path of a listener's mount that is given none: `/live.mp3` and the like. FLAC has its own name there, as
 /// listeners know it, though it is streamed in Ogg.
@@ -105,8 +112,8 @@ impl Target {
         matches!(self, Self::Hls(_))
     }
 
-    /// Makes the output, of audio in `format`, in its parts with the format of each, and says how workers are to treat it.
-    pub(crate) fn open(self, format: Format, listeners: &Listeners) -> Result<(Parts, WorkerOptions), Error> {
+    /// Makes the output, of audio in `format`.
+    pub(crate) fn open(self, format: Format, listeners: &Listeners) -> Result<Opened, Error> {
         let invalid = |error: String| Error::Output(error);
         let (output, options): (Box<dyn Output>, _) = match self {
             Self::Icecast(config) => {
@@ -116,8 +123,9 @@ impl Target {
             Self::Hls(config) => {
                 let further = config.renditions.iter().map(|rendition| rendition.format);
                 let formats: Vec<_> = std::iter::once(format).chain(further).collect();
-                let outputs = hls::outputs(&config).map_err(|error| invalid(error.to_string()))?;
-                return Ok((formats.into_iter().zip(outputs).collect(), WorkerOptions::archive()));
+                let made = hls::outputs(&config).map_err(|error| invalid(error.to_string()))?;
+                let parts = formats.into_iter().zip(made.tracks).collect();
+                return Ok(Opened { parts, options: WorkerOptions::archive(), live: made.live });
             }
             Self::Recording(config) => {
                 let output = RecordingOutput::new(config).map_err(|error| invalid(error.to_string()))?;
@@ -130,6 +138,6 @@ impl Target {
             }
             Self::Custom { output, options, .. } => (output, options),
         };
-        Ok((vec![(format, output)], options))
+        Ok(Opened { parts: vec![(format, output)], options, live: None })
     }
 }

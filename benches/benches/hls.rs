@@ -28,7 +28,7 @@ fn bench(criterion: &mut Criterion) {
             |folder| {
                 runtime.block_on(async {
                     let config = HlsConfig { segment_duration_s: 4.0, ..HlsConfig::new(folder.path()) };
-                    let mut output = hls::outputs(&config).expect("an output").remove(0);
+                    let mut output = hls::outputs(&config).expect("an output").tracks.remove(0);
                     let (info, epoch) = (Arc::clone(&info), Timestamp::UNIX_EPOCH);
                     let opening =
                         Opening { info, epoch, position: 0, leaps: Default::default(), metadata: None };

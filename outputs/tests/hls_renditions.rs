@@ -70,7 +70,7 @@ fn both(seconds: usize, epoch: &str) -> [Encoded; 2] {
 
 /// One run of a process: what lies in a span of seconds reaches each of both.
 fn run(config: HlsConfig, encoded: &[Encoded; 2], spans: [Range<f64>; 2], close: bool) {
-    let mut outputs = hls::outputs(&config).unwrap();
+    let mut outputs = hls::outputs(&config).unwrap().tracks;
     on_runtime(async {
         let mut sinks = open(&mut outputs, encoded).await;
         deliver(&mut sinks, encoded, spans).await;
@@ -281,7 +281,7 @@ fn a_folder_that_fails_holds_up_nobody_and_loses_nothing_soon_mended() {
     let encoded = both(15, MORNING);
     let dir = tempfile::tempdir().unwrap();
     let (folder, away) = (dir.path().join("high"), dir.path().join("away"));
-    let mut outputs = hls::outputs(&config(dir.path())).unwrap();
+    let mut outputs = hls::outputs(&config(dir.path())).unwrap().tracks;
     on_runtime(async {
         let mut sinks = open(&mut outputs, &encoded).await;
         deliver(&mut sinks, &encoded, [-1.0..5.0, -1.0..5.0]).await;
@@ -313,7 +313,7 @@ fn a_folder_that_fails_holds_up_nobody_and_loses_nothing_soon_mended() {
 fn what_is_lost_of_one_is_a_gap_in_it_alone() {
     let encoded = both(15, MORNING);
     let dir = tempfile::tempdir().unwrap();
-    let mut outputs = hls::outputs(&config(dir.path())).unwrap();
+    let mut outputs = hls::outputs(&config(dir.path())).unwrap().tracks;
     on_runtime(async {
         let mut sinks = open(&mut outputs, &encoded).await;
         deliver(&mut sinks, &encoded, [-1.0..3.0, -1.0..3.0]).await;
@@ -345,7 +345,7 @@ fn who_is_away_for_longer_than_the_window_has_nothing_but_gaps_before_it_comes_b
     let encoded = both(31, MORNING);
     let dir = tempfile::tempdir().unwrap();
     let config = HlsConfig { playlist_size: 4, ..config(dir.path()) };
-    let mut outputs = hls::outputs(&config).unwrap();
+    let mut outputs = hls::outputs(&config).unwrap().tracks;
     on_runtime(async {
         let mut sinks = open(&mut outputs, &encoded).await;
         deliver(&mut sinks, &encoded, [-1.0..5.0, -1.0..5.0]).await;
@@ -368,7 +368,7 @@ fn who_is_away_for_longer_than_the_window_has_nothing_but_gaps_before_it_comes_b
 fn who_does_not_come_is_named_when_it_does() {
     let encoded = both(15, MORNING);
     let dir = tempfile::tempdir().unwrap();
-    let mut outputs = hls::outputs(&config(dir.path())).unwrap();
+    let mut outputs = hls::outputs(&config(dir.path())).unwrap().tracks;
     on_runtime(async {
         let mut sinks = open(&mut outputs, &encoded).await;
         let index = dir.path().join("index.m3u8");
@@ -402,8 +402,10 @@ fn encoders_that_were_started_at_different_times_are_cut_alike() {
 fn who_comes_before_the_last_one_has_closed_goes_on_where_that_ends() {
     let (before, after) = (both(9, MORNING), both(9, NOON));
     let dir = tempfile::tempdir().unwrap();
-    let (mut old, mut new) =
-        (hls::outputs(&config(dir.path())).unwrap(), hls::outputs(&config(dir.path())).unwrap());
+    let (mut old, mut new) = (
+        hls::outputs(&config(dir.path())).unwrap().tracks,
+        hls::outputs(&config(dir.path())).unwrap().tracks,
+    );
     on_runtime(async {
         let mut sinks = open(&mut old, &before).await;
         deliver(&mut sinks, &before, [-1.0..5.0, -1.0..5.0]).await;
@@ -430,7 +432,7 @@ fn an_output_that_gets_renditions_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let alone = HlsConfig { renditions: Vec::new(), ..config(dir.path()) };
     let [low, _] = both(9, MORNING);
-    let mut outputs = hls::outputs(&alone).unwrap();
+    let mut outputs = hls::outputs(&alone).unwrap().tracks;
     assert_eq!(outputs.len(), 1);
     on_runtime(hls_support::deliver(outputs[0].as_mut(), &low.opening, &low.packets, true));
     let before = Playlist::read(dir.path());

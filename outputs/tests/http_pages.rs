@@ -45,7 +45,7 @@ async fn the_state_reaches_clients() {
     state.set_snapshot(json!({ "station": { "name": nasty }, "mounts": "ours" }));
     let mut mount = listener.mount("/live.mp3", meta()).unwrap();
     let _sink = open(&mut mount).await;
-    let _hls = listener.serve_dir("/hls/", "/nowhere".as_ref(), Some("index.m3u8"), false).unwrap();
+    let _hls = listener.serve_dir("/hls/", "/nowhere".as_ref(), Some("index.m3u8"), false, None).unwrap();
     let _listening = get(&listener, "/live.mp3", "").await;
 
     let snapshot = json_of(&listener, "/status.json").await;
@@ -117,7 +117,7 @@ async fn directories_serve_playlists_and_segments_only() {
     symlink(outside.path(), dir.join("out")).unwrap();
     symlink(dir.join("low/seg-1.ts"), dir.join("inside.ts")).unwrap();
     let listener = listen(Options::default());
-    let _served = listener.serve_dir("/hls", &dir, None, false).unwrap();
+    let _served = listener.serve_dir("/hls", &dir, None, false, None).unwrap();
 
     let playlist = get(&listener, "/hls/live.m3u8?token=1", "").await;
     assert_eq!((playlist.status, playlist.header("cache-control")), (200, Some("no-cache")));

@@ -48,7 +48,7 @@ async fn text(listener: &Listener, path: &str) -> String {
 async fn a_player_keeps_its_session_down_to_the_segments() {
     let dir = presentation();
     let listener = listen(Options::default());
-    let _served = listener.serve_dir("/hls/wgmr", dir.path(), Some("index.m3u8"), true).unwrap();
+    let _served = listener.serve_dir("/hls/wgmr", dir.path(), Some("index.m3u8"), true, None).unwrap();
 
     let sent = get(&listener, "/hls/wgmr/index.m3u8", "").await;
     assert_eq!((sent.status, sent.header("cache-control")), (302, Some("no-store, must-revalidate")));
@@ -101,7 +101,7 @@ async fn a_player_keeps_its_session_down_to_the_segments() {
 async fn without_sessions_nothing_is_redirected() {
     let dir = presentation();
     let listener = listen(Options::default());
-    let served = listener.serve_dir("/hls", dir.path(), Some("index.m3u8"), false).unwrap();
+    let served = listener.serve_dir("/hls", dir.path(), Some("index.m3u8"), false, None).unwrap();
     assert_eq!(text(&listener, "/hls/index.m3u8").await, INDEX);
     assert_eq!(text(&listener, "/hls/index.m3u8?s=1").await, INDEX);
     drop(served);
@@ -120,7 +120,7 @@ async fn players_follow() {
     let (listener, path) = (listen(Options::default()), dir.path().join("access.log"));
     let log = AccessLog::open(&path).unwrap();
     listener.log_to(&log);
-    let _served = listener.serve_dir("/hls/wgmr", dir.path(), Some("index.m3u8"), true).unwrap();
+    let _served = listener.serve_dir("/hls/wgmr", dir.path(), Some("index.m3u8"), true, None).unwrap();
     let url = format!("http://{}/hls/wgmr/index.m3u8", listener.local_addr());
     let play = move || Command::new("ffmpeg").args(["-v", "error", "-i", &url, "-f", "null", "-"]).output();
     let played = tokio::task::spawn_blocking(play).await.unwrap().unwrap();
@@ -148,7 +148,7 @@ async fn every_answer_is_logged_once_with_what_went_out() {
     let log = AccessLog::open(&path).unwrap();
     listener.log_to(&log);
     listener.log_to(&AccessLog::open(&path).unwrap());
-    let _served = listener.serve_dir("/hls", dir.path(), None, false).unwrap();
+    let _served = listener.serve_dir("/hls", dir.path(), None, false, None).unwrap();
     let mut mount = listener.mount("/live.mp3", meta()).unwrap();
     let mut sink = open(&mut mount).await;
 

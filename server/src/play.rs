@@ -183,7 +183,7 @@ fn outputs(args: &PlayArgs, host: &Host) -> Result<(Vec<OutputSpec>, Vec<ServedD
         });
         let prefix = if index == 0 { "/hls".to_owned() } else { format!("/hls-{index}") };
         for listener in &listeners {
-            let dir = listener.serve_dir(&prefix, path, Some(hls::INDEX), false);
+            let dir = listener.serve_dir(&prefix, path, Some(hls::INDEX), false, None);
             served.push(dir.map_err(|error| Failed::new(error.to_string()))?);
         }
     }

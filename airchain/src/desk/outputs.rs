@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::DeskStation;
 use crate::encode_pool::Kind;
 use crate::error::Error;
-use crate::output::{OutputSpec, Target};
+use crate::output::{Opened, OutputSpec, Target};
 use crate::passthrough;
 use crate::rendition::{Door, Encoding, Rendition, Waiting};
 use crate::station::{OutputEntry, lock};
@@ -143,7 +143,7 @@ impl DeskStation {
             passthrough::check(&format, self.shared.rate).map_err(|not| Error::Output(not.to_string()))?;
         }
         let is_segmented = target.is_segmented();
-        let (parts, options) = target.open(format, &self.engines.listeners)?;
+        let Opened { parts, options, live } = target.open(format, &self.engines.listeners)?;
         let target = parts.first().map(|(_, output)| output.describe()).unwrap_or_default();
         let encoding = |format: Format| Encoding {
             format,
@@ -170,7 +170,7 @@ impl DeskStation {
             }
         }
         if let Some(folder) = folder {
-            self.serving.add_folder(&self.shared.id, &id, folder);
+            self.serving.add_folder(&self.shared.id, &id, folder, live);
         }
         let serial = self.fresh_serial();
         let (handles, failed) = (Vec::new(), None);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use airchain_outputs::hls;
+use airchain_outputs::hls::{self, Live};
 use airchain_outputs::http::{Listener, ServedDir};
 
 /// What is served where, by the ids of the outputs.
@@ -18,6 +18,7 @@ pub(super) struct Serving {
 struct Folder {
     output: String,
     path: PathBuf,
+    live: Option<Live>,
     prefix: String,
 }
 
@@ -37,13 +38,13 @@ struct Served {
 
 impl Serving {
     /// Adds an HLS output of a station.
-    pub(super) fn add_folder(&mut self, station: &str, output: &str, path: PathBuf) {
+    pub(super) fn add_folder(&mut self, station: &str, output: &str, path: PathBuf, live: Option<Live>) {
         let first = format!("/hls/{station}");
         // Whatever the ids, none of these is the folder of another station.
         let further = (2..).map(|number| format!("/hls-{number}/{station}"));
         let is_free = |prefix: &String| self.folders.iter().all(|folder| folder.prefix != *prefix);
         let Some(prefix) = std::iter::once(first.clone()).chain(further).find(is_free) else { return };
-        self.folders.push(Folder { output: output.to_owned(), path, prefix });
+        self.folders.push(Folder { output: output.to_owned(), path, live, prefix });
         self.refresh();
     }
 
@@ -77,7 +78,8 @@ impl Serving {
                 continue;
             }
             let sessions = sessions(address).unwrap_or_default();
-            match page.listener.serve_dir(&prefix, &folder.path, Some(hls::INDEX), sessions) {
+            let live = folder.live.clone();
+            match page.listener.serve_dir(&prefix, &folder.path, Some(hls::INDEX), sessions, live) {
                 Ok(dir) => served.push(Served { address, prefix, sessions, _dir: dir }),
                 Err(error) => tracing::error!(output = %folder.output, "HLS is not served: {error}"),
             }

@@ -22,6 +22,7 @@
 //!
 //! What carries all this is in [`segments`](crate::segments); here are the texts, `playlist` and `multivariant`.
 
+mod live;
 pub(crate) mod multivariant;
 pub(crate) mod playlist;
 
@@ -36,6 +37,8 @@ use crate::segments::name::Kind;
 pub use crate::segments::name::{INDEX, PLAYLIST};
 use crate::segments::{Layout, Presentation, StoreConfig, Track};
 use crate::sink::Output;
+pub use live::Live;
+pub(crate) use live::Refused;
 
 /// The line of this output in the table of sinks.
 pub const INFO: SinkInfo = SinkInfo {
@@ -72,6 +75,9 @@ pub struct HlsConfig {
     pub retain_segments: usize,
     /// Whether closing ends the playlist, which stops players for good; else they wait for the next start to go on.
     pub end_on_close: bool,
+    /// Low-latency HLS (RFC 8216bis): segments come in parts of a third of a second, players wait for each. [`Live`] answers
+    /// them; servers of mere files can serve it with some more delay.
+    pub low_latency: bool,
     /// Further encodings of the programme, each in a folder of its own below `path`.
     pub renditions: Vec<RenditionConfig>,
 }
@@ -104,6 +110,7 @@ impl HlsConfig {
             playlist_size: 6,
             retain_segments: 7,
             end_on_close: true,
+            low_latency: false,
             renditions: Vec::new(),
         }
     }
@@ -151,9 +158,17 @@ pub struct InvalidHls {
     pub accepted: &'static str,
 }
 
-/// The outputs that together are one HLS output: the first is for its own encoding, the others for its renditions in their
-/// order, each to be given packets of its format. Their encoders run on the audio of one station.
-pub fn outputs(config: &HlsConfig) -> Result<Vec<Box<dyn Output>>, InvalidHls> {
+/// What together is one HLS output.
+pub struct Outputs {
+    /// The first is for its own encoding, the others for its renditions in their order, each to be given packets of its
+    /// format. Their encoders run on the audio of one station.
+    pub tracks: Vec<Box<dyn Output>>,
+    /// What answers low-latency players, where it is for those.
+    pub live: Option<Live>,
+}
+
+/// Makes an HLS output; nothing is read or written yet.
+pub fn outputs(config: &HlsConfig) -> Result<Outputs, InvalidHls> {
     config.validate()?;
     let layout = Layout {
         container: config.container,
@@ -162,11 +177,13 @@ pub fn outputs(config: &HlsConfig) -> Result<Vec<Box<dyn Output>>, InvalidHls> {
         window: config.playlist_size,
         retain: config.retain_segments,
         end_on_close: config.end_on_close,
+        parts: config.low_latency,
     };
     let further: Vec<&str> = config.renditions.iter().map(|rendition| rendition.name.as_str()).collect();
     let presentation = Arc::new(Presentation::new(layout, &config.store, &further));
     let track = |index| Box::new(Track::new(Arc::clone(&presentation), index)) as Box<dyn Output>;
-    Ok((0..presentation.count()).map(track).collect())
+    let tracks = (0..presentation.count()).map(track).collect();
+    Ok(Outputs { tracks, live: config.low_latency.then(|| Live::new(Arc::clone(&presentation))) })
 }
 
 /// `EXT-X-TARGETDURATION`: no segment is longer, rounded to whole seconds. There is room for at least a quarter

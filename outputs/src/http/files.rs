@@ -19,6 +19,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom, Take};
 
 use super::session;
+use crate::hls::{Live, Refused};
 use crate::segments::name;
 
 /// Bytes read at a time.
@@ -41,6 +42,8 @@ pub(crate) struct Dir {
     pub(crate) playlist: Option<String>,
     /// Whether players are given session ids.
     pub(crate) sessions: bool,
+    /// What answers low-latency players of it.
+    pub(crate) live: Option<Live>,
 }
 
 /// The rest of `path` below `prefix`.
@@ -116,7 +119,11 @@ pub(crate) async fn serve(
     headers: &HeaderMap,
     body: bool,
 ) -> Option<Response<Body>> {
-    let mut response = if dir.sessions && relative.ends_with(PLAYLIST) {
+    if let Some(live) = &dir.live {
+        live.appear(relative).await;
+    }
+    let waits = relative.ends_with(PLAYLIST) && dir.live.is_some();
+    let mut response = if waits || (dir.sessions && relative.ends_with(PLAYLIST)) {
         playlist(dir, relative, query, body).await?
     } else {
         file(dir, relative, headers, body).await?
@@ -134,21 +141,43 @@ pub(crate) async fn serve(
     Some(response)
 }
 
-/// A playlist for a listener's session, or the way to one.
+/// A playlist for a low-latency player, or for a listener's session, or the way to one.
 async fn playlist(dir: &Dir, relative: &str, query: &str, body: bool) -> Option<Response<Body>> {
-    let (file, length) = open(&dir.root, relative).await?;
     let mut response = Response::new(Body::empty());
     let out = response.headers_mut();
-    out.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, must-revalidate"));
-    let Some(id) = session::id(query) else {
+    let cache = if dir.sessions { "no-store, must-revalidate" } else { "no-cache" };
+    out.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    let session = session::id(query).filter(|_| dir.sessions);
+    if dir.sessions && session.is_none() {
+        open(&dir.root, relative).await?;
         out.insert(LOCATION, HeaderValue::try_from(session::redirection(relative, query)).ok()?);
         *response.status_mut() = StatusCode::FOUND;
         return Some(response);
+    }
+    let live = match &dir.live {
+        Some(live) => live.playlist(relative, query).await,
+        None => None,
+    };
+    let mut text = match live {
+        Some(Ok(text)) => text,
+        Some(Err(refused)) => {
+            *response.status_mut() = match refused {
+                Refused::Bad => StatusCode::BAD_REQUEST,
+                Refused::Late => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            return Some(response);
+        }
+        None => {
+            let (file, length) = open(&dir.root, relative).await?;
+            let mut text = String::new();
+            file.take(length.min(LONGEST_PLAYLIST)).read_to_string(&mut text).await.ok()?;
+            text
+        }
     };
     out.insert(CONTENT_TYPE, HeaderValue::from_static(kind(relative)?.mime));
-    let mut text = String::new();
-    file.take(length.min(LONGEST_PLAYLIST)).read_to_string(&mut text).await.ok()?;
-    let text = session::carry(&text, id).into_owned();
+    if let Some(id) = session {
+        text = session::carry(&text, id).into_owned();
+    }
     out.insert(CONTENT_LENGTH, text.len().into());
     if body {
         *response.body_mut() = Body::from(text);

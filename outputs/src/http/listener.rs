@@ -20,6 +20,7 @@ use super::files::{Dir, below};
 use super::metrics::{Audience, MakeText, Metrics};
 use super::mount::{Mount, MountHandle, MountMeta, MountOutput};
 use super::{Options, StateHandle, route};
+use crate::hls::Live;
 
 /// Pause after the system refused to accept (usually no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -187,17 +188,19 @@ impl Listener {
 
     /// Serves the playlists and segments in `directory` below `prefix` (`/hls`), for as long as what it gives is kept.
     /// `playlist` is the name of the one to begin with; the page offers it. With `sessions`, every player that asks for a
-    /// playlist is given an id, `?s=`, by which the access log tells listeners apart.
+    /// playlist is given an id, `?s=`, by which the access log tells listeners apart. Low-latency players are answered by
+    /// `live`.
     pub fn serve_dir(
         &self,
         prefix: &str,
         directory: &Path,
         playlist: Option<&str>,
         sessions: bool,
+        live: Option<Live>,
     ) -> Result<ServedDir, MountError> {
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         let (root, playlist) = (directory.to_owned(), playlist.map(str::to_owned));
-        let dir = Arc::new(Dir { prefix: prefix.to_owned(), root, playlist, sessions });
+        let dir = Arc::new(Dir { prefix: prefix.to_owned(), root, playlist, sessions, live });
         self.shared.claim(prefix, |paths| paths.dirs.push(Arc::clone(&dir)))?;
         Ok(ServedDir { dir, shared: Arc::clone(&self.shared) })
     }

@@ -37,16 +37,23 @@ pub(crate) fn redirection(path: &str, query: &str) -> String {
     to + &format!("s={:032x}", fastrand::u128(..))
 }
 
-/// A playlist with the id carried on to the playlists that it names.
+/// A playlist with the id carried on to the playlists that it names, by lines or by attributes (`EXT-X-RENDITION-REPORT`).
 pub(crate) fn carry<'a>(playlist: &'a str, id: &str) -> Cow<'a, str> {
-    let names_playlist = |line: &str| !line.starts_with('#') && line.ends_with(".m3u8");
-    if !playlist.lines().any(names_playlist) {
+    const BY_ATTRIBUTE: &str = ".m3u8\"";
+    let by_line = |line: &str| !line.starts_with('#') && line.ends_with(".m3u8");
+    let by_attribute =
+        |line: &str| line.starts_with("#EXT-X-RENDITION-REPORT:") && line.contains(BY_ATTRIBUTE);
+    if !playlist.lines().any(|line| by_line(line) || by_attribute(line)) {
         return Cow::Borrowed(playlist);
     }
     let mut out = String::with_capacity(playlist.len() + 256);
     for line in playlist.lines() {
-        out.push_str(line);
-        if names_playlist(line) {
+        if by_attribute(line) {
+            out.push_str(&line.replacen(BY_ATTRIBUTE, &format!(".m3u8?s={id}\""), 1));
+        } else {
+            out.push_str(line);
+        }
+        if by_line(line) {
             out.extend(["?s=", id]);
         }
         out.push('\n');

@@ -94,8 +94,16 @@ mod tests {
 
     fn segment(window: &mut Window, duration_us: u64, bytes: u64) {
         let date = Timestamp::UNIX_EPOCH;
-        let entry =
-            Entry { number: window.next, run: 0, date, duration_us, discontinuity: false, bytes, gap: false };
+        let entry = Entry {
+            number: window.next,
+            run: 0,
+            date,
+            duration_us,
+            discontinuity: false,
+            bytes,
+            gap: false,
+            parts: Vec::new(),
+        };
         window.append(entry, 100);
     }
 

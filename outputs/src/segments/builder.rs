@@ -23,6 +23,20 @@ pub(crate) struct Segment {
     pub(crate) titles: Vec<(i64, Arc<Metadata>)>,
 }
 
+/// A part of a segment under way.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) data: Bytes,
+    /// Which of its segment.
+    pub(crate) index: usize,
+    /// Position of its first frame.
+    pub(crate) start: i64,
+    /// Position after its last.
+    pub(crate) end: i64,
+    /// Position of its segment's first frame.
+    pub(crate) segment: i64,
+}
+
 /// Fills segments; whoever calls it knows where they end.
 pub(crate) struct Builder {
     muxer: Box<dyn SegmentMuxer>,
@@ -36,6 +50,16 @@ pub(crate) struct Builder {
     /// Titles since the last complete segment.
     titles: Vec<(i64, Arc<Metadata>)>,
     is_fresh: bool,
+    part: PartUnderWay,
+}
+
+#[derive(Default)]
+struct PartUnderWay {
+    index: usize,
+    /// Where it begins in the segment's bytes.
+    from: usize,
+    /// Position of its first frame; nothing before that has come.
+    start: Option<i64>,
 }
 
 impl Builder {
@@ -55,6 +79,7 @@ impl Builder {
             upcoming: Upcoming::default(),
             titles: Vec::new(),
             is_fresh: true,
+            part: PartUnderWay::default(),
         })
     }
 
@@ -80,12 +105,34 @@ impl Builder {
             self.start = packet.pts;
             self.muxer.begin(packet.pts, &self.title, &mut self.data);
             self.is_begun = true;
-        } else if changes {
-            self.muxer.title(packet.pts, &self.title, &mut self.data);
+            self.part = PartUnderWay::default();
+        } else {
+            if self.part.start.is_none() {
+                self.muxer.begin_part(&mut self.data);
+            }
+            if changes {
+                self.muxer.title(packet.pts, &self.title, &mut self.data);
+            }
         }
+        self.part.start.get_or_insert(packet.pts);
         self.muxer.packet(packet, &mut self.data)?;
         self.end = packet.end();
         Ok(())
+    }
+
+    /// Frames in the part under way.
+    pub(crate) fn part_frames(&self) -> i64 {
+        self.part.start.map_or(0, |start| self.end - start)
+    }
+
+    /// Ends the part under way, if there is one; the segment goes on.
+    pub(crate) fn part(&mut self) -> Option<Part> {
+        let start = self.part.start.filter(|_| self.is_begun)?;
+        self.muxer.end(&mut self.data);
+        let PartUnderWay { index, from, .. } = self.part;
+        self.part = PartUnderWay { index: index + 1, from: self.data.len(), start: None };
+        let data = Bytes::copy_from_slice(self.data.get(from..).unwrap_or_default());
+        Some(Part { data, index, start, end: self.end, segment: self.start })
     }
 
     /// Ends the segment under way, if there is one.

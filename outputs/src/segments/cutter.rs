@@ -9,18 +9,25 @@ use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_core::item::Metadata;
 use bytes::Bytes;
 
-use super::builder::{Builder, Segment};
+use super::builder::{Builder, Part, Segment};
 use super::timeline::{Boundary, Run, Timeline, nanos};
 use crate::sink::Opening;
 
-/// A track's segment of a stretch.
+/// A track's segment of a stretch, or a part of it.
 #[derive(Debug)]
 pub(crate) struct Piece {
     /// Which one, counted from the beginning of the run.
     pub(crate) stretch: u64,
-    pub(crate) segment: Segment,
+    pub(crate) what: What,
     /// Packets are missing before it.
     pub(crate) discontinuity: bool,
+}
+
+/// Segments come when all of their parts have, where there are parts.
+#[derive(Debug)]
+pub(crate) enum What {
+    Segment(Segment),
+    Part(Part),
 }
 
 /// What becomes of a stretch of which packets are missing.
@@ -38,6 +45,8 @@ pub(crate) struct Cutter {
     /// Which of the tracks it is.
     track: usize,
     on_gap: OnGap,
+    /// Frames that a part holds at most, where there are parts.
+    part_frames: Option<i64>,
     info: SharedInfo,
     /// Position of the encoder's frame 0.
     position: i64,
@@ -61,11 +70,13 @@ impl Cutter {
         opening: &Opening,
         container: Container,
         on_gap: OnGap,
+        part_frames: Option<i64>,
     ) -> Result<Self, SegmentError> {
         Ok(Self {
             timeline,
             track,
             on_gap,
+            part_frames,
             info: Arc::clone(&opening.info),
             position: opening.position,
             builder: Builder::new(container, &opening.info, opening.metadata.as_ref())?,
@@ -149,6 +160,8 @@ impl Cutter {
         if run.ends(stretch, ends) {
             self.complete(out);
             self.stretch = Some(stretch + 1);
+        } else if self.part_frames.is_some_and(|most| self.builder.part_frames() + 2 * half > most) {
+            self.part(stretch, out);
         }
         Ok(())
     }
@@ -165,10 +178,21 @@ impl Cutter {
         self.stretch = None;
     }
 
+    /// Ends the part under way.
+    fn part(&mut self, stretch: u64, out: &mut Vec<Piece>) {
+        let discontinuity = self.discontinuity;
+        let part = self.builder.part().map(|part| Piece { stretch, what: What::Part(part), discontinuity });
+        out.extend(part);
+    }
+
     fn complete(&mut self, out: &mut Vec<Piece>) {
-        if let (Some(stretch), Some(segment)) = (self.stretch.take(), self.builder.finish()) {
+        let Some(stretch) = self.stretch.take() else { return };
+        if self.part_frames.is_some() {
+            self.part(stretch, out);
+        }
+        if let Some(segment) = self.builder.finish() {
             let discontinuity = std::mem::take(&mut self.discontinuity);
-            out.push(Piece { stretch, segment, discontinuity });
+            out.push(Piece { stretch, what: What::Segment(segment), discontinuity });
         }
     }
 

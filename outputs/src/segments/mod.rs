@@ -22,6 +22,6 @@ mod timeline;
 mod track;
 pub(crate) mod window;
 
-pub(crate) use presentation::{Layout, Presentation};
+pub(crate) use presentation::{Layout, Presentation, Shown};
 pub use store::StoreConfig;
 pub(crate) use track::Track;

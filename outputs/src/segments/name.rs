@@ -13,6 +13,20 @@ pub(crate) fn segment(run: i64, number: u64, extension: &str) -> String {
     format!("{run}-{number}.{extension}")
 }
 
+/// Name of a part of a segment.
+pub(crate) fn part(run: i64, number: u64, index: usize, extension: &str) -> String {
+    format!("{run}-{number}.{index}.{extension}")
+}
+
+/// Run, number and index of a name that [`part`] made.
+pub(crate) fn parse_part(name: &str) -> Option<(i64, u64, usize)> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    let (segment, index) = stem.rsplit_once('.')?;
+    let (run, number) = segment.split_once('-')?;
+    let (run, number, index) = (run.parse().ok()?, number.parse().ok()?, index.parse().ok()?);
+    (part(run, number, index, extension) == name).then_some((run, number, index))
+}
+
 /// Name of what decoders need before the segments of a run.
 pub(crate) fn init(run: i64) -> String {
     format!("{run}-init.mp4")

@@ -22,6 +22,8 @@ pub(crate) struct Waiting {
     pub(crate) run: Option<Run>,
     /// What begins in it, and when.
     pub(crate) titles: Vec<(Timestamp, Arc<Metadata>)>,
+    /// Where it is a part of a segment: which one, and when the segment begins.
+    pub(crate) part: Option<(usize, Timestamp)>,
 }
 
 /// The outbox of a track. It lives as long as the output.
@@ -64,13 +66,14 @@ impl Outbox {
     pub(crate) fn hand(&self, segments: impl IntoIterator<Item = Waiting>) {
         let mut waiting = self.lock();
         waiting.extend(segments);
-        let mut there = waiting.iter().filter(|segment| segment.data.is_some()).count();
+        let is_whole = |w: &&Waiting| w.data.is_some() && w.part.is_none();
+        let mut there = waiting.iter().filter(is_whole).count();
         let mut bytes: u64 = waiting.iter().filter(|w| w.data.is_some()).map(|w| w.entry.bytes).sum();
         for old in waiting.iter_mut().filter(|segment| segment.data.is_some()) {
             if there <= self.most && bytes <= MOST_BYTES as u64 {
                 break;
             }
-            (there, bytes) = (there - 1, bytes - old.entry.bytes);
+            (there, bytes) = (there - usize::from(old.part.is_none()), bytes - old.entry.bytes);
             old.data = None;
         }
         drop(waiting);
@@ -105,7 +108,7 @@ impl Outbox {
         if let Some(trouble) = &self.told.borrow().trouble {
             return Some((Health::Down, trouble.clone()));
         }
-        let count = self.lock().len();
+        let count = self.lock().iter().filter(|waiting| waiting.part.is_none()).count();
         (count > 1).then(|| (Health::Degraded, format!("{count} segments wait to be published")))
     }
 
@@ -122,12 +125,14 @@ impl Outbox {
         self.lock().front().cloned()
     }
 
-    /// It is published, or given up.
-    pub(crate) fn done(&self, number: u64) {
-        let mut waiting = self.lock();
-        if waiting.front().is_some_and(|first| first.entry.number == number) {
-            waiting.pop_front();
-        }
+    /// Whether anything of segments behind one waits.
+    pub(crate) fn has_behind(&self, number: u64) -> bool {
+        self.lock().iter().any(|waiting| waiting.entry.number > number)
+    }
+
+    /// The oldest is published, or given up.
+    pub(crate) fn done(&self) {
+        self.lock().pop_front();
     }
 
     /// Waits for something to do. Whether it is the end.
@@ -181,21 +186,29 @@ mod tests {
         let outbox = Outbox::new(3);
         for number in 0..5 {
             let (date, duration_us) = (Timestamp::UNIX_EPOCH, 1_000_000);
-            let entry =
-                Entry { number, run: 0, date, duration_us, discontinuity: false, bytes: 2, gap: false };
+            let entry = Entry {
+                number,
+                run: 0,
+                date,
+                duration_us,
+                discontinuity: false,
+                bytes: 2,
+                gap: false,
+                parts: Vec::new(),
+            };
             outbox.hand([Waiting {
                 entry,
                 data: Some(Bytes::from_static(b"ab")),
                 run: None,
                 titles: Vec::new(),
+                part: None,
             }]);
         }
         let there: Vec<bool> = outbox.lock().iter().map(|segment| segment.data.is_some()).collect();
         assert_eq!(there, [false, false, true, true, true]);
         assert_eq!(outbox.health().map(|(health, _)| health), Some(Health::Degraded));
-        outbox.done(1);
-        assert_eq!(outbox.first().map(|first| first.entry.number), Some(0), "only the first can be done");
-        outbox.done(0);
+        assert!(outbox.has_behind(3) && !outbox.has_behind(4));
+        outbox.done();
         assert_eq!(outbox.first().map(|first| first.entry.number), Some(1));
     }
 }

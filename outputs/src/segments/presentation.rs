@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use airchain_codecs::Codec;
 use airchain_codecs::container::segment::{Container, is_independent};
+use airchain_codecs::packet::StreamInfo;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::name::{INDEX, PLAYLIST, parse_segment};
 use super::store::{Folder, StoreConfig};
 use super::timeline::{Run, Timeline, nanos};
 use super::window::{Entry, Window};
 use crate::hls::multivariant::{self, Variant};
-use crate::hls::playlist;
+use crate::hls::playlist::{self, Style};
 use crate::leaps::Leaps;
 use crate::sink::{Opening, SinkError};
 
@@ -31,6 +33,20 @@ pub(crate) struct Layout {
     pub(crate) retain: usize,
     /// Whether a clean end is told to players.
     pub(crate) end_on_close: bool,
+    /// Whether segments come in parts (low latency).
+    pub(crate) parts: bool,
+}
+
+/// Parts last at most so long, in milliseconds: a third of a second.
+const PART_MS: i64 = 334;
+
+impl Layout {
+    /// Frames of the parts of an encoding, but for the last of a segment: as many whole packets as fit.
+    pub(crate) fn part_frames(&self, info: &StreamInfo) -> Option<i64> {
+        let packet = i64::from(info.packet_frames.unwrap_or(1).max(1));
+        let most = i64::from(info.format.sample_rate_hz) * PART_MS / 1000;
+        self.parts.then(|| (most / packet).max(1) * packet)
+    }
 }
 
 /// The tracks of an output, together.
@@ -46,6 +62,17 @@ struct Track {
     /// Its media playlist, relative to the multivariant one.
     uri: String,
     folder: Arc<dyn Folder>,
+    /// What is published, for those who wait for more.
+    shown: watch::Sender<Option<Arc<Shown>>>,
+}
+
+/// What is published of a track.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) window: Window,
+    pub(crate) style: Style,
+    /// The run of what comes next.
+    pub(crate) run: i64,
 }
 
 /// Which numbers a run of the output has.
@@ -93,6 +120,7 @@ impl Presentation {
         let track = |name: Option<&str>| Track {
             uri: name.map_or(PLAYLIST.to_owned(), |name| format!("{name}/{PLAYLIST}")),
             folder: store.folder(name),
+            shown: watch::Sender::new(None),
         };
         let tracks: Vec<_> =
             std::iter::once(None).chain(further.iter().copied().map(Some)).map(track).collect();
@@ -164,6 +192,18 @@ impl Presentation {
             let variant = Variant { uri: uri.clone(), codec: name, bandwidth, independent };
             *known = Some(Known { variant, next });
         }
+    }
+
+    /// Shows what is published of a track to those who wait for it.
+    pub(crate) fn show(&self, track: usize, shown: Shown) {
+        if let Some(track) = self.tracks.get(track) {
+            track.shown.send_replace(Some(Arc::new(shown)));
+        }
+    }
+
+    /// What is published of each track, by the media playlist.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (&str, watch::Receiver<Option<Arc<Shown>>>)> {
+        self.tracks.iter().map(|track| (track.uri.as_str(), track.shown.subscribe()))
     }
 
     /// How many there are.
@@ -261,6 +301,7 @@ impl Numbers {
             discontinuity: self.joins && number == self.first,
             bytes,
             gap: false,
+            parts: Vec::new(),
         }
     }
 

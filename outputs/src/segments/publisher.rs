@@ -7,18 +7,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use airchain_codecs::Codec;
 use airchain_codecs::container::segment::is_independent;
-use airchain_codecs::{Codec, Format};
+use airchain_codecs::packet::StreamInfo;
 use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::bandwidth::Bandwidth;
 use super::name::{self, PLAYLIST, parse_segment};
 use super::outbox::{Outbox, Publishing, Waiting};
-use super::presentation::{Numbers, Presentation};
+use super::presentation::{Numbers, Presentation, Shown};
 use super::store::{Folder, Found};
 use super::window::{Entry, Retired, Window};
-use crate::hls::playlist;
+use crate::hls::playlist::{self, Style};
 use crate::sink::SinkError;
 use crate::worker::Pauses;
 
@@ -36,6 +37,9 @@ pub(crate) struct Publisher {
     /// Runs of which that lies in the folder.
     inits: BTreeSet<i64>,
     codec: Codec,
+    style: Style,
+    /// Files of parts.
+    parts: Retired,
     /// The window has changed since its playlist was put.
     unannounced: bool,
 }
@@ -46,9 +50,10 @@ impl Publisher {
         presentation: &Arc<Presentation>,
         track: usize,
         numbers: Numbers,
-        format: &Format,
+        info: &StreamInfo,
         init: Option<Bytes>,
     ) -> Result<Self, SinkError> {
+        let format = &info.format;
         let layout = &presentation.layout;
         let folder = Arc::clone(presentation.folder(track));
         folder.claim().await?;
@@ -69,6 +74,10 @@ impl Publisher {
         for (_, unannounced) in segments.extract_if(.., |(number, _)| *number >= window.next) {
             folder.remove(&unannounced.name).await?;
         }
+        // Parts of before are not told any more.
+        for part in found.iter().filter(|found| name::parse_part(&found.name).is_some()) {
+            folder.remove(&part.name).await?;
+        }
         keep_what_fits(&mut window, &segments, extension);
         if layout.target_s > window.target_s {
             tracing::warn!(
@@ -86,6 +95,11 @@ impl Publisher {
             bandwidth: Bandwidth::new(format, presentation.declared(track).await),
             inits: found.iter().filter_map(|found| name::parse_init(&found.name)).collect(),
             codec: format.codec,
+            style: Style {
+                independent: is_independent(format.codec),
+                part_us: layout.part_frames(info).map(|frames| micros_up(frames, format.sample_rate_hz)),
+            },
+            parts: Retired::new(0, 0, Vec::new(), 0),
             presentation: Arc::clone(presentation),
             unannounced: false,
             track,
@@ -109,8 +123,8 @@ impl Publisher {
             outbox.tell(result.as_ref().err());
             unfinished = result.is_err();
             match result {
-                Ok(()) if outbox.is_ending() && outbox.first().is_none() => break,
-                Ok(()) => pauses = Pauses::default(),
+                Ok(true) => break,
+                Ok(false) => pauses = Pauses::default(),
                 Err(error) => {
                     let was_ending = outbox.is_ending();
                     tokio::select! {
@@ -124,36 +138,53 @@ impl Publisher {
         self.folder.release().await;
     }
 
-    /// Publishes what waits, and ends the playlist where nothing more will come.
-    async fn publish(&mut self, outbox: &Outbox) -> Result<(), SinkError> {
+    /// Publishes what waits, and ends the playlist where nothing more will come. Whether that is so.
+    async fn publish(&mut self, outbox: &Outbox) -> Result<bool, SinkError> {
+        // What was handed over before the end was told is there by now.
+        let ending = outbox.is_ending();
         loop {
-            self.announce().await?;
-            let Some(waiting) = outbox.first() else { break };
-            let number = waiting.entry.number;
-            self.put(waiting).await?;
-            outbox.done(number);
+            let next = outbox.first();
+            // The last part of a segment is told of together with it: what comes next is another's.
+            let open = self.window.open.as_ref().map(|open| open.number);
+            if !next.as_ref().is_some_and(|next| next.part.is_none() && Some(next.entry.number) == open) {
+                self.announce().await?;
+            }
+            let Some(waiting) = next else { break };
+            // Where the next segment has begun nobody waits for parts any more.
+            let is_late = waiting.part.is_some() && outbox.has_behind(waiting.entry.number);
+            if !is_late {
+                self.put(waiting).await?;
+            }
+            outbox.done();
         }
-        if outbox.is_ending() {
+        if ending {
             self.window.ended = self.presentation.layout.end_on_close;
             self.unannounced |= self.window.ended;
             self.announce().await?;
             self.presentation.write_index(true).await?;
         }
-        Ok(())
+        Ok(ending)
     }
 
-    /// Puts a segment, and makes it part of the window.
-    async fn put(&mut self, Waiting { entry, data, run, titles }: Waiting) -> Result<(), SinkError> {
+    /// Puts a segment or a part of one, and makes it part of the window.
+    async fn put(&mut self, waiting: Waiting) -> Result<(), SinkError> {
+        let Waiting { entry, data, run, titles, part } = waiting;
         let number = entry.number;
         if self.window.next > number {
             return Ok(()); // Something of that number was before this run.
         }
-        if let Some(data) = data.clone() {
+        let extension = &self.window.extension;
+        let name = match part {
+            Some((index, _)) => name::part(entry.run, number, index, extension),
+            None => name::segment(entry.run, number, extension),
+        };
+        let is_there = data.is_some();
+        if let Some(data) = data {
             if let Some(init) = &self.init {
                 self.folder.put(&name::init(entry.run), init.clone()).await?;
                 (self.init, _) = (None, self.inits.insert(entry.run));
             }
-            self.folder.put(&name::segment(entry.run, number, &self.window.extension), data).await?;
+            self.folder.put(&name, data).await?;
         }
         let size = self.presentation.layout.window;
         if let Some(run) = run {
@@ -165,12 +196,21 @@ impl Publisher {
                 self.retired.note(&self.window, &left);
             }
         }
+        if let Some((index, date)) = part {
+            if is_there {
+                // It is told until three target durations behind it have come.
+                self.parts.push(name, self.window.target_s * 5_000_000);
+                self.unannounced |= self.window.add_part(&entry, index, date);
+            }
+            return Ok(());
+        }
         for (at, metadata) in titles {
             self.window.songs.begin(self.numbers.run, at, &metadata);
         }
-        let entry = Entry { gap: data.is_none(), ..entry };
+        let entry = Entry { gap: !is_there, ..entry };
         let left = self.window.append(entry, size);
         self.retired.note(&self.window, &left);
+        self.parts.note(&self.window, &[]);
         self.bandwidth.measure(&self.window);
         self.unannounced = true;
         Ok(())
@@ -179,9 +219,13 @@ impl Publisher {
     /// Has the playlists say what there is, and removes what no player can want any more.
     async fn announce(&mut self) -> Result<(), SinkError> {
         if self.unannounced {
-            let text = playlist::render(&self.window, is_independent(self.codec));
+            let text = playlist::render(&self.window, &self.style, None);
             self.folder.put(PLAYLIST, text.into()).await?;
             self.unannounced = false;
+            if self.style.part_us.is_some() {
+                let (window, style, run) = (self.window.clone(), self.style.clone(), self.numbers.run);
+                self.presentation.show(self.track, Shown { window, style, run });
+            }
         }
         if self.bandwidth.declared().is_none() && !self.window.entries.is_empty() {
             self.bandwidth.measure(&self.window);
@@ -193,6 +237,10 @@ impl Publisher {
         while let Some(name) = self.retired.due() {
             self.remove(name).await;
             self.retired.forget();
+        }
+        while let Some(name) = self.parts.due() {
+            self.remove(name).await;
+            self.parts.forget();
         }
         self.remove_inits().await;
         Ok(())
@@ -219,6 +267,12 @@ impl Publisher {
             tracing::warn!("an old file stays: {error}");
         }
     }
+}
+
+/// A length in microseconds, rounded up to a whole millisecond.
+fn micros_up(frames: i64, rate: u32) -> u64 {
+    let frames = u64::try_from(frames).unwrap_or(0);
+    (frames * 1000).div_ceil(rate.max(1).into()) * 1000
 }
 
 /// Keeps those newest entries whose files are there, whole, and of this container, with their sizes.

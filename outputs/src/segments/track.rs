@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::cutter::{Cutter, OnGap, Piece};
+use super::builder::{Part, Segment};
+use super::cutter::{Cutter, OnGap, Piece, What};
 use super::outbox::{Outbox, Waiting};
 use super::presentation::{Numbers, Presentation};
 use super::publisher::Publisher;
@@ -69,7 +70,8 @@ impl Track {
                 let timeline = Arc::clone(&self.presentation.timeline);
                 let on_gap = if self.presentation.is_alone() { OnGap::Keep } else { OnGap::GiveUp };
                 let container = self.presentation.layout.container;
-                *cutter = Some(Cutter::new(timeline, self.index, opening, container, on_gap)?);
+                let parts = self.presentation.layout.part_frames(&opening.info);
+                *cutter = Some(Cutter::new(timeline, self.index, opening, container, on_gap, parts)?);
             }
             (Some(cutter), Some(metadata)) => cutter.title(i64::MIN, metadata),
             (Some(_), None) => {}
@@ -97,9 +99,8 @@ impl Output for Track {
             // One that has failed by a fault is gone first.
             self.publishing = None;
             let init = self.shared.cutter().as_ref().and_then(Cutter::init);
-            let (presentation, format) = (&self.presentation, &opening.info.format);
-            let publisher =
-                Publisher::take_up(presentation, self.index, numbers.clone(), format, init).await?;
+            let (presentation, info) = (&self.presentation, &opening.info);
+            let publisher = Publisher::take_up(presentation, self.index, numbers.clone(), info, init).await?;
             let publishing = Outbox::begin(&self.shared.outbox);
             self.publishing = Some(Task(tokio::spawn(publisher.run(publishing).in_current_span())));
         }
@@ -120,19 +121,27 @@ struct TrackSink {
 }
 
 impl TrackSink {
-    fn waiting(&self, piece: Piece, run: Option<Run>) -> Waiting {
-        let Piece { stretch, segment, discontinuity } = piece;
+    fn waiting(&self, Piece { stretch, what, discontinuity }: Piece, run: Option<Run>) -> Waiting {
+        let is_whole = matches!(what, What::Segment(_));
         let number = if self.is_alone {
-            self.numbers.of(self.shared.count.fetch_add(1, Ordering::Relaxed))
+            self.numbers.of(self.shared.count.fetch_add(u64::from(is_whole), Ordering::Relaxed))
         } else {
             self.numbers.of(stretch)
         };
-        let ends = (nanos(segment.start, self.rate), nanos(segment.end, self.rate));
-        let mut entry = self.numbers.entry(number, ends, segment.data.len() as u64);
+        let date = |at: i64| self.numbers.date(nanos(at, self.rate));
+        let (data, start, end, titles, part) = match what {
+            What::Segment(Segment { data, start, end, titles }) => {
+                let titles = titles.into_iter().map(|(at, title)| (date(at), title)).collect();
+                (data, start, end, titles, None)
+            }
+            What::Part(Part { data, index, start, end, segment }) => {
+                (data, start, end, Vec::new(), Some((index, date(segment))))
+            }
+        };
+        let ends = (nanos(start, self.rate), nanos(end, self.rate));
+        let mut entry = self.numbers.entry(number, ends, data.len() as u64);
         entry.discontinuity |= discontinuity;
-        let titles = segment.titles.into_iter();
-        let titles = titles.map(|(at, title)| (self.numbers.date(nanos(at, self.rate)), title)).collect();
-        Waiting { entry, data: Some(segment.data), run: run.filter(|_| !self.is_alone), titles }
+        Waiting { entry, data: Some(data), run: run.filter(|_| !self.is_alone), titles, part }
     }
 
     /// Has the cutter do something, and hands over what that completes. Whether it was anything.

@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) bytes: u64,
     /// There is no file: this stretch of the programme is missing here. Players pass over it or take another rendition.
     pub(crate) gap: bool,
+    /// Lengths of its parts, in microseconds, where there are any.
+    pub(crate) parts: Vec<u64>,
 }
 
 /// A window over what is published, the oldest first.
@@ -37,6 +39,8 @@ pub(crate) struct Window {
     /// Discontinuities before the first entry.
     pub(crate) discontinuities: u64,
     pub(crate) entries: VecDeque<Entry>,
+    /// The segment under way, of which parts are published: it lasts as long as they.
+    pub(crate) open: Option<Entry>,
     /// What has ended while it lasts.
     pub(crate) songs: Songs,
     /// Nothing more will come.
@@ -52,6 +56,7 @@ impl Window {
             next,
             discontinuities: 0,
             entries: VecDeque::new(),
+            open: None,
             songs: Songs::default(),
             ended: false,
         }
@@ -68,8 +73,14 @@ impl Window {
     }
 
     /// Adds a segment. Gives those that leave a window of `size` for it.
-    pub(crate) fn append(&mut self, entry: Entry, size: usize) -> Vec<Entry> {
+    pub(crate) fn append(&mut self, mut entry: Entry, size: usize) -> Vec<Entry> {
         self.next = entry.number + 1;
+        // Parts of it are told if they are all of it.
+        let whole =
+            |open: &Entry| open.number == entry.number && open.duration_us == entry.duration_us && !entry.gap;
+        if let Some(open) = self.open.take().filter(whole) {
+            entry.parts = open.parts;
+        }
         self.entries.push_back(entry);
         let mut left = Vec::new();
         while self.overfull(size) {
@@ -79,6 +90,18 @@ impl Window {
             self.songs.forget_before(first.date);
         }
         left
+    }
+
+    /// Adds the `index`-th part of the next segment, which begins at `date`. Whether it follows those that are there.
+    pub(crate) fn add_part(&mut self, part: &Entry, index: usize, date: Timestamp) -> bool {
+        if self.open.as_ref().is_none_or(|open| open.number != part.number) {
+            let parts = Vec::new();
+            self.open = Some(Entry { date, duration_us: 0, bytes: 0, gap: false, parts, ..part.clone() });
+        }
+        let Some(open) = self.open.as_mut().filter(|open| open.parts.len() == index) else { return false };
+        open.parts.push(part.duration_us);
+        (open.duration_us, open.bytes) = (open.duration_us + part.duration_us, open.bytes + part.bytes);
+        true
     }
 
     /// Takes the oldest entry out of the window.
@@ -167,6 +190,11 @@ impl Retired {
         }
     }
 
+    /// Adds a file that may go when so much more has been published.
+    pub(crate) fn push(&mut self, name: String, after_us: u64) {
+        self.files.push_back((name, self.now_us + after_us as i64));
+    }
+
     /// A file that may go, the oldest first.
     pub(crate) fn due(&self) -> Option<&str> {
         let (name, due_us) = self.files.front()?;
@@ -190,7 +218,16 @@ mod tests {
 
     fn entry(number: u64, discontinuity: bool) -> Entry {
         let date = Timestamp::from_second(number as i64).unwrap();
-        Entry { number, run: 1, date, duration_us: 4_000_000, discontinuity, bytes: 1, gap: false }
+        Entry {
+            number,
+            run: 1,
+            date,
+            duration_us: 4_000_000,
+            discontinuity,
+            bytes: 1,
+            gap: false,
+            parts: Vec::new(),
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub fn opening(info: &SharedInfo, epoch: &str) -> Opening {
 
 /// An output of one encoding.
 pub fn alone(config: &HlsConfig) -> Box<dyn Output> {
-    let mut outputs = hls::outputs(config).unwrap();
+    let mut outputs = hls::outputs(config).unwrap().tracks;
     assert_eq!(outputs.len(), 1);
     outputs.remove(0)
 }

@@ -29,7 +29,7 @@ pub struct HlsConfig {
     pub end_on_close: bool,
     /// Kind of segments.
     pub container: HlsContainer,
-    /// Low-latency HLS; not in this build.
+    /// Low-latency HLS.
     pub low_latency: bool,
     /// Further renditions beside the output's own encoding; each is a folder below `path`.
     pub renditions: Vec<Rendition>,
@@ -119,7 +119,12 @@ pub(super) const HLS: Section = Section {
             "whether the playlist is ended (EXT-X-ENDLIST) when the output closes; if not, players wait for the next start",
         ),
         field("container", Choice(&["ts", "fmp4", "packed"]), is("ts"), "kind of segments"),
-        field("low_latency", Switch, is("false"), "low-latency HLS"),
+        field(
+            "low_latency",
+            Switch,
+            is("false"),
+            "low-latency HLS: segments come in parts of a third of a second; the built-in listener holds players' requests until each is there, other servers give the playlist as it is",
+        ),
         field(
             "renditions",
             List(&Section(&RENDITION), 0),
@@ -212,10 +217,6 @@ impl Declared for HlsConfig {
             let folder = self.path.join(name.to_ascii_lowercase());
             rules.unique(&field, &format!("hls {}", folder.display()), name, "a folder of its own");
         }
-        if self.low_latency {
-            let problem = "low-latency HLS is not in this build; plain HLS is delivered".to_owned();
-            rules.warn(format!("{place}.low_latency"), problem);
-        }
         if matches!(self.store, Some(Store::S3 { .. })) {
             let problem = "object stores are not in this build".to_owned();
             rules.error(format!("{place}.store.type"), Some("s3"), problem, "local");
@@ -237,6 +238,7 @@ impl Declared for HlsConfig {
         };
         target.renditions = self.renditions.iter().map(rendition).collect::<Result<_, Error>>()?;
         target.end_on_close = self.end_on_close;
+        target.low_latency = self.low_latency;
         Ok((place.format(&self.encoding)?, Target::Hls(target)))
     }
 }

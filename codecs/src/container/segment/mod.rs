@@ -33,8 +33,13 @@ pub trait SegmentMuxer: Send {
     /// Adds a packet, at its place on the line.
     fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), SegmentError>;
 
-    /// Ends the segment: afterwards all of it is in `out`.
+    /// Ends the segment, or a part of it: afterwards all of it is in `out`.
     fn end(&mut self, out: &mut Vec<u8>);
+
+    /// Begins another part of the segment, behind one that was [ended](Self::end), so that players can begin with it.
+    fn begin_part(&mut self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
 
     /// Forgets the segment that was begun, as if it had never been: what follows continues the one before (continuity counters,
     /// fragment numbers).

@@ -38,6 +38,10 @@ impl SegmentMuxer for TsSegments {
         self.muxer.flush(out);
     }
 
+    fn begin_part(&mut self, out: &mut Vec<u8>) {
+        self.muxer.tables(out);
+    }
+
     fn abandon(&mut self) {
         self.muxer.flush(&mut Vec::new());
         self.muxer.set_counters(self.before);
