@@ -240,7 +240,24 @@ fn fields_must_fit_each_other() {
         output("{ type: hls, path: h, format: he-aac-v2, channels: 1 }").field,
         "mounts[0].outputs[0].channels"
     );
-    assert_eq!(output("{ type: hls, path: h, container: fmp4 }").accepted.as_deref(), Some("ts"));
+    for (container, carried, others) in [
+        ("ts", &["mp3", "aac", "he-aac", "he-aac-v2"][..], &["opus", "flac"][..]),
+        ("fmp4", &["aac", "he-aac", "he-aac-v2", "opus", "flac"], &["mp3"]),
+        ("packed", &["mp3", "aac", "he-aac", "he-aac-v2"], &["opus", "flac"]),
+    ] {
+        let hls = |format| format!("{{ type: hls, path: h, container: {container}, format: {format} }}");
+        for format in carried {
+            let text = with(&format!("mounts: [{{ id: m, outputs: [{}] }}]", hls(*format)));
+            assert!(config::parse(&text, "station.yaml").is_ok(), "{format} in {container}");
+        }
+        for format in others {
+            let problem = output(&hls(format));
+            assert_eq!(problem.field, "mounts[0].outputs[0].format", "{container}");
+            assert!(problem.problem.contains(container), "{}", problem.problem);
+            let accepted = problem.accepted.unwrap();
+            assert!(carried.iter().all(|format| accepted.contains(format)), "{accepted}");
+        }
+    }
     assert_eq!(output("{ type: hls, path: h }, { type: hls, path: h }").field, "mounts[0].outputs[1].path");
     assert_eq!(error(&with("mounts: [{ id: a }, { id: a }]")).field, "mounts[1].id");
     let others = |count| format!("[{}]", "'http://h/', ".repeat(count));

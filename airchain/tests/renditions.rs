@@ -7,9 +7,11 @@
 mod playlist;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use airchain::codecs::container::segment::{Container, EPOCH_S};
 use airchain::codecs::{Bitrate, Codec, Format};
 use airchain::output::{OutputSpec, Target};
 use airchain::outputs::hls::{HlsConfig, RenditionConfig};
@@ -18,7 +20,7 @@ use airchain::outputs::sink::Health;
 use airchain::spec::Fallback;
 use airchain::{Host, HostConfig, Station, StationSpec};
 use playlist::{Playlist, variants};
-use testkit::ts;
+use testkit::{cmaf, ts};
 
 /// Far longer than anything here takes: what has not happened by then never will.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -145,5 +147,61 @@ fn a_format_that_cannot_be_leaves_nothing_behind() {
     assert!(station.outputs().is_empty());
     station.add_output(hls(folder.path())).unwrap();
     until("a segment", || published(folder.path(), 1));
+    host.shutdown(Duration::from_secs(1));
+}
+
+#[test]
+fn segments_of_any_codec_lie_on_its_grid_and_recordings_keep_their_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recordings, path) = (folder.path().join("rec"), folder.path().join("hls"));
+    let flac = Format::of(Codec::Flac);
+    let rendition = |name: &str, codec| RenditionConfig { name: name.into(), format: Format::of(codec) };
+    let config = HlsConfig {
+        container: Container::Fmp4,
+        segment_duration_s: 0.5,
+        playlist_size: 1000,
+        renditions: vec![rendition("opus", Codec::Opus), rendition("deep", Codec::Flac24)],
+        ..HlsConfig::new(&path)
+    };
+    let target = [Target::Recording(RecordingConfig::new(&recordings)), Target::Hls(config)];
+    let [recording, segments] = target.map(|target| OutputSpec {
+        id: target.kind().into(),
+        format: flac,
+        target,
+        passthrough: false,
+    });
+    let host = Host::new(HostConfig::default()).unwrap();
+    let spec = StationSpec { fallback: Fallback::Tone, ..StationSpec::default() };
+    let station = host.add_station(spec, Vec::new()).unwrap();
+    until("the station runs", || station.position() > 5_000);
+    station.add_output(recording).unwrap();
+    until("the recording runs", || output(&station, "recording").stats.is_some_and(|s| s.packets > 5));
+    station.add_output(segments).unwrap();
+    let tracks = ["", "opus", "deep"].map(|name| path.join(name));
+    let published =
+        |track: &PathBuf| track.join("live.m3u8").is_file() && Playlist::read(track).segments.len() > 3;
+    until("segments", || tracks.iter().all(published));
+    station.stop(Duration::from_secs(5));
+
+    let playlists = tracks.map(|track| Playlist::read(&track));
+    for (playlist, packet) in playlists.iter().zip([4096, 960, 4096]) {
+        let init = std::fs::read(playlist.segments[0].init.as_ref().unwrap()).unwrap();
+        let mut checker = cmaf::Checker::new(&init);
+        for segment in &playlist.segments {
+            let start = checker.segment(&std::fs::read(&segment.path).unwrap()).samples[0].time as i64;
+            assert_eq!((start - EPOCH_S * 48_000) % packet, 0, "{}", segment.path.display());
+        }
+    }
+    assert!(playlists[0].assert_aligned(&playlists[2]) > 3);
+    // The encoder of the recording was not led in: there is no silence before what it was started for.
+    let file = std::fs::read_dir(&recordings).unwrap().next().unwrap().unwrap().path();
+    let decoded = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(&file)
+        .args(["-f", "s16le", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    let silent = decoded.stdout.chunks(4).take_while(|frame| **frame == [0; 4]).count();
+    assert!(silent < 10 && decoded.stdout.len() > 100_000, "{silent} silent frames");
     host.shutdown(Duration::from_secs(1));
 }

@@ -28,6 +28,8 @@ pub struct Segment {
     pub duration_us: u64,
     /// There is no file, and the playlist says so.
     pub gap: bool,
+    /// What decoders need before it (`EXT-X-MAP`).
+    pub init: Option<PathBuf>,
 }
 
 /// An encoding in a multivariant playlist.
@@ -50,13 +52,18 @@ impl Playlist {
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("#EXTM3U"));
         let (mut date, mut duration_us, mut discontinuity, mut gap) = (None, None, false, false);
-        let mut version = "";
+        let (mut version, mut init) = ("", None);
         for line in lines {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             match tag {
                 "#EXT-X-VERSION" => version = value,
                 "#EXT-X-INDEPENDENT-SEGMENTS" => {}
                 "#EXT-X-DATERANGE" => this.songs.push(value.to_owned()),
+                "#EXT-X-MAP" => {
+                    let name = value.strip_prefix("URI=\"").unwrap().strip_suffix('"').unwrap();
+                    init = Some(dir.join(name)).filter(|path| path.is_file());
+                    assert!(init.is_some() && !name.contains('/'), "not there: {name}");
+                }
                 "#EXT-X-TARGETDURATION" => this.target_s = value.parse().unwrap(),
                 "#EXT-X-MEDIA-SEQUENCE" => this.sequence = value.parse().unwrap(),
                 "#EXT-X-DISCONTINUITY-SEQUENCE" => this.discontinuity_sequence = value.parse().unwrap(),
@@ -81,6 +88,7 @@ impl Playlist {
                         date: date.take().unwrap(),
                         duration_us: duration_us.take().unwrap(),
                         gap: std::mem::take(&mut gap),
+                        init: init.clone(),
                     };
                     assert!(
                         (segment.duration_us + 500_000) / 1_000_000 <= this.target_s,
@@ -91,8 +99,11 @@ impl Playlist {
                 }
             }
         }
-        // EXT-X-GAP needs version 8, everything else 3.
-        assert_eq!(version, if this.segments.iter().any(|segment| segment.gap) { "8" } else { "3" });
+        // EXT-X-GAP needs version 8, EXT-X-MAP 6, everything else 3.
+        let has = |what: fn(&Segment) -> bool| this.segments.iter().any(what);
+        let needed = if has(|segment| segment.gap) { "8" } else { "6" };
+        let needed = if has(|segment| segment.gap || segment.init.is_some()) { needed } else { "3" };
+        assert_eq!(version, needed);
         this
     }
 
@@ -131,10 +142,16 @@ impl Playlist {
         self.segments.iter().map(|segment| segment.duration_us).sum()
     }
 
-    /// All bytes, one segment after the other.
+    /// All bytes, one segment after the other, behind what decoders need before them.
     pub fn join(&self) -> Vec<u8> {
-        let there = self.segments.iter().filter(|segment| !segment.gap);
-        there.flat_map(|segment| std::fs::read(&segment.path).unwrap()).collect()
+        let (mut all, mut init) = (Vec::new(), None);
+        for segment in self.segments.iter().filter(|segment| !segment.gap) {
+            if let Some(path) = segment.init.as_ref().filter(|path| init.replace(*path) != Some(*path)) {
+                all.extend(std::fs::read(path).unwrap());
+            }
+            all.extend(std::fs::read(&segment.path).unwrap());
+        }
+        all
     }
 }
 

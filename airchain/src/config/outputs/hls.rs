@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use airchain_codecs::Format;
+use airchain_codecs::container::segment::Container;
 use airchain_outputs::hls;
 use serde::{Deserialize, Serialize};
 
 use super::{BITRATE, CHANNELS, Declared, MODE, PASSTHROUGH, Place, QUALITY, SAMPLE_RATE, SEGMENT_FORMATS};
-use crate::config::encoding::{AudioFormat, Encoding};
+use crate::config::encoding::Encoding;
 use crate::config::rules::Rules;
 use crate::config::schema::Kind::*;
 use crate::config::schema::{NEEDED, Section, field, is, unset};
@@ -46,10 +47,20 @@ pub struct HlsConfig {
 pub enum HlsContainer {
     /// MPEG-TS.
     Ts,
-    /// Fragmented MP4 (CMAF); not in this build.
+    /// Fragmented MP4 (CMAF).
     Fmp4,
-    /// Packed audio; not in this build.
+    /// Packed audio.
     Packed,
+}
+
+impl HlsContainer {
+    fn container(self) -> Container {
+        match self {
+            Self::Ts => Container::Ts,
+            Self::Fmp4 => Container::Fmp4,
+            Self::Packed => Container::Packed,
+        }
+    }
 }
 
 /// One encoding among several of an HLS presentation.
@@ -118,7 +129,12 @@ pub(super) const HLS: Section = Section {
             is("true"),
             "whether the playlist is ended (EXT-X-ENDLIST) when the output closes; if not, players wait for the next start",
         ),
-        field("container", Choice(&["ts", "fmp4", "packed"]), is("ts"), "kind of segments"),
+        field(
+            "container",
+            Choice(&["ts", "fmp4", "packed"]),
+            is("ts"),
+            "kind of segments: ts and packed carry mp3, aac, he-aac and he-aac-v2; fmp4 (CMAF) aac, he-aac, he-aac-v2, opus and flac",
+        ),
         field(
             "low_latency",
             Switch,
@@ -197,16 +213,12 @@ impl Declared for HlsConfig {
     fn check(&self, place: &str, rate_hz: u32, rules: &mut Rules) {
         let path = self.path.to_string_lossy();
         rules.unique(&format!("{place}.path"), &format!("hls {path}"), &path, "a folder of its own");
-        if self.container != HlsContainer::Ts {
-            let problem = "this build writes MPEG-TS segments only".to_owned();
-            let value = if self.container == HlsContainer::Fmp4 { "fmp4" } else { "packed" };
-            rules.error(format!("{place}.container"), Some(value), problem, "ts");
-        }
-        segment_format(place, &self.encoding, rules);
+        let container = self.container.container();
+        segment_format(place, &self.encoding, container, rules);
         for (r, Rendition { name, encoding }) in self.renditions.iter().enumerate() {
             let place = format!("{place}.renditions[{r}]");
             rules.encoding(&place, encoding, rate_hz);
-            segment_format(&place, encoding, rules);
+            segment_format(&place, encoding, container, rules);
             let field = format!("{place}.name");
             if !hls::is_rendition_name(name) {
                 let problem = "it is a file's of HLS".to_owned();
@@ -216,6 +228,10 @@ impl Declared for HlsConfig {
             // Some file systems do not tell capitals from small letters, and an output may lie in another's folder.
             let folder = self.path.join(name.to_ascii_lowercase());
             rules.unique(&field, &format!("hls {}", folder.display()), name, "a folder of its own");
+        }
+        if self.low_latency && self.container == HlsContainer::Packed {
+            let problem = "packed audio does not come in parts".to_owned();
+            rules.error(format!("{place}.low_latency"), Some("true"), problem, "container: ts or fmp4");
         }
         if matches!(self.store, Some(Store::S3 { .. })) {
             let problem = "object stores are not in this build".to_owned();
@@ -229,6 +245,7 @@ impl Declared for HlsConfig {
             _ => &self.path,
         };
         let mut target = hls::HlsConfig::new(path);
+        target.container = self.container.container();
         target.segment_duration_s = self.segment_duration_sec;
         target.playlist_size = self.playlist_size;
         target.retain_segments = self.retain_segments;
@@ -243,11 +260,10 @@ impl Declared for HlsConfig {
     }
 }
 
-/// MPEG-TS has no place for some codecs.
-fn segment_format(place: &str, encoding: &Encoding, rules: &mut Rules) {
-    if matches!(encoding.format, AudioFormat::Opus | AudioFormat::Flac | AudioFormat::Mp3) {
-        let problem = "this build's MPEG-TS segments do not carry it".to_owned();
-        let accepted = "aac, he-aac or he-aac-v2";
-        rules.error(format!("{place}.format"), Some(encoding.format.name()), problem, accepted);
+/// No container has a place for all codecs.
+fn segment_format(place: &str, encoding: &Encoding, container: Container, rules: &mut Rules) {
+    if !container.carries(encoding.format.codec()) {
+        let problem = format!("segments of container {} do not carry it", container.name());
+        rules.error(format!("{place}.format"), Some(encoding.format.name()), problem, container.accepted());
     }
 }
