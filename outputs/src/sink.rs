@@ -114,6 +114,9 @@ pub struct SinkError {
 pub enum Retry {
     /// Soon, with growing pauses: the cause may pass by itself.
     Soon,
-    /// Seldom: a person has to change something (a password, a full disk).
+    /// Every few seconds, each time alike: trying costs next to nothing, and all is well once a person has made room on a
+    /// disk, say.
+    Steadily,
+    /// Seldom: a person has to change something (a password, a mount).
     Seldom,
 }

@@ -252,7 +252,7 @@ impl Worker {
                 () = sleep(self.pauses.next(error.retry)) => {}
                 // What is left gets one more chance, where waiting could have helped at all.
                 () = self.queue.ended() => match error.retry {
-                    Retry::Soon => last_try = true,
+                    Retry::Soon | Retry::Steadily => last_try = true,
                     Retry::Seldom => return,
                 },
             }
@@ -431,6 +431,8 @@ impl Pauses {
     pub(crate) fn next(&mut self, retry: Retry) -> Duration {
         let (first, most) = match retry {
             Retry::Soon => (Duration::from_millis(250), Duration::from_secs(15)),
+            // At most 4 s, jitter included.
+            Retry::Steadily => (Duration::from_millis(3200), Duration::from_millis(3200)),
             Retry::Seldom => (Duration::from_secs(5), Duration::from_secs(60)),
         };
         let pause = self.last.map_or(first, |last| (last * 2).clamp(first, most));

@@ -272,6 +272,17 @@ async fn what_a_person_must_change_is_tried_seldom() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_cheap_to_try_is_back_within_five_seconds() {
+    // Whatever went before, and however long it lasts.
+    let refused = [[Play::Refuse(Retry::Soon); 8], [Play::Refuse(Retry::Steadily); 8]].concat();
+    let mut rig = rig_with(&refused, WorkerOptions::archive());
+    rig.play(90).await;
+    let opened = rig.times_of("open");
+    let pauses: Vec<f64> = opened.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.len() == 16 && pauses[8..].iter().all(|pause| (2.0..=4.5).contains(pause)), "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn pauses_start_small_again_after_a_stable_time() {
     let refused = [Play::Refuse(Retry::Soon); 5];
     let mut rig = rig(&[&refused[..], &[Play::Fail(600), Play::Good]].concat());

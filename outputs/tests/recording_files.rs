@@ -6,15 +6,18 @@ mod hls_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_codecs::{Bitrate, Codec};
-use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
+use airchain_core::item::Metadata;
+use airchain_outputs::recording::{Labels, RecordingConfig, RecordingOutput};
 use airchain_outputs::sink::{Output, Retry};
 use hls_support::{
     RATE, aac, deliver, encoded, feed, ffmpeg, ffprobe, format, on_runtime, opening, programme,
     with_small_disk,
 };
+use jiff::tz::TimeZone;
 
 /// 2.5 s before a point of every grid here.
 const EPOCH: &str = "2026-03-01T05:59:57.5Z";
@@ -208,6 +211,149 @@ fn only_old_recordings_of_this_output_go() {
     assert!(others.iter().all(|name| left.iter().any(|l| l == name)), "{left:?}");
 }
 
+/// The template of a name with a title in it, in a station's own zone, and what goes with it.
+fn by_title(dir: &Path) -> RecordingConfig {
+    RecordingConfig {
+        name: "{station} {artist} - {title} %Y-%m-%d_%H-%M-%S".into(),
+        labels: Labels { station: "wgmr".into(), ..Labels::default() },
+        zone: TimeZone::get("America/New_York").unwrap(),
+        cue: true,
+        ..every_4_s(dir)
+    }
+}
+
+fn song(artist: &str, title: &str) -> Arc<Metadata> {
+    Arc::new(Metadata { title: Some(title.into()), artist: Some(artist.into()), ..Metadata::default() })
+}
+
+/// Records with titles, each from a frame on.
+fn record_songs(
+    config: &RecordingConfig,
+    epoch: &str,
+    (info, packets): &(SharedInfo, Vec<Packet>),
+    songs: &[(i64, Arc<Metadata>)],
+) {
+    let mut output = RecordingOutput::new(config.clone()).unwrap();
+    on_runtime(async {
+        let mut sink = output.open(&opening(info, epoch)).await.unwrap();
+        let mut songs = songs.iter().peekable();
+        for packet in packets {
+            while let Some((at, song)) = songs.next_if(|(at, _)| *at < packet.end()) {
+                sink.title(*at, song).await.unwrap();
+            }
+            sink.packet(packet).await.unwrap();
+        }
+        sink.close().await.unwrap();
+    });
+}
+
+#[test]
+fn names_and_cue_sheets_say_what_was_played() {
+    let encoded = encoded(format(Codec::PcmS16, Bitrate::Lossless), &programme(10 * RATE as usize));
+    let dir = tempfile::tempdir().unwrap();
+    let songs = [
+        (i64::MIN, song("A", "One")),
+        (48_000, song("B/C", "Two \"2\"")),
+        (120_000, song("../..", "/etc/passwd")),
+        (9 * 48_000 + 24_000, song("D", "Last")),
+    ];
+    record_songs(&by_title(dir.path()), EPOCH, &encoded, &songs);
+    let first = "wgmr A - One 2026-03-01_00-59-57";
+    // The song that begins with the hour is the one that is true where the file does, whatever it is called.
+    let second = "wgmr _ - _etc_passwd 2026-03-01_01-00-00".to_owned();
+    let third = second.replace("01-00-00", "01-00-04");
+    let list = names(dir.path()).into_iter().find(|name| name.starts_with('.')).unwrap();
+    let mut expected = vec![list.clone()];
+    for stem in [&second, &third, &first.to_owned()] {
+        expected.extend([format!("{stem}.cue"), format!("{stem}.wav")]);
+    }
+    expected.sort();
+    assert_eq!(names(dir.path()), expected);
+    assert!(!dir.path().parent().unwrap().join("passwd").exists());
+    let cue = |stem: &str| fs::read_to_string(dir.path().join(format!("{stem}.cue"))).unwrap();
+    let tracks = |stem: &str| {
+        let words = ["TITLE", "PERFORMER", "INDEX"];
+        let lines: Vec<_> =
+            cue(stem).lines().filter(|l| l.starts_with("    ")).map(|l| l.trim().to_owned()).collect();
+        assert!(lines.iter().all(|line| words.iter().any(|word| line.starts_with(word))));
+        lines
+    };
+    assert!(cue(first).contains(&format!("FILE \"{first}.wav\" WAVE\n")), "{}", cue(first));
+    let one = ["TITLE \"One\"", "PERFORMER \"A\"", "INDEX 01 00:00:00"];
+    let two = ["TITLE \"Two '2'\"", "PERFORMER \"B/C\"", "INDEX 01 00:01:00"];
+    assert_eq!(tracks(first), [one, two].concat());
+    assert_eq!(tracks(&second), ["TITLE \"/etc/passwd\"", "PERFORMER \"../..\"", "INDEX 01 00:00:00"]);
+    // At 9.5 s of the programme, in the file that begins with the first packet behind 6.5 s.
+    let last = tracks(&third);
+    assert_eq!(last[3..5], ["TITLE \"Last\"", "PERFORMER \"D\""]);
+    assert!(last[5] == "INDEX 01 00:03:00" || last[5].starts_with("INDEX 01 00:02:7"), "{}", last[5]);
+}
+
+#[test]
+fn recordings_named_by_titles_are_found_again_and_nothing_else_is() {
+    let encoded = aac(10);
+    let dir = tempfile::tempdir().unwrap();
+    let songs = [(i64::MIN, song("A", "One"))];
+    record_songs(&by_title(dir.path()), EPOCH, &encoded, &songs);
+    let ours = names(dir.path());
+    assert_eq!(ours.len(), 7, "three files, their sheets and the list: {ours:?}");
+    // What a person has put there looks just like it, or lies behind a name that leads away.
+    let others =
+        ["wgmr A - One 1999-01-01_00-00-00.aac", "wgmr A - One 1999-01-01_00-00-00.cue", "notes.aac"];
+    others.iter().for_each(|name| fs::write(dir.path().join(name), vec![0; 100_000]).unwrap());
+    let outside = tempfile::tempdir().unwrap();
+    let victim = outside.path().join("victim.aac");
+    fs::write(&victim, "precious").unwrap();
+    let list = dir.path().join(ours.iter().find(|name| name.starts_with('.')).unwrap());
+    let mut said = fs::read_to_string(&list).unwrap();
+    for name in [
+        victim.display().to_string(),
+        format!("../{}/victim.aac", outside.path().file_name().unwrap().display()),
+    ] {
+        said += &format!("{{\"name\":{name:?},\"began\":\"1999-01-01T00:00:00Z\"}}\n");
+    }
+    // A kill has cut the last line short.
+    fs::write(&list, said + "{\"name\":\"wg").unwrap();
+    // Another run, a week later: what is older than five days goes, with its sheets.
+    let config = RecordingConfig { retention_days: 5, ..by_title(dir.path()) };
+    record_songs(&config, "2026-03-08T05:59:57.5Z", &encoded, &songs);
+    let left = names(dir.path());
+    assert!(others.iter().all(|name| left.iter().any(|l| l == name)), "{left:?}");
+    // The last one may have run on to the first of this run, for all that anybody knows.
+    let gone = |name: &&String| !name.starts_with('.') && !name.contains("01-00-04");
+    assert!(ours.iter().filter(gone).all(|name| !left.contains(name)), "{left:?}");
+    assert_eq!(left.len(), 7 + 2 + others.len(), "{left:?}");
+    assert!(victim.exists());
+    // By size, a run later still: sheets count. Two recordings by themselves would fit.
+    let path = |time: &str, extension| dir.path().join(format!("wgmr A - One 2026-03-08_{time}.{extension}"));
+    let bytes = |time: &str, extension| fs::metadata(path(time, extension)).unwrap().len();
+    let two = bytes("01-00-00", "aac") + bytes("01-00-04", "aac");
+    assert!(bytes("01-00-00", "cue") > 150);
+    let config = RecordingConfig { max_total_bytes: two + 100, rotate_every_s: 0, ..by_title(dir.path()) };
+    record_songs(&config, "2026-03-09T05:59:57.5Z", &encoded, &songs);
+    let left = names(dir.path());
+    let kept =
+        |day: &str| left.iter().filter(|name| name.contains(day)).map(String::as_str).collect::<Vec<_>>();
+    assert!(
+        kept("2026-03-01").is_empty() && kept("1999").len() == 2 && kept("2026-03-09").len() == 2,
+        "{left:?}"
+    );
+    let last = ["wgmr A - One 2026-03-08_01-00-04.aac", "wgmr A - One 2026-03-08_01-00-04.cue"];
+    assert_eq!(kept("2026-03-08"), last);
+}
+
+#[test]
+fn a_sheet_that_somebody_wrote_is_not_touched() {
+    let encoded = aac(3);
+    let dir = tempfile::tempdir().unwrap();
+    let config = RecordingConfig { rotate_every_s: 0, cue: true, ..every_4_s(dir.path()) };
+    fs::write(dir.path().join("2026-03-01_05-59-57.cue"), "by hand").unwrap();
+    record_songs(&config, EPOCH, &encoded, &[(i64::MIN, song("A", "One"))]);
+    let expected = ["2026-03-01_05-59-57.cue", "2026-03-01_05-59-57_2.aac", "2026-03-01_05-59-57_2.cue"];
+    assert_eq!(names(dir.path()), expected);
+    assert_eq!(fs::read_to_string(dir.path().join(expected[0])).unwrap(), "by hand");
+}
+
 #[test]
 fn a_full_disk_ends_a_file_well_and_room_begins_a_new_one() {
     with_small_disk("a_full_disk_ends_a_file_well_and_room_begins_a_new_one", 4_000, |disk| {
@@ -228,7 +374,7 @@ fn a_full_disk_ends_a_file_well_and_room_begins_a_new_one() {
             }
             drop(sink);
             let (at, error) = refused.expect("a disk of 4 MB does not hold 7.5 MB");
-            assert_eq!(error.retry, Retry::Seldom);
+            assert_eq!(error.retry, Retry::Steadily);
             assert!(
                 error.message.contains("archive") && error.message.contains("make room"),
                 "{}",
@@ -243,13 +389,10 @@ fn a_full_disk_ends_a_file_well_and_room_begins_a_new_one() {
             let bytes = fs::read(&first).unwrap();
             assert_eq!(u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize, bytes.len() - 8);
 
-            // Still full: no new file appears, or stays behind empty.
-            let mut sink = output.open(&opening).await.unwrap();
-            let mut again = at;
-            while sink.packet(&packets[again]).await.is_ok() {
-                again += 1;
-            }
-            drop(sink);
+            // Still full: it is not even tried; no new file appears, or stays behind empty.
+            let again = at;
+            let refused = output.open(&opening).await.err().unwrap();
+            assert!(refused.retry == Retry::Steadily && refused.message.contains("make room"));
             assert_eq!(files(&config.path).len(), 1);
 
             // Room: a new file with everything that the first does not hold, as nothing was missed in between.
@@ -271,6 +414,7 @@ fn what_cannot_be_is_refused_by_name() {
     for (config, field) in [
         (RecordingConfig { name: "%Y-%m-%d".into(), ..config.clone() }, "name"),
         (RecordingConfig { name: "../%Y-%m-%d_%H-%M-%S".into(), ..config.clone() }, "name"),
+        (RecordingConfig { name: "{song} %Y-%m-%d_%H-%M-%S".into(), ..config.clone() }, "name"),
         (RecordingConfig { extension: "mp3/..".into(), ..config.clone() }, "extension"),
         (RecordingConfig { path: PathBuf::new(), ..config.clone() }, "path"),
     ] {

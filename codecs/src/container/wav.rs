@@ -150,6 +150,9 @@ fn info_list(metadata: &Metadata) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -165,5 +168,39 @@ mod tests {
         assert_eq!(long[28..36], 6_000_000_000_u64.to_le_bytes());
         assert_eq!(long[36..44], 1_000_000_000_u64.to_le_bytes());
         assert_eq!(long[long.len() - 4..], [0xFF; 4]);
+    }
+
+    #[test]
+    fn a_reader_finds_all_of_a_file_that_has_just_become_rf64() {
+        let format = Format { sample_rate_hz: 48_000, ..Format::of(Codec::PcmS16) };
+        let info = StreamInfo { format, delay: 0, packet_frames: None, headers: Vec::new() };
+        let mut wav = Wav::new(&info, true);
+        let mut head = Vec::new();
+        wav.start(&Metadata { title: Some("Day".into()), ..Metadata::default() }, &mut head);
+        // As if it had written samples for six hours: they are a hole in the file, which takes no room.
+        let audio = u64::from(u32::MAX) - 10_000;
+        wav.bytes = audio - audio % 4;
+        assert_eq!(wav.checkpoint()[0].data[..4], *b"RIFF");
+        let (mut out, samples) = (Vec::new(), vec![1; 48_000 * 4]);
+        wav.packet(&Packet { data: samples.into(), pts: 0, duration: 48_000 }, &mut out);
+        let patches = wav.checkpoint();
+        assert_eq!(patches[0].data[..4], *b"RF64");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("day.wav");
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(&patches[0].data).unwrap();
+        file.seek(SeekFrom::Start(head.len() as u64 + wav.bytes - out.len() as u64)).unwrap();
+        file.write_all(&out).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), head.len() as u64 + wav.bytes);
+        let entries = ["-show_entries", "format=duration:format_tags=title", "-of", "default=nw=1:nk=1"];
+        let told = Command::new("ffprobe").args(["-v", "error"]).args(entries).arg(&path).output();
+        let told = String::from_utf8(told.expect("ffprobe is installed").stdout).unwrap();
+        let (duration_s, title) = told.trim().split_once('\n').unwrap();
+        assert_eq!(duration_s.parse::<f64>().unwrap(), (wav.bytes / 4) as f64 / 48_000.0);
+        assert_eq!(title, "Day");
+        // Its last second is where the header says that it is.
+        let last = ["-v", "error", "-sseof", "-0.5", "-i"];
+        let last = Command::new("ffmpeg").args(last).arg(&path).args(["-f", "s16le", "-"]).output().unwrap();
+        assert!(last.stdout.len() > 48_000 && last.stdout.iter().all(|byte| *byte == 1));
     }
 }

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use airchain_codecs::container::{Muxer, Patch};
 use airchain_codecs::packet::Packet;
 use airchain_core::item::Metadata;
-use jiff::Timestamp;
 
-use super::name::Naming;
+use super::cue::{self, CueSheet};
 use super::reserve::reserve;
 
 /// Space claimed at a time.
-const AHEAD_BYTES: u64 = 1 << 20;
+pub(super) const AHEAD_BYTES: u64 = 1 << 20;
 /// Room for what the container adds to packets and at the end.
 const MARGIN_BYTES: u64 = 64 << 10;
 
@@ -25,21 +24,28 @@ pub(super) struct Recording {
     bytes: u64,
     reserved: u64,
     empty: bool,
+    cue: Option<CueSheet>,
 }
 
 impl Recording {
-    /// Creates the file; one that exists is never touched.
+    /// Creates the file, by the first of its names (counted from 1) that is free; one that exists is never touched, nor
+    /// is a cue sheet.
     pub(super) fn create(
         dir: &Path,
-        naming: &Naming,
-        began: Timestamp,
+        name: impl Fn(u32) -> String,
         muxer: Box<dyn Muxer>,
     ) -> Result<Self, (PathBuf, io::Error)> {
         let mut n = 1;
         loop {
-            let path = dir.join(naming.name(began, n));
+            let path = dir.join(name(n));
+            if n < 10_000 && cue::beside(&path).symlink_metadata().is_ok() {
+                n += 1;
+                continue;
+            }
             match File::options().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Self { file, path, muxer, bytes: 0, reserved: 0, empty: true }),
+                Ok(file) => {
+                    return Ok(Self { file, path, muxer, bytes: 0, reserved: 0, empty: true, cue: None });
+                }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && n < 10_000 => n += 1,
                 Err(error) => return Err((path, error)),
             }
@@ -52,6 +58,25 @@ impl Recording {
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Has a cue sheet kept beside the file.
+    pub(super) fn keep_cue(&mut self, cue: CueSheet) {
+        self.cue = Some(cue);
+    }
+
+    /// Notes for the cue sheet what is true from a frame on.
+    pub(super) fn note(&mut self, at: i64, metadata: &Metadata) {
+        if let Some(cue) = &mut self.cue {
+            cue.note(at, metadata);
+        }
+    }
+
+    /// Writes the cue sheet, where it says something new. The recording does not depend on it.
+    pub(super) fn write_cue(&mut self) {
+        if let Some(Err(error)) = self.cue.as_mut().filter(|_| !self.empty).map(CueSheet::write) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot write the cue sheet");
+        }
     }
 
     /// Opens the stream. Where it takes over from another, what players hear begins at `begin` and `lead` only warms
@@ -87,6 +112,7 @@ impl Recording {
         if self.empty {
             return fs::remove_file(&self.path);
         }
+        self.write_cue();
         let mut out = Vec::new();
         let patches = self.muxer.finish(&mut out);
         self.write(&out)?;

@@ -1,20 +1,23 @@
 //! Recordings: the programme in timestamped files.
 //!
-//! A file is named by the UTC time of its first sample and holds the programme up to the next one, packet by packet:
+//! A file is named by the time of its first sample (and by titles, if it is to be) and holds the programme up to the next one, packet by packet:
 //! nothing is lost or doubled where they meet. Joined, the decoded files are exactly the programme for WAV and FLAC,
 //! and for MP3, Opus and Vorbis wherever decoders heed what the file says to trim: there a file begins with a little
 //! of the one before, which warms the decoder up and is trimmed. ADTS cannot say so; its files are exact joined as
 //! bytes, and the first access unit of each (21 ms) decodes softly when played by itself.
 //!
 //! What has been recorded is in the file within a second and can be played from there, also after a kill. Files that
-//! exist are never written to. On a full disk the file under way is completed, and when there is room again a new
-//! one begins.
+//! exist are never written to. On a full disk the file under way is completed, and a new one begins within five seconds
+//! of there being room again, with up to a minute of what came meanwhile.
 
+mod catalog;
+mod cue;
 mod file;
 mod name;
 mod recorder;
 mod reserve;
 mod retention;
+mod titles;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use std::sync::Arc;
 use airchain_codecs::packet::Packet;
 use airchain_core::item::Metadata;
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 
 use self::name::Naming;
@@ -38,13 +42,19 @@ pub const INFO: SinkInfo = SinkInfo {
         Field::required("path", "directory of the files"),
         Field::optional(
             "rotate_minutes",
-            "length of a file in minutes, on the wall clock (UTC); 60 by default",
+            "length of a file in minutes, on the wall clock of the station's zone; 60 by default",
         ),
+        Field::optional("rotate_size_mb", "size in MB at which a file is cut; 0 (default) is no limit"),
         Field::optional("rotation_days", "recordings older than this are removed; 0 (default) keeps them"),
         Field::optional(
             "max_size_gb",
             "above this total the oldest recordings are removed; 0 (default) is no limit",
         ),
+        Field::optional(
+            "name",
+            "names of the files: strftime fields and {station}, {id}, {mount}, {title}, {artist}",
+        ),
+        Field::optional("cue", "whether a cue sheet is kept beside each file"),
     ],
 };
 
@@ -55,20 +65,44 @@ pub struct RecordingConfig {
     pub path: PathBuf,
     /// Extension of the files, which says the container; the codec's usual one when empty.
     pub extension: String,
-    /// Seconds of wall-clock time per file, counted from midnight UTC of 1970-01-01, so that 3600 cuts on the hour;
-    /// 0 never cuts.
+    /// Seconds of wall-clock time per file, counted from midnight of 1970-01-01 in `zone`, so that 3600 cuts on the hour
+    /// and 86 400 at midnight, also behind a change of the clocks; 0 never cuts.
     pub rotate_every_s: u64,
     /// A file that has reached this size is cut; 0 is no limit.
     pub rotate_max_bytes: u64,
     /// Days after its end that a recording is kept; 0 is for ever.
     pub retention_days: u32,
-    /// Above this total the oldest recordings of this name template and extension are removed; 0 is no limit.
+    /// Above this total, cue sheets included, the oldest recordings of this name template and extension are removed; 0 is
+    /// no limit.
     pub max_total_bytes: u64,
-    /// Name of a file without its extension: `strftime` fields of the UTC time of its first sample. Must tell
-    /// every second from every other. Files of such names in `path` count as recordings of this output.
+    /// Name of a file without its extension: `strftime` fields of the time of its first sample in `zone`, and the words
+    /// `{station}`, `{id}`, `{mount}` (see `labels`), `{title}` and `{artist}` (what is true of that sample). The fields must
+    /// tell every second from every other. What titles bring with them is made safe: letters, digits and ` ._-+()@,`, at
+    /// most 64 bytes.
+    ///
+    /// Files of such names in `path` count as recordings of this output. Where a title is part of the name, only those do
+    /// that a list in `path` has, which this output keeps; its name begins with a dot.
     pub name: String,
+    /// What stands for this output in names.
+    pub labels: Labels,
+    /// Time zone of names and of the grid of `rotate_every_s`.
+    pub zone: TimeZone,
+    /// Whether a cue sheet is kept beside each file, named as it is, `.cue`: what was played when. It is there from the
+    /// first second on, and is removed with its file.
+    pub cue: bool,
     /// Name of the station, for the files' tags.
     pub station: String,
+}
+
+/// What stands for an output in the names of its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// `{station}`: the station's id.
+    pub station: String,
+    /// `{id}`: the output's id.
+    pub id: String,
+    /// `{mount}`: the id of its mount.
+    pub mount: String,
 }
 
 impl RecordingConfig {
@@ -82,6 +116,9 @@ impl RecordingConfig {
             retention_days: 0,
             max_total_bytes: 0,
             name: "%Y-%m-%d_%H-%M-%S".into(),
+            labels: Labels::default(),
+            zone: TimeZone::UTC,
+            cue: false,
             station: String::new(),
         }
     }
@@ -95,11 +132,15 @@ impl RecordingConfig {
         if !self.extension.chars().all(|c| c.is_ascii_alphanumeric()) {
             return invalid("extension", self.extension.clone(), "letters and digits, without the dot");
         }
-        if Naming::new(&self.name, "x").is_none() {
-            let accepted = "date and time to the second without slashes and colons, as %Y-%m-%d_%H-%M-%S";
+        if self.naming("x").is_none() {
+            let accepted = "date and time to the second without slashes and colons, as %Y-%m-%d_%H-%M-%S, and of {station}, {id}, {mount}, {title} and {artist} what has room in 230 bytes";
             return invalid("name", self.name.clone(), accepted);
         }
         Ok(())
+    }
+
+    fn naming(&self, extension: &str) -> Option<Naming> {
+        Naming::new(&self.name, &self.labels, &self.zone, extension)
     }
 }
 
@@ -142,6 +183,7 @@ impl Output for RecordingOutput {
             opening: opening.clone(),
             shared: self.shared.clone(),
             packets: Vec::new(),
+            titles: Vec::new(),
             frames: 0,
         };
         Ok(Box::new(sink))
@@ -151,17 +193,19 @@ impl Output for RecordingOutput {
 struct RecordingSink {
     opening: Opening,
     shared: Arc<Mutex<Recorder>>,
-    /// Not yet given to the recorder, and how many frames they are.
+    /// Not yet given to the recorder: packets and how many frames they are, titles.
     packets: Vec<Packet>,
+    titles: Vec<(i64, Arc<Metadata>)>,
     frames: u64,
 }
 
 impl RecordingSink {
     async fn write(&mut self, end: bool) -> Result<(), SinkError> {
-        let packets = std::mem::take(&mut self.packets);
+        let (packets, titles) = (std::mem::take(&mut self.packets), std::mem::take(&mut self.titles));
         self.frames = 0;
         let opening = self.opening.clone();
         disk::blocking(&self.shared, move |recorder| {
+            recorder.note(&titles);
             recorder.take(packets, opening.info.format.sample_rate_hz);
             recorder.write(&opening)?;
             if end { recorder.finish() } else { Ok(()) }
@@ -180,7 +224,8 @@ impl Sink for RecordingSink {
         if due { self.write(false).await } else { Ok(()) }
     }
 
-    async fn title(&mut self, _at: i64, _metadata: &Arc<Metadata>) -> Result<(), SinkError> {
+    async fn title(&mut self, at: i64, metadata: &Arc<Metadata>) -> Result<(), SinkError> {
+        self.titles.push((at, Arc::clone(metadata)));
         Ok(())
     }
 

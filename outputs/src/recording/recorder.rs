@@ -3,15 +3,21 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 
 use airchain_codecs::container::{self, Muxer};
 use airchain_codecs::packet::Packet;
 use airchain_core::item::Metadata;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::RecordingConfig;
-use super::file::Recording;
-use super::name::Naming;
+use super::catalog::Catalog;
+use super::cue::CueSheet;
+use super::file::{AHEAD_BYTES, Recording};
+use super::reserve;
 use super::retention::Retention;
+use super::titles::Titles;
 use crate::disk;
 use crate::sink::{Opening, Retry, SinkError};
 
@@ -27,6 +33,9 @@ pub(super) struct Recorder {
     config: RecordingConfig,
     /// The encoder that all positions are of.
     opening: Option<Opening>,
+    /// The recordings there are.
+    catalog: Option<Catalog>,
+    titles: Titles,
     /// Packets that are not in a file yet.
     pending: Vec<Packet>,
     file: Option<Recording>,
@@ -40,12 +49,26 @@ pub(super) struct Recorder {
     lead: VecDeque<Packet>,
     /// When old recordings are looked for next.
     tidy: i64,
+    /// The disk was found to be full.
+    full: bool,
 }
 
 impl Recorder {
     pub(super) fn new(config: RecordingConfig) -> Self {
-        let (pending, lead) = (Vec::new(), VecDeque::new());
-        Self { config, opening: None, pending, file: None, end: None, cut: 0, left_out: 0, lead, tidy: 0 }
+        Self {
+            config,
+            opening: None,
+            catalog: None,
+            titles: Titles::default(),
+            pending: Vec::new(),
+            file: None,
+            end: None,
+            cut: 0,
+            left_out: 0,
+            lead: VecDeque::new(),
+            tidy: 0,
+            full: false,
+        }
     }
 
     /// Makes ready for packets. A file that a fault has left open is completed first.
@@ -56,9 +79,37 @@ impl Recorder {
             *self = Self::new(self.config.clone());
             self.opening = Some(opening.clone());
         }
-        self.naming(opening)?;
+        if let Some(metadata) = &opening.metadata {
+            let next = self.pending.last().map(Packet::end).or(self.end).unwrap_or(i64::MIN);
+            self.titles.note(next, metadata);
+        }
+        let muxer = self.muxer(opening)?;
         let path = &self.config.path;
-        std::fs::create_dir_all(path).map_err(|error| fault("create the directory", path, &error))
+        std::fs::create_dir_all(path).map_err(|error| fault("create the directory", path, &error))?;
+        let extension = match self.config.extension.as_str() {
+            "" => muxer.extension(),
+            extension => extension,
+        };
+        let naming = self.config.naming(extension);
+        let naming = naming.ok_or_else(|| unfit(format!("name: {} is not accepted", self.config.name)))?;
+        let mut catalog = Catalog::open(path, naming);
+        if self.full {
+            // What is old may go, and nothing is written just to learn that nothing can be.
+            let end = self.pending.last().map_or(0, Packet::end);
+            retention(&self.config).apply(&mut catalog, None, opening.time_of(end));
+            let waiting: u64 = self.pending.iter().map(|packet| packet.data.len() as u64).sum();
+            let needed = waiting + waiting / 8 + AHEAD_BYTES;
+            if reserve::room(path).is_some_and(|room| room < needed) {
+                return Err(fault("write", path, &ErrorKind::StorageFull.into()));
+            }
+        }
+        self.catalog = Some(catalog);
+        Ok(())
+    }
+
+    /// Takes titles, in the order of their frames.
+    pub(super) fn note(&mut self, titles: &[(i64, Arc<Metadata>)]) {
+        titles.iter().for_each(|(at, metadata)| self.titles.note(*at, metadata));
     }
 
     /// Takes packets. Those that a fault let be delivered twice are known by their position.
@@ -103,10 +154,14 @@ impl Recorder {
             if let Err(error) = file.append(&run) {
                 let path = file.path().to_owned();
                 let _ = self.finish();
-                return Err(fault("write", &path, &error));
+                return Err(self.failed("write", &path, &error));
             }
             self.pending.drain(..run.len());
+            self.full = false;
             let written = run.last().map_or(start, Packet::end);
+            self.titles.between(start, written).for_each(|(at, metadata)| file.note(*at, metadata));
+            self.titles.forget_before(written);
+            file.write_cue();
             self.end = Some(written);
             self.lead.extend(run);
             let rate = i64::from(opening.info.format.sample_rate_hz);
@@ -115,7 +170,7 @@ impl Recorder {
             self.lead.drain(..cold);
             if written >= self.tidy {
                 self.tidy = written + 60 * rate;
-                self.retain(opening, written)?;
+                self.retain(opening, written);
             }
         }
         Ok(())
@@ -125,7 +180,7 @@ impl Recorder {
     pub(super) fn finish(&mut self) -> Result<(), SinkError> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let path = file.path().to_owned();
-        file.finish().map_err(|error| fault("complete", &path, &error))
+        file.finish().map_err(|error| self.failed("complete", &path, &error))
     }
 
     /// Completes the file under way and opens the one that begins at `start`.
@@ -138,15 +193,26 @@ impl Recorder {
         let begin = start.max(0);
         let takes_over = (start > 0).then_some(start);
         let began = opening.time_of(begin);
-        self.retain(opening, begin)?;
-        let (naming, muxer) = self.naming(opening)?;
-        let mut file = Recording::create(&self.config.path, &naming, began, muxer)
-            .map_err(|(path, error)| fault("create", &path, &error))?;
-        let metadata = self.tags(began);
-        if let Err(error) = file.start(takes_over, &metadata, self.lead.make_contiguous()) {
+        self.retain(opening, begin);
+        let muxer = self.muxer(opening)?;
+        let title = self.titles.at(start).cloned().unwrap_or_default();
+        let catalog = self.catalog.as_ref().ok_or_else(|| unfit("the recording is not open".into()))?;
+        let name = |n| catalog.naming().name(began, &title, n);
+        let mut file = match Recording::create(&self.config.path, name, muxer) {
+            Ok(file) => file,
+            Err((path, error)) => return Err(self.failed("create", &path, &error)),
+        };
+        let tags = tags(&self.config.station, began);
+        let listed = self.catalog.as_mut().map_or(Ok(()), |catalog| catalog.note(file.path(), began));
+        let started = listed.and_then(|()| file.start(takes_over, &tags, self.lead.make_contiguous()));
+        if let Err(error) = started {
             let path = file.path().to_owned();
             let _ = file.finish();
-            return Err(fault("write", &path, &error));
+            return Err(self.failed("write", &path, &error));
+        }
+        if self.config.cue {
+            let rate_hz = opening.info.format.sample_rate_hz;
+            file.keep_cue(CueSheet::new(file.path(), &tags, rate_hz, begin, &title));
         }
         self.file = Some(file);
         self.left_out = opening.left_out_ns(begin);
@@ -156,55 +222,103 @@ impl Recorder {
 
     /// The first frame at or after the next point of the wall clock's grid.
     fn next_cut(&self, opening: &Opening, begin: i64) -> i64 {
-        let period = i128::from(self.config.rotate_every_s) * 1_000_000_000;
-        if period == 0 {
+        let Some(period_s) = i64::try_from(self.config.rotate_every_s).ok().filter(|period| *period > 0)
+        else {
             return i64::MAX;
-        }
-        let now = opening.time_of(begin).as_nanosecond();
-        let left_out = opening.left_out_ns(begin);
-        let next = (now.div_euclid(period) + 1) * period - opening.epoch.as_nanosecond() - left_out;
-        let frames = next * i128::from(opening.info.format.sample_rate_hz);
+        };
+        let next_s = next_point(opening.time_of(begin), period_s, &self.config.zone);
+        let next = i128::from(next_s) * 1_000_000_000 - opening.epoch.as_nanosecond();
+        let frames = (next - opening.left_out_ns(begin)) * i128::from(opening.info.format.sample_rate_hz);
         // Rounded up; a cut is never at or before the beginning, whatever the rounding of time.
         i64::try_from(-(-frames).div_euclid(1_000_000_000)).unwrap_or(i64::MAX).max(begin + 1)
     }
 
-    fn retain(&self, opening: &Opening, at: i64) -> Result<(), SinkError> {
-        let retention =
-            Retention { days: self.config.retention_days, max_bytes: self.config.max_total_bytes };
-        let (naming, _) = self.naming(opening)?;
+    fn retain(&mut self, opening: &Opening, at: i64) {
         let current = self.file.as_ref().map(Recording::path);
-        retention.apply(&self.config.path, &naming, current, opening.time_of(at));
-        Ok(())
+        if let Some(catalog) = &mut self.catalog {
+            retention(&self.config).apply(catalog, current, opening.time_of(at));
+        }
     }
 
-    fn naming(&self, opening: &Opening) -> Result<(Naming, Box<dyn Muxer>), SinkError> {
-        let unfit = |message: String| SinkError { message, retry: Retry::Seldom };
-        let muxer = container::for_file(&opening.info, &self.config.extension)
-            .map_err(|error| unfit(format!("recording to {}: {error}", self.config.path.display())))?;
-        let extension = match self.config.extension.as_str() {
-            "" => muxer.extension(),
-            extension => extension,
-        };
-        let naming = Naming::new(&self.config.name, extension)
-            .ok_or_else(|| unfit(format!("name: {} is not accepted", self.config.name)))?;
-        Ok((naming, muxer))
+    fn muxer(&self, opening: &Opening) -> Result<Box<dyn Muxer>, SinkError> {
+        container::for_file(&opening.info, &self.config.extension)
+            .map_err(|error| unfit(format!("recording to {}: {error}", self.config.path.display())))
     }
 
-    /// What the tags of a file say.
-    fn tags(&self, began: jiff::Timestamp) -> Metadata {
-        let station = self.config.station.trim();
-        let time = began.strftime("%Y-%m-%d %H:%M:%S UTC");
-        let artist = (!station.is_empty()).then(|| station.to_owned());
-        Metadata { title: Some(format!("{station} {time}").trim().to_owned()), artist, ..Metadata::default() }
+    fn failed(&mut self, doing: &str, path: &Path, error: &io::Error) -> SinkError {
+        self.full = error.kind() == ErrorKind::StorageFull;
+        fault(doing, path, error)
     }
 }
 
-/// A fault of the disk: a person must help where room or permission is missing, others pass.
+fn retention(config: &RecordingConfig) -> Retention {
+    Retention { days: config.retention_days, max_bytes: config.max_total_bytes }
+}
+
+/// The next point, in Unix seconds, at which clocks in a zone show a multiple of a period since midnight of 1970-01-01.
+fn next_point(now: Timestamp, period_s: i64, zone: &TimeZone) -> i64 {
+    let offset = |at: i64| {
+        let at = Timestamp::from_second(at).unwrap_or(now);
+        i64::from(zone.to_offset(at).seconds())
+    };
+    let now_s = now.as_nanosecond().div_euclid(1_000_000_000) as i64;
+    let here = offset(now_s);
+    let next = ((now_s + here).div_euclid(period_s) + 1) * period_s - here;
+    // Where the clocks are changed in between they show something else then.
+    let there = offset(next);
+    let moved = next + here - there;
+    let is_on_grid = (next + there).rem_euclid(period_s) == 0;
+    if is_on_grid || moved <= now_s || offset(moved) != there { next } else { moved }
+}
+
+/// What the tags of a file say.
+fn tags(station: &str, began: Timestamp) -> Metadata {
+    let station = station.trim();
+    let time = began.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let artist = (!station.is_empty()).then(|| station.to_owned());
+    Metadata { title: Some(format!("{station} {time}").trim().to_owned()), artist, ..Metadata::default() }
+}
+
+fn unfit(message: String) -> SinkError {
+    SinkError { message, retry: Retry::Seldom }
+}
+
+/// A fault of the disk. Where room or permission is missing a person must help, and it is seen at once when one has.
 fn fault(doing: &str, path: &Path, error: &io::Error) -> SinkError {
     use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let retry = match error.kind() {
-        StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied => Retry::Seldom,
+        StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied => Retry::Steadily,
         _ => Retry::Soon,
     };
     disk::fault(doing, path, error, retry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_are_where_the_clocks_of_the_zone_show_it() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let (hour, day) = (3600, 86_400);
+        for (now, period_s, next) in [
+            ("2026-03-07T05:00:00Z", day, "2026-03-08T05:00:00Z"),
+            // The days on which the clocks are changed have 23 and 25 hours.
+            ("2026-03-08T05:00:00Z", day, "2026-03-09T04:00:00Z"),
+            ("2026-11-01T04:00:00.5Z", day, "2026-11-02T05:00:00Z"),
+            ("2026-03-08T06:59:59Z", hour, "2026-03-08T07:00:00Z"),
+            ("2026-11-01T05:00:00Z", hour, "2026-11-01T06:00:00Z"),
+            ("2026-11-01T06:00:00Z", hour, "2026-11-01T07:00:00Z"),
+            // There is no two o'clock that night.
+            ("2026-03-08T05:00:00Z", 2 * hour, "2026-03-08T07:00:00Z"),
+            ("2026-03-08T07:00:00Z", 2 * hour, "2026-03-08T08:00:00Z"),
+        ] {
+            let found = next_point(now.parse().unwrap(), period_s, &zone);
+            assert_eq!(Timestamp::from_second(found).unwrap().to_string(), next, "{now} {period_s}");
+        }
+        // Half an hour beside the others.
+        let zone = TimeZone::get("Asia/Kolkata").unwrap();
+        let found = next_point("2026-03-01T05:59:57.5Z".parse().unwrap(), hour, &zone);
+        assert_eq!(Timestamp::from_second(found).unwrap().to_string(), "2026-03-01T06:30:00Z");
+    }
 }
