@@ -45,7 +45,7 @@ pub struct Stats {
 
 /// Where the worker writes and everyone else reads.
 pub(crate) struct Board {
-    output: String,
+    output: Mutex<String>,
     on_health: Option<OnHealth>,
     health: AtomicU8,
     told: Mutex<Option<(Health, Option<String>)>>,
@@ -58,7 +58,7 @@ pub(crate) struct Board {
 impl Board {
     pub(crate) fn new(output: String, on_health: Option<OnHealth>) -> Self {
         Self {
-            output,
+            output: Mutex::new(output),
             on_health,
             health: AtomicU8::new(encode(Health::Down)),
             told: Mutex::new(None),
@@ -67,6 +67,11 @@ impl Board {
             packets: AtomicU64::new(0),
             openings: AtomicU64::new(0),
         }
+    }
+
+    /// From now on it is another name that is told.
+    pub(crate) fn rename(&self, output: &str) {
+        output.clone_into(&mut lock(&self.output));
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -96,19 +101,15 @@ impl Board {
             }
             *told = now;
         }
+        let output = lock(&self.output).clone();
         match (health, reason) {
-            (Health::Up, _) => tracing::info!(output = %self.output, "output is up"),
+            (Health::Up, _) => tracing::info!(%output, "output is up"),
             (_, reason) => {
-                tracing::warn!(output = %self.output, ?health, "{}", reason.unwrap_or("no reason"))
+                tracing::warn!(%output, ?health, "{}", reason.unwrap_or("no reason"))
             }
         }
         if let Some(tell) = &self.on_health {
-            tell(HealthEvent {
-                output: self.output.clone(),
-                health,
-                reason: reason.map(str::to_owned),
-                at: Timestamp::now(),
-            });
+            tell(HealthEvent { output, health, reason: reason.map(str::to_owned), at: Timestamp::now() });
         }
     }
 

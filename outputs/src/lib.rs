@@ -15,6 +15,7 @@ mod queue;
 pub mod recording;
 pub mod segments;
 pub mod sink;
+pub mod tenure;
 mod upcoming;
 pub mod worker;
 

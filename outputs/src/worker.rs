@@ -156,6 +156,11 @@ impl OutputHandle {
         self.board.stats(self.queue.dropped(), queued_s)
     }
 
+    /// Gives the output another id in what is told of it.
+    pub fn rename(&self, id: &str) {
+        self.board.rename(id);
+    }
+
     /// Ends the output. Gracefully: what is queued is delivered and the sink closed, within
     /// [`WorkerOptions::drain`]. Otherwise it is dropped as it stands.
     pub fn stop(&self, graceful: bool) {

@@ -183,7 +183,13 @@ impl Listener {
     pub fn mount(&self, path: &str, meta: MountMeta) -> Result<MountOutput, MountError> {
         let mount = Mount::new(path.to_owned(), meta, &self.shared.options);
         self.shared.claim(path, |paths| paths.mounts.push(Arc::clone(&mount)))?;
-        Ok(MountOutput { mount, shared: Arc::clone(&self.shared) })
+        Ok(MountOutput::new(mount, Arc::clone(&self.shared)))
+    }
+
+    /// An output that follows at a mount of this listener which another still has. It is to be opened once that one is
+    /// closed; listeners stay connected where their decoders can go on.
+    pub fn follow(&self, held: &MountHandle, meta: MountMeta) -> MountOutput {
+        MountOutput::follow(held, Arc::clone(&self.shared), meta)
     }
 
     /// Serves the playlists and segments in `directory` below `prefix` (`/hls`), for as long as what it gives is kept.

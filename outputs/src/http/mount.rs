@@ -3,7 +3,7 @@
 //! Packets are muxed once per mount. What differs per listener is where it joins, the header it is given there and
 //! whether it asked for ICY titles.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +44,9 @@ pub struct MountMeta {
 #[derive(Debug)]
 pub(crate) struct Mount {
     pub(crate) path: String,
-    pub(crate) meta: MountMeta,
+    meta: Mutex<MountMeta>,
+    /// Outputs that have it: the one that feeds it, and one that is to follow.
+    holders: AtomicUsize,
     burst: Duration,
     ring: Duration,
     on_air: Mutex<Option<OnAir>>,
@@ -90,7 +92,17 @@ impl Mount {
     pub(crate) fn new(path: String, meta: MountMeta, options: &Options) -> Arc<Self> {
         let ring = options.ring.max(options.burst).max(CHUNK);
         let (burst, up) = (options.burst, AtomicBool::new(false));
-        Arc::new(Self { path, meta, burst, ring, on_air: Mutex::default(), up })
+        let (meta, holders) = (Mutex::new(meta), AtomicUsize::new(1));
+        Arc::new(Self { path, meta, holders, burst, ring, on_air: Mutex::default(), up })
+    }
+
+    /// What listeners are told about it.
+    pub(crate) fn meta(&self) -> MountMeta {
+        self.lock_meta().clone()
+    }
+
+    fn lock_meta(&self) -> MutexGuard<'_, MountMeta> {
+        self.meta.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<OnAir>> {
@@ -140,11 +152,13 @@ impl Mount {
     }
 }
 
-/// A mount as an output. The mount exists for as long as this does.
+/// A mount as an output. The mount exists for as long as this does, or one that follows it there.
 #[derive(Debug)]
 pub struct MountOutput {
-    pub(crate) mount: Arc<Mount>,
-    pub(crate) shared: Arc<Shared>,
+    mount: Arc<Mount>,
+    shared: Arc<Shared>,
+    /// What listeners are told from the opening on, where that is something else than before.
+    meta: Option<MountMeta>,
 }
 
 /// Looks at a mount from elsewhere.
@@ -154,6 +168,17 @@ pub struct MountHandle {
 }
 
 impl MountOutput {
+    /// The output of a new mount.
+    pub(super) fn new(mount: Arc<Mount>, shared: Arc<Shared>) -> Self {
+        Self { mount, shared, meta: None }
+    }
+
+    /// One that follows at a mount which another still has.
+    pub(super) fn follow(held: &MountHandle, shared: Arc<Shared>, meta: MountMeta) -> Self {
+        held.mount.holders.fetch_add(1, Relaxed);
+        Self { mount: Arc::clone(&held.mount), shared, meta: Some(meta) }
+    }
+
     /// Listeners connected now.
     pub fn listeners(&self) -> usize {
         self.handle().listeners()
@@ -168,6 +193,16 @@ impl MountOutput {
 impl MountHandle {
     pub(crate) fn new(mount: Arc<Mount>) -> Self {
         Self { mount }
+    }
+
+    /// Whether it is the very same mount.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mount, &other.mount)
+    }
+
+    /// Has those who come from now on be told another name.
+    pub fn set_name(&self, name: &str) {
+        name.clone_into(&mut self.mount.lock_meta().name);
     }
 
     /// The path, with its leading slash.
@@ -192,8 +227,10 @@ impl MountHandle {
 
 impl Drop for MountOutput {
     fn drop(&mut self) {
-        self.shared.unmount(&self.mount);
-        self.mount.end();
+        if self.mount.holders.fetch_sub(1, Relaxed) == 1 {
+            self.shared.unmount(&self.mount);
+            self.mount.end();
+        }
     }
 }
 
@@ -204,6 +241,9 @@ impl Output for MountOutput {
     }
 
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
+        if let Some(meta) = self.meta.take() {
+            *self.mount.lock_meta() = meta;
+        }
         let muxer = airchain_codecs::container::for_stream(&opening.info);
         Ok(Box::new(MountSink::new(Arc::clone(&self.mount), muxer, opening)))
     }
@@ -326,7 +366,10 @@ impl Sink for MountSink {
         // Patches are for files: what has been broadcast cannot be taken back.
         let _patches = self.muxer.finish(&mut self.pending);
         self.hand_on();
-        self.mount.end();
+        // Listeners wait for the one that follows.
+        if self.mount.holders.load(Relaxed) == 1 {
+            self.mount.end();
+        }
         Ok(())
     }
 }

@@ -165,7 +165,7 @@ fn about(mount: &Mount, on_air: &OnAir) -> Vec<(HeaderName, String)> {
         audio.push_str(";bitrate=");
         audio.push_str(bitrate);
     }
-    let meta = &mount.meta;
+    let meta = &mount.meta();
     let given = [
         (HeaderName::from_static("icy-name"), Some(meta.name.clone())),
         (HeaderName::from_static("icy-description"), meta.description.clone()),

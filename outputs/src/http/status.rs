@@ -64,7 +64,7 @@ pub(crate) fn icecast(shared: &Shared, host: Option<&str>) -> Value {
 
 fn source(mount: &Mount, on_air: &OnAir, host: &str) -> Value {
     let (counts, format) = (on_air.counts(), &on_air.info.format);
-    let meta = &mount.meta;
+    let meta = &mount.meta();
     let or = |text: &str, default: &str| {
         if text.is_empty() { default.to_owned() } else { text.to_owned() }
     };
