@@ -11,13 +11,14 @@ use airchain_core::playout::schedule::Timetable;
 use airchain_core::playout::{LiveConfig, Playlist};
 use airchain_inputs::playlist;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Cache;
 use crate::config::{self, NodeConfig, OutputConfig, Place, StationConfig};
 use crate::error::Error;
 use crate::input::InputSpec;
-use crate::output::OutputSpec;
+use crate::output::{OutputSpec, Target};
 use crate::schedule::{self, Joined, Now};
 use crate::spec::{Fallback, StationSpec};
 
@@ -26,18 +27,34 @@ use crate::spec::{Fallback, StationSpec};
 /// Outputs and nodes that this build does not have are left out with a warning. A playlist that cannot be read is
 /// an error only when it leaves nothing to play and no fallback file is named.
 pub fn station(config: &StationConfig) -> Result<(StationSpec, Vec<OutputSpec>), Error> {
-    let mut outputs = Vec::new();
+    let (mut outputs, mut declared) = (Vec::new(), Vec::new());
+    let programme = programme(config)?;
     for mount in &config.mounts {
         for (index, output) in mount.outputs.iter().enumerate() {
             let id = format!("{}/{index}", mount.id);
             if output.is_built() {
-                outputs.push(spec(id, output, &place(config, &mount.name))?);
+                let spec = spec(output, &place(&programme.home(), (&mount.id, &mount.name), &id))?;
+                declared.extend(declaration(output, &spec, mount));
+                outputs.push(spec);
             } else {
                 tracing::warn!(output = %id, kind = output.kind(), "left out: not in this build");
             }
         }
     }
-    Ok((programme(config)?, outputs))
+    Ok((StationSpec { declared, ..programme }, outputs))
+}
+
+/// What the declaration of an output takes from its station.
+#[derive(Clone, Copy, Debug)]
+pub struct Home<'a> {
+    /// The station's id.
+    pub id: &'a str,
+    /// Its name for people.
+    pub name: &'a str,
+    /// Its time zone.
+    pub zone: &'a TimeZone,
+    /// The rate of its engine, in Hz.
+    pub rate_hz: u32,
 }
 
 /// The programme and processing that `config` declares, for a station that goes on air.
@@ -79,6 +96,7 @@ pub fn programme_at(config: &StationConfig, start_ns: Option<i64>) -> Result<Sta
     let mut spec = StationSpec {
         id: config.station.id.clone(),
         name: config.station.name.clone(),
+        zone: schedule::zone(config)?,
         sample_rate_hz: config.station.sample_rate,
         block_ms: config.station.block_ms,
         crossfade_s: automation.crossfade_sec,
@@ -152,25 +170,36 @@ pub fn expand(path: &str) -> Result<Vec<Item>, String> {
     playlist::expand(Path::new(path)).map_err(|error| error.to_string())
 }
 
-/// The output that a command declares as a station file would, with an `id` beside. `name` and `rate_hz` are the station's.
-pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result<OutputSpec, Error> {
+/// The output that a command declares as a station file would, with an `id` beside, and where they matter the id and the
+/// name of its mount, as `mount` and `mount_name`.
+pub fn output(home: &Home<'_>, declared: &Map<String, Value>) -> Result<OutputSpec, Error> {
     let mut declared = declared.clone();
     let id = match declared.remove("id") {
         Some(Value::String(id)) if !id.is_empty() => id,
         _ => return Err(Error::Output("output.id: not given, give the output a name of its own".into())),
     };
+    let [mount, mount_name] = ["mount", "mount_name"].map(|field| declared.remove(field));
     if asks_environment(&declared) {
         return Err(Error::Output("output: ${NAME} is for station files, give the value itself".into()));
     }
     let station = json!({
-        "station": { "id": "station", "name": name, "sample_rate": rate_hz },
-        "mounts": [{ "id": "output", "outputs": [declared] }],
+        "station": {
+            "id": home.id, "name": home.name, "sample_rate": home.rate_hz,
+            "timezone": home.zone.iana_name().unwrap_or("UTC"),
+        },
+        "mounts": [{ "id": mount.unwrap_or("output".into()), "name": mount_name, "outputs": [declared] }],
     });
-    let config = config::from_value(&station, "output")
-        .map_err(|errors| Error::Output(errors.to_string().replace("mounts[0].outputs[0]", "output")))?;
+    let config = config::from_value(&station, "output").map_err(|errors| {
+        Error::Output(
+            errors
+                .to_string()
+                .replace("mounts[0].outputs[0]", "output")
+                .replace("mounts[0].id", "output.mount"),
+        )
+    })?;
     let mount = config.mounts.first();
-    let declared = mount.and_then(|mount| Some((mount.name.as_str(), mount.outputs.first()?)));
-    let (mount_name, output) = declared.ok_or(Error::Stopped)?;
+    let declared = mount.and_then(|mount| Some((mount, mount.outputs.first()?)));
+    let (mount, output) = declared.ok_or(Error::Stopped)?;
     if let OutputConfig::Http(http) = output
         && http.listen.parse::<SocketAddr>().is_err()
         && !http.listen.starts_with("localhost:")
@@ -181,17 +210,61 @@ pub fn output(name: &str, rate_hz: u32, declared: &Map<String, Value>) -> Result
             "output.listen: {listen} is a name, give an address such as 0.0.0.0:8000"
         )));
     }
-    spec(id, output, &place(&config, mount_name))
+    spec(output, &place(home, (&mount.id, &mount.name), &id))
 }
 
-fn place<'a>(config: &'a StationConfig, mount: &'a str) -> Place<'a> {
-    Place { station: &config.station.name, mount, rate_hz: config.station.sample_rate }
+/// The declaration of an output that is to be another from now on, whole: `changes` to the fields of the one `before`, a
+/// null takes a field back to its default; or, where they have a `type`, a declaration of their own. With another
+/// `format`, what of the encoding is not given along goes back to what is usual for it.
+pub fn changed(
+    id: &str,
+    before: Option<&Map<String, Value>>,
+    changes: &Map<String, Value>,
+) -> Result<Map<String, Value>, Error> {
+    if changes.contains_key("id") {
+        return Err(Error::Output("output.id: stands beside the output, rename_output gives another".into()));
+    }
+    let mut declared = if changes.contains_key("type") {
+        Map::new()
+    } else {
+        let unknown =
+            || Error::Output(format!("output: {id} was not declared in words, give all of it with its type"));
+        before.cloned().ok_or_else(unknown)?
+    };
+    if changes.get("format").is_some_and(|format| declared.get("format") != Some(format)) {
+        ["bitrate_kbps", "mode", "quality"].iter().for_each(|field| drop(declared.remove(*field)));
+    }
+    declared.extend(changes.clone());
+    declared.insert("id".into(), id.into());
+    Ok(declared)
 }
 
-fn spec(id: String, output: &OutputConfig, place: &Place<'_>) -> Result<OutputSpec, Error> {
+/// An output of a station file in the words of a command: as it is meant, with its defaults.
+fn declaration(
+    output: &OutputConfig,
+    spec: &OutputSpec,
+    mount: &config::Mount,
+) -> Option<Map<String, Value>> {
+    let Ok(Value::Object(mut declared)) = serde_json::to_value(output) else { return None };
+    declared.insert("id".into(), spec.id.as_str().into());
+    declared.insert("mount".into(), mount.id.as_str().into());
+    declared.insert("mount_name".into(), mount.name.as_str().into());
+    if let Target::Http { listen, .. } = &spec.target {
+        // A command may not have names looked up.
+        declared.insert("listen".into(), listen.to_string().into());
+    }
+    Some(declared)
+}
+
+fn place<'a>(home: &Home<'a>, (mount_id, mount): (&'a str, &'a str), id: &'a str) -> Place<'a> {
+    let Home { id: station_id, name: station, zone, rate_hz } = *home;
+    Place { station, mount, station_id, mount_id, id, zone, rate_hz }
+}
+
+fn spec(output: &OutputConfig, place: &Place<'_>) -> Result<OutputSpec, Error> {
     let (format, target) = output.target(place)?;
     let passthrough = output.encoding().is_some_and(|encoding| encoding.passthrough);
-    Ok(OutputSpec { id, format, target, passthrough })
+    Ok(OutputSpec { id: place.id.to_owned(), format, target, passthrough })
 }
 
 /// The input that a program declares as a station file would.

@@ -29,6 +29,7 @@ use crate::desk::{Desk, DeskStation, Waker};
 use crate::encode_pool::{EncodePool, Kind};
 use crate::error::Error;
 use crate::fallback::fallback;
+use crate::from_config::Home;
 use crate::journal::Journal;
 use crate::lengths::Surveyor;
 use crate::levels::Analyst;
@@ -218,6 +219,7 @@ impl Host {
             orders_in,
         );
         shared.lookahead = spec.lookahead(None);
+        shared.zone = spec.zone.clone();
         let shared = Arc::new(shared);
         let load = LoadConfig { head: Some(rate.into()), ..spec.load_config() };
         let latency = config.latency as u64;
@@ -230,8 +232,11 @@ impl Host {
             director.keep_log();
         }
         let mut journal = spec.journal.as_deref().map(|path| Journal::open(path, &spec.id, rate));
+        let mut declared = spec.declared.clone();
         if let Some(journal) = &mut journal {
-            journal.resume(&mut director, &mut outputs, &spec.name);
+            let home = Home { id: &spec.id, name: &spec.name, zone: &spec.zone, rate_hz: rate };
+            // Of two of one id it is the later.
+            declared.extend(journal.resume(&mut director, &mut outputs, &home));
         }
         if let Some((item, source)) = fallback(&spec.fallback, rate, spec.fallback_loop) {
             director.load_fixture(Tier::Fallback, item, Box::new(move || Box::new(source.clone())));
@@ -263,7 +268,9 @@ impl Host {
             desk_station.begin_as_run(as_run);
         }
         for output in outputs {
-            desk_station.begin_output(output)?;
+            let in_words =
+                declared.iter().rfind(|declared| declared.get("id") == Some(&output.id.as_str().into()));
+            desk_station.begin_output(output, in_words.cloned())?;
         }
         for input in spec.inputs {
             desk_station.add_input(input)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use airchain_codecs::{Codec, Format};
 use airchain_outputs::hls::{self, HlsConfig, Live};
-use airchain_outputs::http::MountMeta;
+use airchain_outputs::http::{MountHandle, MountMeta};
 use airchain_outputs::icecast::{IcecastConfig, IcecastOutput};
 use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
 use airchain_outputs::sink::Output;
@@ -112,8 +112,13 @@ impl Target {
         matches!(self, Self::Hls(_))
     }
 
-    /// Makes the output, of audio in `format`.
-    pub(crate) fn open(self, format: Format, listeners: &Listeners) -> Result<Opened, Error> {
+    /// Makes the output, of audio in `format`. `held` is the mount of the one whose place it takes.
+    pub(crate) fn open(
+        self,
+        format: Format,
+        listeners: &Listeners,
+        held: Option<&MountHandle>,
+    ) -> Result<Opened, Error> {
         let invalid = |error: String| Error::Output(error);
         let (output, options): (Box<dyn Output>, _) = match self {
             Self::Icecast(config) => {
@@ -133,7 +138,11 @@ impl Target {
             }
             Self::Http { listen, path, meta, .. } => {
                 let listener = listeners.get(listen)?;
-                let output = listener.mount(&path, meta).map_err(|error| invalid(error.to_string()))?;
+                let held = held.filter(|held| listener.mounted(&path).is_some_and(|mount| mount.is(held)));
+                let output = match held {
+                    Some(held) => listener.follow(held, meta),
+                    None => listener.mount(&path, meta).map_err(|error| invalid(error.to_string()))?,
+                };
                 (Box::new(output), WorkerOptions::live())
             }
             Self::Custom { output, options, .. } => (output, options),

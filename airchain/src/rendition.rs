@@ -32,6 +32,10 @@ const RESTARTS: u32 = 5;
 /// An output waiting to be started with its rendition.
 pub(crate) struct Waiting {
     pub(crate) id: String,
+    /// Tells it from all others of its station.
+    pub(crate) serial: u64,
+    /// The frame of the bus from which on it is given audio; with `None` what there is from now on.
+    pub(crate) from: Option<Frames>,
     pub(crate) output: Box<dyn Output>,
     pub(crate) options: WorkerOptions,
     /// Where its handle goes once it runs.
@@ -72,6 +76,8 @@ fn open(
 pub(crate) struct Door {
     /// `None` once the rendition is over.
     waiting: Mutex<Option<Vec<Waiting>>>,
+    /// Outputs that are to go, by their serials, and the frame of the bus up to which they are given audio.
+    leaving: Mutex<Vec<(u64, Frames)>>,
 }
 
 impl Door {
@@ -84,9 +90,44 @@ impl Door {
         self.lock().as_mut().map(|all| all.push(waiting)).is_some()
     }
 
+    /// Has an output end with the packet before the one that begins at or after a frame of the bus.
+    pub(crate) fn leave(&self, serial: u64, at: Frames) {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).push((serial, at));
+    }
+
     /// Whether the rendition is over.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().is_none()
+    }
+}
+
+/// An output of a rendition, and which packets are its.
+struct Seat {
+    serial: u64,
+    sender: ParcelSender,
+    /// The first that is its begins here or later,
+    from: i64,
+    /// and the last before here.
+    until: i64,
+}
+
+impl Seat {
+    /// Hands over what is its of `parcels`.
+    fn send(&mut self, parcels: &[Parcel]) {
+        if (self.from, self.until) == (i64::MIN, i64::MAX) {
+            return self.sender.send_all(parcels);
+        }
+        let pts = |parcel: &Parcel| if let Parcel::Packet(packet) = parcel { Some(packet.pts) } else { None };
+        let of_it = |parcel: &&Parcel| pts(parcel).is_none_or(|pts| pts >= self.from);
+        let mut given: Vec<Parcel> = parcels.iter().filter(of_it).cloned().collect();
+        if given.iter().any(|parcel| pts(parcel).is_some()) {
+            self.from = i64::MIN;
+        }
+        if let Some(over) = given.iter().position(|parcel| pts(parcel).is_some_and(|pts| pts >= self.until)) {
+            given.truncate(over);
+            given.push(Parcel::End);
+        }
+        self.sender.send_all(&given);
     }
 }
 
@@ -115,7 +156,7 @@ pub(crate) struct Rendition {
     leaps: Option<Leaps>,
     runtime: Handle,
     door: Arc<Door>,
-    senders: Vec<ParcelSender>,
+    seats: Vec<Seat>,
     metadata: Option<Arc<Metadata>>,
     failures: u32,
     /// What is encoded in this turn is waited for.
@@ -140,7 +181,7 @@ impl Rendition {
     ) -> Result<(Self, Arc<Door>), EncodeError> {
         let station_rate = station.rate;
         let (encoder, teller) = open(&format, station_rate, workers.as_ref(), &station)?;
-        let door = Arc::new(Door { waiting: Mutex::new(Some(Vec::new())) });
+        let door = Arc::new(Door { waiting: Mutex::new(Some(Vec::new())), leaving: Mutex::default() });
         let rendition = Self {
             format,
             on_grid,
@@ -158,7 +199,7 @@ impl Rendition {
             leaps: None,
             runtime,
             door: Arc::clone(&door),
-            senders: Vec::new(),
+            seats: Vec::new(),
             metadata,
             failures: 0,
             hurried: false,
@@ -178,20 +219,26 @@ impl Rendition {
             self.begin(start);
             self.station.bus_utc_of(start)
         });
-        let position = self.encoder_position(start);
         let leaps =
             self.leaps.get_or_insert_with(|| self.station.leaps.from(start, self.station_rate)).clone();
         self.epoch = Some(epoch);
         let waiting = self.door.lock().as_mut().map(std::mem::take);
-        for Waiting { id, output, options, started } in waiting.into_iter().flatten() {
+        for Waiting { id, serial, from, output, options, started } in waiting.into_iter().flatten() {
             let info: SharedInfo = Arc::clone(self.encoder.info());
+            let position = self.encoder_position(start);
             let opening = Opening { info, epoch, position, leaps: leaps.clone(), metadata: None };
             let (sender, handle) = worker::spawn(&self.runtime, id, output, opening, options);
             if let Some(metadata) = &self.metadata {
                 sender.send(Parcel::Title { at: i64::MIN, metadata: Arc::clone(metadata) });
             }
-            self.senders.push(sender);
+            let from = from.map_or(i64::MIN, |at| self.encoder_position(at.saturating_sub(start)));
+            self.seats.push(Seat { serial, sender, from, until: i64::MAX });
             started(handle);
+        }
+        let leaving = std::mem::take(&mut *self.door.leaving.lock().unwrap_or_else(PoisonError::into_inner));
+        for (serial, at) in leaving {
+            let until = self.encoder_position(at.saturating_sub(start));
+            self.seats.iter_mut().filter(|seat| seat.serial == serial).for_each(|seat| seat.until = until);
         }
     }
 
@@ -293,8 +340,8 @@ impl Rendition {
         if self.parcels.is_empty() {
             return;
         }
-        for sender in &self.senders {
-            sender.send_all(&self.parcels);
+        for seat in &mut self.seats {
+            seat.send(&self.parcels);
         }
         self.parcels.clear();
     }
@@ -342,7 +389,7 @@ impl Job for Rendition {
             return Step::Over;
         }
         self.deliver();
-        self.senders.retain(|sender| !sender.is_closed());
+        self.seats.retain(|seat| !seat.sender.is_closed());
         if more { Step::More } else { Step::Idle }
     }
 

@@ -14,8 +14,11 @@ use airchain_core::program::Joins;
 use airchain_core::tier::Tier;
 use airchain_core::units::seconds_to_frames;
 use airchain_core::{Frames, units};
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
 
 use crate::as_run::AsRunLog;
+use crate::from_config::Home;
 use crate::input::InputSpec;
 use crate::levels::{ItemLoudness, Levels};
 use crate::loader::LoadConfig;
@@ -26,6 +29,8 @@ pub struct StationSpec {
     pub id: String,
     /// Its name for people.
     pub name: String,
+    /// Its time zone: that of what its outputs name by the time.
+    pub zone: TimeZone,
     /// Sample rate in Hz, 8000 to 192 000.
     pub sample_rate_hz: u32,
     /// Length of a block in milliseconds.
@@ -67,6 +72,9 @@ pub struct StationSpec {
     pub start_ns: i64,
     /// Where what aired is written down on air.
     pub as_run: Option<AsRunLog>,
+    /// Its outputs in the words of a station file, each with its `id`: commands can change single fields of those that are
+    /// among them.
+    pub declared: Vec<Map<String, Value>>,
 }
 
 /// What is heard when every other tier is dry.
@@ -86,6 +94,7 @@ impl Default for StationSpec {
         Self {
             id: "station".into(),
             name: "airchain".into(),
+            zone: TimeZone::UTC,
             sample_rate_hz: 48_000,
             block_ms: 10,
             crossfade_s: 0.0,
@@ -106,6 +115,7 @@ impl Default for StationSpec {
             schedule: None,
             start_ns: 0,
             as_run: None,
+            declared: Vec::new(),
         }
     }
 }
@@ -116,6 +126,11 @@ const EMERGENCY_FADE_S: f64 = 0.005;
 const RETURN_FADE_S: f64 = 0.1;
 
 impl StationSpec {
+    /// What the declarations of its outputs take from it.
+    pub fn home(&self) -> Home<'_> {
+        Home { id: &self.id, name: &self.name, zone: &self.zone, rate_hz: self.sample_rate_hz }
+    }
+
     /// Frames in a block.
     pub fn block(&self) -> usize {
         (self.sample_rate_hz as usize * self.block_ms as usize / 1000).max(1)

@@ -19,10 +19,13 @@ use airchain_outputs::http::{MountHandle, StateHandle};
 use airchain_outputs::joint;
 use airchain_outputs::leaps::Leaps;
 use airchain_outputs::sink::Health;
+use airchain_outputs::tenure::Gone;
 use airchain_outputs::worker::OutputHandle;
 use crossbeam_channel::{Receiver, Sender};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,6 +36,7 @@ use crate::cost::Cost;
 use crate::desk::Waker;
 use crate::error::Error;
 use crate::faults::{FaultLog, Faults};
+use crate::from_config::Home;
 use crate::input::{self, InputSpec, InputStatus};
 use crate::meter::{LevelBoard, Levels};
 use crate::output::OutputSpec;
@@ -46,8 +50,10 @@ use crate::telemetry::{self, Telemetry, TelemetryStream};
 pub(crate) enum Order {
     Request(Moment, Box<Request>),
     AddInput(Box<InputSpec>, Sender<Result<(), Error>>),
-    AddOutput(Box<OutputSpec>, Sender<Result<(), Error>>),
+    AddOutput(Wanted, Sender<Result<(), Error>>),
     RemoveOutput(String, Sender<Result<(), Error>>),
+    ChangeOutput(String, Wanted, Sender<Result<(), Error>>),
+    RenameOutput(String, String, Option<String>, Sender<Result<(), Error>>),
     OpenLive(String, LiveConfig, Sender<Result<LiveWriter, Error>>),
     LiveStatus(Sender<Result<Vec<LiveStatus>, Error>>),
     AddTap(Box<TapWriter>, Sender<Result<TapId, Error>>),
@@ -55,14 +61,25 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// An output that is asked for.
+pub(crate) enum Wanted {
+    /// As a program makes it.
+    Made(Box<OutputSpec>),
+    /// In the words of a station file.
+    Declared(Map<String, Value>),
+}
+
 impl Order {
-    /// Whether it is meant to change what listeners hear, or who listens, right now. What is for later is told of then:
-    /// [`cuts_in`].
+    /// Whether it is meant to change what listeners hear right now. What is for later is told of then: [`cuts_in`]. An
+    /// output that begins hurries by itself, so that the others are given the very bytes that they would have got.
     pub(crate) fn is_heard_soon(&self) -> bool {
         match self {
             Self::Request(when, request) => *when == Moment::Now && is_cut(request.name()),
-            Self::AddInput(..) | Self::AddOutput(..) => true,
-            Self::RemoveOutput(..)
+            Self::AddInput(..) => true,
+            Self::AddOutput(..)
+            | Self::RemoveOutput(..)
+            | Self::ChangeOutput(..)
+            | Self::RenameOutput(..)
             | Self::OpenLive(..)
             | Self::LiveStatus(..)
             | Self::AddTap(..)
@@ -72,9 +89,9 @@ impl Order {
     }
 }
 
-/// Whether a request of this name changes on the spot what is heard, or who hears it.
+/// Whether a request of this name changes on the spot what is heard.
 fn is_cut(request: &str) -> bool {
-    matches!(request, "play" | "insert_emergency" | "skip" | "stop" | "route_live" | "add_output")
+    matches!(request, "play" | "insert_emergency" | "skip" | "stop" | "route_live")
 }
 
 /// Whether listeners hear, from the frame of this on, what does not simply follow what they heard before.
@@ -143,10 +160,14 @@ pub(crate) struct OutputEntry {
     pub(crate) serial: u64,
     pub(crate) kind: &'static str,
     pub(crate) target: String,
+    /// Its declaration, where it was made from one. Holds passwords: never log it.
+    pub(crate) declared: Option<Map<String, Value>>,
     /// Its mount, if it is one of a built-in listener.
     pub(crate) mount: Option<MountHandle>,
     /// Of its workers, once they run: one for each encoding.
     pub(crate) handles: Vec<OutputHandle>,
+    /// When each of those is gone.
+    pub(crate) gone: Vec<Gone>,
     /// Why it could not begin.
     pub(crate) failed: Option<String>,
 }
@@ -162,6 +183,7 @@ struct Subscriber {
 pub(crate) struct Shared {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) zone: TimeZone,
     /// What is done for it is done, and logged, in this span.
     pub(crate) span: Span,
     pub(crate) rate: u32,
@@ -223,6 +245,7 @@ impl Shared {
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
+            zone: TimeZone::UTC,
             span: Span::current(),
             rate,
             latency,
@@ -356,6 +379,11 @@ impl Shared {
         lock(&self.recent).iter().cloned().collect()
     }
 
+    /// What the declarations of its outputs take from it.
+    pub(crate) fn home(&self) -> Home<'_> {
+        Home { id: &self.id, name: &self.name, zone: &self.zone, rate_hz: self.rate }
+    }
+
     pub(crate) fn outputs(&self) -> Vec<OutputStatus> {
         let status = |entry: &OutputEntry| OutputStatus {
             id: entry.id.clone(),
@@ -434,7 +462,35 @@ impl Station {
 
     /// Adds an output. The other outputs notice nothing.
     pub fn add_output(&self, output: OutputSpec) -> Result<(), Error> {
-        self.ask(|reply| Order::AddOutput(Box::new(output), reply))
+        self.ask(|reply| Order::AddOutput(Wanted::Made(Box::new(output)), reply))
+    }
+
+    /// The same of one that is declared as a station file would, with an `id` beside.
+    pub fn add_declared_output(&self, output: Map<String, Value>) -> Result<(), Error> {
+        self.ask(|reply| Order::AddOutput(Wanted::Declared(output), reply))
+    }
+
+    /// Has an output take the place of the one of the same id: from one frame on, of which audio neither loses anything.
+    /// What both write to, a mount or a folder, it opens when the one before is gone. Where it cannot be made, nothing has
+    /// changed. Listeners of a built-in listener stay connected where the path stays and the container does. The other
+    /// outputs notice nothing.
+    pub fn change_output(&self, output: OutputSpec) -> Result<(), Error> {
+        self.ask(|reply| Order::ChangeOutput(output.id.clone(), Wanted::Made(Box::new(output)), reply))
+    }
+
+    /// The same by words of a station file, without an `id`: fields that change, of an output that was declared in such
+    /// words itself (a null takes one back to its default); or with a `type` the whole of another declaration.
+    pub fn change_declared_output(&self, id: &str, output: Map<String, Value>) -> Result<(), Error> {
+        self.ask(|reply| Order::ChangeOutput(id.to_owned(), Wanted::Declared(output), reply))
+    }
+
+    /// Gives an output another id, and with `name` has those who come to listen from now on be told another name, where
+    /// that needs no new connection (those of a built-in listener). Nothing else becomes of it.
+    pub fn rename_output(&self, id: &str, new_id: &str, name: Option<&str>) -> Result<(), Error> {
+        let (id, new_id, name) = (id.to_owned(), new_id.to_owned(), name.map(str::to_owned));
+        let request = Request::RenameOutput { id: id.clone(), new_id: new_id.clone(), name: name.clone() };
+        request.validate().map_err(|invalid| Error::Output(invalid.to_string()))?;
+        self.ask(|reply| Order::RenameOutput(id, new_id, name, reply))
     }
 
     /// Closes an output and takes it off. The other outputs notice nothing.

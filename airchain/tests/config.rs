@@ -2,7 +2,9 @@
 
 use airchain::codecs::{Bitrate, Codec};
 use airchain::config::{self, AudioFormat, OutputConfig, Problem, Severity};
+use airchain::from_config;
 use airchain::output::Target;
+use airchain::outputs::recording::Labels;
 use serde_json::json;
 
 /// A station file as people write it, with everything that has no default and much that has one.
@@ -270,6 +272,64 @@ fn fields_must_fit_each_other() {
         (problem.field.as_str(), problem.accepted.as_deref()),
         ("inputs[0].fallback_urls", Some("at most 16"))
     );
+}
+
+#[test]
+fn recordings_know_whose_they_are_and_which_clock_they_go_by() {
+    let text = "station: { id: wgmr, timezone: America/New_York }\nmounts: [{ id: main, outputs: [{ type: recording, path: r, \
+                name: \"{station} {mount} {id} %Y%m%d%H%M%S {title}\", rotate_minutes: 0, rotate_size_mb: 700, cue: true }, \
+                { type: wav, path: day.wav }] }]";
+    let (_, outputs) = from_config::station(&config::parse(text, "x").unwrap()).unwrap();
+    let Target::Recording(recording) = &outputs[0].target else { panic!() };
+    let labels = Labels { station: "wgmr".into(), id: "main/0".into(), mount: "main".into() };
+    assert_eq!(recording.labels, labels);
+    assert_eq!((recording.rotate_every_s, recording.rotate_max_bytes, recording.cue), (0, 700_000_000, true));
+    assert_eq!(recording.zone.iana_name(), Some("America/New_York"));
+    let Target::Recording(wav) = &outputs[1].target else { panic!() };
+    assert_eq!(wav.zone.iana_name(), Some("America/New_York"));
+    for name in ["%Y-%m-%d", "{titel} %Y%m%d%H%M%S", "../%Y%m%d%H%M%S", "%Y%m%d%H%M%S %Q"] {
+        let problem = error(&text.replace("{station} {mount} {id} %Y%m%d%H%M%S {title}", name));
+        assert_eq!(
+            (problem.field.as_str(), problem.value.as_deref()),
+            ("mounts[0].outputs[0].name", Some(name))
+        );
+        assert!(problem.accepted.unwrap().contains("%Y-%m-%d_%H-%M-%S"));
+    }
+}
+
+#[test]
+fn a_declaration_with_its_defaults_is_a_declaration() {
+    let text = format!(
+        "{}\n  - id: more\n    outputs:\n      - {{ type: http, listen: \"localhost:8000\", format: flac }}\n      \
+         - {{ type: wav, path: w.wav, sample_format: f32 }}\n      \
+         - {{ type: hls, path: h, format: he-aac, renditions: [{{ name: low, format: aac, bitrate_kbps: 48 }}] }}\n      \
+         - {{ type: icecast, url: \"icecast+tls://h/m\", protocol: source, format: opus, genre: Talk }}\n",
+        &SAMPLE[..SAMPLE.find("dsp_graph").unwrap()].trim_end()
+    );
+    let (spec, outputs) = from_config::station(&config::parse(&text, "x").unwrap()).unwrap();
+    assert_eq!((spec.declared.len(), outputs.len()), (7, 7));
+    for (declared, output) in spec.declared.iter().zip(&outputs) {
+        let again = from_config::output(&spec.home(), declared).unwrap();
+        assert_eq!(
+            (&again.id, again.format, again.target.kind()),
+            (&output.id, output.format, output.target.kind())
+        );
+        if let (Target::Icecast(again), Target::Icecast(output)) = (&again.target, &output.target) {
+            assert_eq!((&again.url, &again.name, &again.genre), (&output.url, &output.name, &output.genre));
+        }
+    }
+    // What a change leaves alone stays; what of the encoding belongs to the other format does not.
+    let mp3 = spec.declared.iter().find(|declared| declared["id"] == "mount-main/0").unwrap();
+    let change = |fields: serde_json::Value| {
+        let changed = from_config::changed("mount-main/0", Some(mp3), fields.as_object().unwrap()).unwrap();
+        from_config::output(&spec.home(), &changed).unwrap().format
+    };
+    assert_eq!(change(json!({"channels": 1})).bitrate, Bitrate::Cbr(128));
+    assert_eq!(change(json!({"format": "he-aac"})).bitrate, Bitrate::Cbr(64));
+    assert_eq!(change(json!({"format": "he-aac", "bitrate_kbps": 48})).bitrate, Bitrate::Cbr(48));
+    assert_eq!(change(json!({"sample_rate": null})).sample_rate_hz, 48_000);
+    let error = from_config::changed("x", None, json!({"format": "aac"}).as_object().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("give all of it with its type"), "{error}");
 }
 
 #[test]

@@ -79,11 +79,20 @@ impl Station {
     fn add_output(&self, py: Python<'_>, json: &str) -> PyResult<()> {
         same_process(self.process)?;
         let declared = serde_json::from_str(json).map_err(|error| raise("ConfigError", error))?;
-        py.detach(|| {
-            let output = from_config::output("output", self.station.sample_rate_hz(), &declared)?;
-            self.station.add_output(output)
-        })
-        .map_err(failed)
+        py.detach(|| self.station.add_declared_output(declared)).map_err(failed)
+    }
+
+    /// Changes an output by the fields of its declaration, given as JSON.
+    fn change_output(&self, py: Python<'_>, id: &str, json: &str) -> PyResult<()> {
+        same_process(self.process)?;
+        let changes = serde_json::from_str(json).map_err(|error| raise("ConfigError", error))?;
+        py.detach(|| self.station.change_declared_output(id, changes)).map_err(failed)
+    }
+
+    #[pyo3(signature = (id, new_id, name=None))]
+    fn rename_output(&self, py: Python<'_>, id: &str, new_id: &str, name: Option<&str>) -> PyResult<()> {
+        same_process(self.process)?;
+        py.detach(|| self.station.rename_output(id, new_id, name)).map_err(failed)
     }
 
     fn remove_output(&self, py: Python<'_>, id: &str) -> PyResult<()> {

@@ -30,7 +30,11 @@ STATION = {
     "remove_input": "remove_input",
     "inputs": "telemetry",
     "add_output": "add_output",
+    "add_declared_output": "add_output",
     "remove_output": "remove_output",
+    "change_output": "change_output",
+    "change_declared_output": "change_output",
+    "rename_output": "rename_output",
     "live_config": "pcm_source",  # Its fields are arguments there.
     "live_source": "pcm_source",
     "live_status": "live_status",

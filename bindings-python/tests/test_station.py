@@ -91,6 +91,9 @@ def test_every_command_is_taken(host: airchain.Host, tone: Tone, declared: Decla
         (lambda s: s.request("jump"), airchain.CommandError, "jump"),
         (lambda s: s.add_output({"id": "x", "type": "icecats"}), airchain.ConfigError, "icecats"),
         (lambda s: s.remove_output("nothing"), airchain.ConfigError, "nothing"),
+        (lambda s: s.change_output("nothing", format="aac"), airchain.ConfigError, "nothing"),
+        (lambda s: s.rename_output("nothing", "other"), airchain.ConfigError, "nothing"),
+        (lambda s: s.rename_output("nothing", "a\nb"), airchain.ConfigError, "new_id"),
         (lambda s: s.pcm_tap(buffer_s=1e9), airchain.ConfigError, "buffer_s"),
         (lambda s: s.pcm_source(sample_rate_hz=1), ValueError, "sample_rate_hz: 1"),
         (lambda s: s.pcm_source(tier="nowhere"), airchain.CommandError, "tier: nowhere"),
@@ -133,7 +136,13 @@ def test_a_station_file_and_its_listener(host: airchain.Host, tone: Tone, tmp_pa
     station.add_output({"id": "more", "type": "http", "listen": address, "format": "flac", "path": "/more.flac"})
     with listened(f"http://{address}/more.flac") as stream:
         assert stream.read(4) == b"OggS"
-    station.remove_output("more")
+    station.rename_output("more", "less", name="Less")
+    with pytest.raises(airchain.ConfigError, match="bitrate_kbps"):
+        station.change_output("less", bitrate_kbps=7777)
+    station.change_output("less", format="aac", path="/less.aac")
+    with listened(f"http://{address}/less.aac") as stream:
+        assert stream.headers["Content-Type"].startswith("audio/aac") and stream.read(1) == b"\xff"
+    station.remove_output("less")
     assert [status.id for status in station.telemetry().outputs] == [output.id]
 
 

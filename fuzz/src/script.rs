@@ -198,7 +198,9 @@ pub(crate) fn seeds() -> Vec<Seed> {
             &[
                 r#"{"at": 1, "command": "route_live", "source": "studio", "fade_in_s": 0.1}"#,
                 r#"{"at": 1, "command": "add_output", "output": {"id": "o", "type": "wav", "path": "p"}}"#,
-                r#"{"at": 2, "command": "remove_output", "id": "o"}"#,
+                r#"{"at": 1.5, "command": "change_output", "id": "o", "output": {"sample_format": "f32", "path": null}}"#,
+                r#"{"at": 1.8, "command": "rename_output", "id": "o", "new_id": "p", "name": "P"}"#,
+                r#"{"at": 2, "command": "remove_output", "id": "p"}"#,
             ],
         ),
     ]

@@ -7,6 +7,7 @@ use airchain_core::program::WAITING;
 use airchain_core::tier::Tier;
 use airchain_inputs::webstream::MOST_FALLBACK_URLS;
 use airchain_net::mask_url;
+use jiff::tz::TimeZone;
 
 use super::encoding::Encoding;
 use super::nodes::{self, NodeConfig};
@@ -30,7 +31,8 @@ pub(crate) struct Finding {
 
 /// Everything that is wrong with a station whose fields are right one by one.
 pub(crate) fn findings(config: &StationConfig) -> Vec<Finding> {
-    let mut rules = Rules { findings: Vec::new(), taken: HashMap::new() };
+    let zone = TimeZone::get(&config.station.timezone).unwrap_or(TimeZone::UTC);
+    let mut rules = Rules { findings: Vec::new(), taken: HashMap::new(), zone };
     let rate = config.station.sample_rate;
     for (m, mount) in config.mounts.iter().enumerate() {
         let place = format!("mounts[{m}]");
@@ -132,9 +134,15 @@ pub(super) struct Rules {
     findings: Vec<Finding>,
     /// Who has what only one output can have.
     taken: HashMap<String, String>,
+    zone: TimeZone,
 }
 
 impl Rules {
+    /// The station's time zone.
+    pub(super) fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     pub(super) fn error(&mut self, field: String, value: Option<&str>, problem: String, accepted: &str) {
         let (value, accepted) = (value.map(mask_url), Some(accepted.to_owned()));
         self.findings.push(Finding { severity: Severity::Error, field, value, problem, accepted });

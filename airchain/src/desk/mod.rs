@@ -1,6 +1,7 @@
 //! The desk: one thread that thinks for every station. It ticks the directors, carries out orders, and tells the
 //! world what happened.
 
+mod change;
 mod measuring;
 mod outputs;
 mod serving;

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airchain_codecs::Format;
+use airchain_core::Frames;
 use airchain_core::bus::{Tap, TapId};
 use airchain_core::control::{Command, When};
 use airchain_core::tap::{TapWriter, tap};
 use airchain_outputs::health::HealthEvent;
-use airchain_outputs::http::Audience;
+use airchain_outputs::http::{Audience, MountHandle};
 use airchain_outputs::joint;
 use airchain_outputs::sink::Health;
+use airchain_outputs::tenure::{self, Gone};
 use airchain_outputs::worker::OutputHandle;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::DeskStation;
 use crate::encode_pool::Kind;
@@ -32,15 +35,31 @@ const TAP_S: u32 = 3;
 /// An encoder that runs, and how many outputs share it.
 pub(super) struct Running {
     encoding: Encoding,
-    tap: TapId,
-    door: Arc<Door>,
-    outputs: Vec<String>,
+    pub(super) tap: TapId,
+    pub(super) door: Arc<Door>,
+    /// Their serials.
+    pub(super) outputs: Vec<u64>,
+}
+
+/// What one that takes the place of an output knows of it.
+pub(super) struct Successor {
+    /// The frame of the bus at which it does.
+    pub(super) at: Frames,
+    pub(super) serial: u64,
+    pub(super) mount: Option<MountHandle>,
+    /// Its kind and where it goes.
+    pub(super) place: (&'static str, String),
+    pub(super) gone: Vec<Gone>,
 }
 
 impl DeskStation {
     /// Starts an output of a station that begins: when the system refuses it a port it is down, and tried again.
-    pub(crate) fn begin_output(&mut self, spec: OutputSpec) -> Result<(), Error> {
-        let Some(error) = self.bind_error(&spec) else { return self.add_output(When::Now, spec) };
+    pub(crate) fn begin_output(
+        &mut self,
+        spec: OutputSpec,
+        declared: Option<Map<String, Value>>,
+    ) -> Result<(), Error> {
+        let Some(error) = self.bind_error(&spec) else { return self.add_output(When::Now, spec, declared) };
         self.check_id(&spec.id)?;
         let (id, kind, failed) = (spec.id.clone(), spec.target.kind(), Some(error.clone()));
         let target = match &spec.target {
@@ -53,8 +72,10 @@ impl DeskStation {
             serial,
             kind,
             target,
+            declared,
             mount: None,
             handles: Vec::new(),
+            gone: Vec::new(),
             failed,
         });
         tracing::warn!(output = %id, "{error}");
@@ -78,8 +99,11 @@ impl DeskStation {
                 continue;
             }
             let id = spec.id.clone();
-            lock(&self.shared.outputs).retain(|entry| entry.id != id);
-            if let Err(error) = self.add_output(When::Now, spec) {
+            let mut outputs = lock(&self.shared.outputs);
+            let index = outputs.iter().position(|entry| entry.id == id);
+            let declared = index.and_then(|index| outputs.remove(index).declared);
+            drop(outputs);
+            if let Err(error) = self.add_output(When::Now, spec, declared) {
                 tracing::error!(output = %id, "{error}");
             }
         }
@@ -91,7 +115,7 @@ impl DeskStation {
         self.engines.listeners.get(*listen).err().map(|error| error.to_string())
     }
 
-    fn check_id(&self, id: &str) -> Result<(), Error> {
+    pub(super) fn check_id(&self, id: &str) -> Result<(), Error> {
         if lock(&self.shared.outputs).iter().any(|entry| entry.id == id) {
             return Err(Error::Output(format!("there is already an output called {id}")));
         }
@@ -117,9 +141,26 @@ impl DeskStation {
 
     /// Starts an output: at this frame where it needs an encoder of its own, else at once, on the encoder that already
     /// makes its format.
-    pub(crate) fn add_output(&mut self, when: When, spec: OutputSpec) -> Result<(), Error> {
+    pub(crate) fn add_output(
+        &mut self,
+        when: When,
+        spec: OutputSpec,
+        declared: Option<Map<String, Value>>,
+    ) -> Result<(), Error> {
+        self.check_id(&spec.id)?;
+        self.start_output(when, spec, declared, None).map(drop)
+    }
+
+    /// Starts an output, in the place of another of its id where `before` says so. Gives that one; when it cannot be
+    /// started, all is as it was.
+    pub(super) fn start_output(
+        &mut self,
+        when: When,
+        spec: OutputSpec,
+        declared: Option<Map<String, Value>>,
+        before: Option<&Successor>,
+    ) -> Result<Option<OutputEntry>, Error> {
         let OutputSpec { id, format, target, passthrough } = spec;
-        self.check_id(&id)?;
         self.let_go();
         let kind = target.kind();
         let listeners = &self.engines.listeners;
@@ -127,10 +168,6 @@ impl DeskStation {
             Target::Http { listen, path, options, .. } => {
                 let log = options.access_log.as_deref().map(|path| listeners.log(path)).transpose()?;
                 let listener = listeners.get(*listen)?;
-                // Whatever becomes of the output.
-                if !options.metrics {
-                    listener.admit_to_metrics(Audience::Nobody);
-                }
                 Some((*listen, listener, path.clone(), options.clone(), log))
             }
             _ => None,
@@ -143,8 +180,11 @@ impl DeskStation {
             passthrough::check(&format, self.shared.rate).map_err(|not| Error::Output(not.to_string()))?;
         }
         let is_segmented = target.is_segmented();
-        let Opened { parts, options, live } = target.open(format, &self.engines.listeners)?;
+        let held = before.and_then(|before| before.mount.as_ref());
+        let Opened { parts, options, live } = target.open(format, &self.engines.listeners, held)?;
         let target = parts.first().map(|(_, output)| output.describe()).unwrap_or_default();
+        let serial = self.fresh_serial();
+        let from = before.map(|before| before.at);
         let encoding = |format: Format| Encoding {
             format,
             passthrough: passthrough && passthrough::check(&format, self.shared.rate).is_ok(),
@@ -152,17 +192,47 @@ impl DeskStation {
             on_grid: is_segmented || !format.codec.says_where_it_begins(),
         };
         let encodings: Vec<_> = parts.iter().map(|(format, _)| encoding(*format)).collect();
-        let doors = encodings.into_iter().map(|encoding| self.rendition(when, encoding, &id)).collect();
-        let doors: Vec<Arc<Door>> = match doors {
-            Ok(doors) => doors,
-            Err(error) => {
-                self.leave_renditions(&id);
-                return Err(error);
+        let doors = encodings.into_iter().map(|encoding| self.rendition(when, encoding, serial, from));
+        let doors: Result<Vec<_>, Error> = doors.collect();
+        let doors = doors.inspect_err(|_| self.leave_renditions(serial))?;
+        // What both of them want is the other's until it is gone.
+        let is_held = |before: &&Successor| before.place.0 == kind && before.place.1 == target;
+        let after = before.filter(is_held).map(|before| before.gone.clone()).unwrap_or_default();
+        let lodge = |(_, output)| tenure::lodge(output, after.clone());
+        let (parts, gone): (Vec<_>, Vec<_>) = parts.into_iter().map(lodge).unzip();
+        let mount = page.as_ref().and_then(|(_, listener, path, ..)| listener.mounted(path));
+        let (handles, failed) = (Vec::new(), None);
+        let entry =
+            OutputEntry { id: id.clone(), serial, kind, target, declared, mount, handles, gone, failed };
+        let old = self.enter(entry, before.map(|before| before.serial));
+        let health = self.health.0.clone();
+        let tellers = joint::joined(parts.len(), Arc::new(move |event| drop(health.send(event))));
+        for ((output, (door, from)), teller) in parts.into_iter().zip(doors).zip(tellers) {
+            let shared = Arc::clone(&self.shared);
+            let started = Box::new(move |handle: OutputHandle| {
+                match lock(&shared.outputs).iter_mut().find(|entry| entry.serial == serial) {
+                    Some(entry) => {
+                        // It may have been given another id meanwhile.
+                        handle.rename(&entry.id);
+                        entry.handles.push(handle);
+                    }
+                    // It was removed before it could start.
+                    None => handle.stop(true),
+                }
+            });
+            let options = options.clone().telling(teller);
+            if !door.add(Waiting { id: id.clone(), serial, from, output, options, started }) {
+                // What has started is stopped with the entry; what has not finds none.
+                self.withdraw(serial, old);
+                return Err(Error::Output("the encoder has just failed, try again".into()));
             }
-        };
-        let mut mount = None;
-        if let Some((listen, listener, path, options, log)) = page {
-            mount = listener.mounted(&path);
+        }
+        self.serving.remove(&id);
+        if let Some((listen, listener, _, options, log)) = page {
+            // Whatever becomes of the output.
+            if !options.metrics {
+                listener.admit_to_metrics(Audience::Nobody);
+            }
             lock(&self.shared.pages).insert(listen, listener.state());
             log.iter().for_each(|log| listener.log_to(log));
             if options.serves_hls {
@@ -172,36 +242,45 @@ impl DeskStation {
         if let Some(folder) = folder {
             self.serving.add_folder(&self.shared.id, &id, folder, live);
         }
-        let serial = self.fresh_serial();
-        let (handles, failed) = (Vec::new(), None);
-        let entry = OutputEntry { id: id.clone(), serial, kind, target, mount, handles, failed };
-        lock(&self.shared.outputs).push(entry);
-        let health = self.health.0.clone();
-        let tellers = joint::joined(parts.len(), Arc::new(move |event| drop(health.send(event))));
-        for (((_, output), door), teller) in parts.into_iter().zip(doors).zip(tellers) {
-            let shared = Arc::clone(&self.shared);
-            let started = Box::new(move |handle: OutputHandle| {
-                match lock(&shared.outputs).iter_mut().find(|entry| entry.serial == serial) {
-                    Some(entry) => entry.handles.push(handle),
-                    // It was removed before it could start.
-                    None => handle.stop(true),
-                }
-            });
-            let options = options.clone().telling(teller);
-            if !door.add(Waiting { id: id.clone(), output, options, started }) {
-                // What has started is stopped with the entry; what has not finds none.
-                let _ = self.remove_output(&id);
-                return Err(Error::Output("the encoder has just failed, try again".into()));
-            }
-        }
-        Ok(())
+        Ok(old)
     }
 
-    /// The door of the rendition that encodes so, started if it is not running.
-    fn rendition(&mut self, when: When, encoding: Encoding, output: &str) -> Result<Arc<Door>, Error> {
+    /// Adds the entry of an output, in the place of that of another, which it gives.
+    fn enter(&self, entry: OutputEntry, before: Option<u64>) -> Option<OutputEntry> {
+        let mut outputs = lock(&self.shared.outputs);
+        match outputs.iter_mut().find(|other| Some(other.serial) == before) {
+            Some(other) => Some(std::mem::replace(other, entry)),
+            None => {
+                outputs.push(entry);
+                None
+            }
+        }
+    }
+
+    /// Takes back an output that could not be started, in whose place the one before goes on.
+    fn withdraw(&mut self, serial: u64, before: Option<OutputEntry>) {
+        let mut outputs = lock(&self.shared.outputs);
+        if let Some(index) = outputs.iter().position(|entry| entry.serial == serial) {
+            let entry = outputs.remove(index);
+            entry.handles.iter().for_each(|handle| handle.stop(true));
+            before.into_iter().for_each(|before| outputs.insert(index, before));
+        }
+        drop(outputs);
+        self.leave_renditions(serial);
+    }
+
+    /// The door of the rendition that encodes so, started if it is not running, for the output of this serial; and the frame
+    /// from which on that is given audio, where it is to begin with `from` and others are given audio before.
+    fn rendition(
+        &mut self,
+        when: When,
+        encoding: Encoding,
+        output: u64,
+        from: Option<Frames>,
+    ) -> Result<(Arc<Door>, Option<Frames>), Error> {
         if let Some(running) = self.renditions.iter_mut().find(|running| running.encoding == encoding) {
-            running.outputs.push(output.to_owned());
-            return Ok(Arc::clone(&running.door));
+            running.outputs.push(output);
+            return Ok((Arc::clone(&running.door), from));
         }
         let (writer, reader) = tap((self.shared.rate * TAP_S) as usize);
         let metadata = self.shared.on_air().map(|on_air| Arc::new(on_air.item.metadata));
@@ -211,9 +290,9 @@ impl DeskStation {
         let (rendition, door) = Rendition::new(encoding, reader, shared, metadata, runtime, workers)?;
         let id = self.add_tap(when, writer);
         self.engines.encode.add(Box::new(rendition), Kind::Encoder, &self.shared.cost);
-        let outputs = vec![output.to_owned()];
+        let outputs = vec![output];
         self.renditions.push(Running { encoding, tap: id, door: Arc::clone(&door), outputs });
-        Ok(door)
+        Ok((door, None))
     }
 
     /// Puts a tap on the bus.
@@ -233,14 +312,14 @@ impl DeskStation {
         self.unbound.retain(|spec| spec.id != id);
         self.serving.remove(id);
         entry.handles.iter().for_each(|handle| handle.stop(true));
-        self.leave_renditions(id);
+        self.leave_renditions(entry.serial);
         Ok(())
     }
 
     /// Takes an output off the encoders that it uses; those that nobody else does end.
-    fn leave_renditions(&mut self, id: &str) {
+    fn leave_renditions(&mut self, output: u64) {
         for running in &mut self.renditions {
-            running.outputs.retain(|output| output != id);
+            running.outputs.retain(|serial| *serial != output);
             if running.outputs.is_empty() {
                 self.director.send(When::Now, Command::RemoveTap(running.tap));
             }

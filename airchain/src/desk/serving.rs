@@ -61,6 +61,13 @@ impl Serving {
         self.refresh();
     }
 
+    /// Knows an output by another id from now on.
+    pub(super) fn rename(&mut self, output: &str, id: &str) {
+        let folders = self.folders.iter_mut().map(|folder| &mut folder.output);
+        let pages = self.pages.iter_mut().map(|page| &mut page.output);
+        folders.chain(pages).filter(|known| *known == output).for_each(|known| id.clone_into(known));
+    }
+
     fn refresh(&mut self) {
         let Self { folders, pages, served } = self;
         // Several http outputs of a station may share a listener.

@@ -14,6 +14,7 @@ use airchain_core::playout::{Director, Moment, Report, Request};
 use airchain_core::tier::Tier;
 use airchain_outputs::health::HealthEvent;
 use crossbeam_channel::{Receiver, Sender};
+use serde_json::{Map, Value};
 
 use super::outputs::Running;
 use super::serving::Serving;
@@ -25,10 +26,10 @@ use crate::error::Error;
 use crate::from_config;
 use crate::host::Engines;
 use crate::input::InputSpec;
-use crate::journal::Journal;
+use crate::journal::{Changed, Journal};
 use crate::output::OutputSpec;
 use crate::script::Line;
-use crate::station::{Order, Shared, lock};
+use crate::station::{Order, Shared, Wanted, lock};
 use crate::telemetry::gauges::Rates;
 use crate::wall_clock::{Moved, WallClock};
 
@@ -284,8 +285,22 @@ impl DeskStation {
             // What cannot be meant is answered by a report.
             Order::Request(when, request) => drop(self.director.request(when, *request)),
             Order::AddInput(input, reply) => drop(reply.send(self.add_input(*input))),
-            Order::AddOutput(output, reply) => drop(reply.send(self.add_output(When::Now, *output))),
+            Order::AddOutput(Wanted::Made(output), reply) => {
+                let _ = reply.send(self.add_output(When::Now, *output, None));
+            }
+            Order::AddOutput(Wanted::Declared(output), reply) => {
+                let _ = reply.send(self.add_declared(When::Now, &output));
+            }
             Order::RemoveOutput(id, reply) => drop(reply.send(self.remove_output(&id))),
+            Order::ChangeOutput(_, Wanted::Made(output), reply) => {
+                let _ = reply.send(self.replace_output(When::Now, *output, None));
+            }
+            Order::ChangeOutput(id, Wanted::Declared(output), reply) => {
+                let _ = reply.send(self.change_output(When::Now, &id, &output).map(drop));
+            }
+            Order::RenameOutput(id, new_id, name, reply) => {
+                let _ = reply.send(self.rename_output(&id, &new_id, name.as_deref()).map(drop));
+            }
             Order::OpenLive(name, config, reply) => {
                 let _ = reply.send(self.director.live_source(&name, config).map_err(Into::into));
             }
@@ -299,18 +314,34 @@ impl DeskStation {
         }
     }
 
+    /// Adds an output that is declared in words.
+    fn add_declared(&mut self, when: When, declared: &Map<String, Value>) -> Result<(), Error> {
+        let spec = from_config::output(&self.shared.home(), declared)?;
+        self.add_output(when, spec, Some(declared.clone()))
+    }
+
     /// Carries out a request that is not the director's.
     fn carry_out(&mut self, order: HostOrder) {
         let HostOrder { when, request, answer } = order;
         let result = match &request {
-            Request::AddOutput { output } => from_config::output(&self.shared.name, self.shared.rate, output)
-                .and_then(|spec| self.add_output(when, spec)),
-            Request::RemoveOutput { id } => self.remove_output(id),
-            _ => Ok(()),
+            Request::AddOutput { output } => {
+                self.add_declared(when, output).map(|()| Changed { gone: None, new: Some(output.clone()) })
+            }
+            Request::RemoveOutput { id } => {
+                self.remove_output(id).map(|()| Changed { gone: Some(id.clone()), new: None })
+            }
+            Request::ChangeOutput { id, output } => self
+                .change_output(when, id, output)
+                .map(|declared| Changed { gone: Some(id.clone()), new: Some(declared) }),
+            // What was not declared in words is the program's, which declares it again after a restart.
+            Request::RenameOutput { id, new_id, name } => self
+                .rename_output(id, new_id, name.as_deref())
+                .map(|declared| Changed { gone: declared.is_some().then(|| id.clone()), new: declared }),
+            _ => Ok(Changed::default()),
         };
-        if let Some(journal) = self.journal.as_mut().filter(|_| result.is_ok()) {
-            journal.note_output(&request);
+        if let (Some(journal), Ok(changed)) = (&mut self.journal, &result) {
+            journal.note_outputs(changed);
         }
-        self.director.answer(answer, result.map_err(|error| error.to_string()));
+        self.director.answer(answer, result.map(drop).map_err(|error| error.to_string()));
     }
 }

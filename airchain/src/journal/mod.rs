@@ -19,11 +19,12 @@ use std::time::{Duration, Instant};
 
 use airchain_core::Frames;
 use airchain_core::playout::playlist::Bookmark;
-use airchain_core::playout::{Director, Report, Request, StationEvent};
+use airchain_core::playout::{Director, Report, StationEvent};
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tracing::Span;
 
-use crate::from_config;
+use crate::from_config::{self, Home};
 use crate::output::OutputSpec;
 use crate::station::lock;
 use airing::OnAir;
@@ -50,7 +51,6 @@ pub(crate) struct Journal {
     place: (usize, Option<Bookmark>),
     positions: u32,
     due: Instant,
-    rate_hz: u32,
     outputs: Outputs,
     /// What another run left.
     left: Option<Record>,
@@ -63,6 +63,15 @@ struct Writing {
     busy: AtomicBool,
     /// The last write failed.
     failing: AtomicBool,
+}
+
+/// What a request has done to the outputs.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// Id of one that is no longer there.
+    pub(crate) gone: Option<String>,
+    /// Declaration of one that was not there before.
+    pub(crate) new: Option<Map<String, Value>>,
 }
 
 /// What is written.
@@ -94,19 +103,27 @@ impl Journal {
             positions: 0,
             // What was left stays until something is on air.
             due: Instant::now() + PERIOD,
-            rate_hz,
             outputs: left.as_ref().map(|left| left.outputs.clone()).unwrap_or_default(),
             left,
         }
     }
 
-    /// Lets the station called `name` go on where another run left it.
-    pub(crate) fn resume(&mut self, director: &mut Director, outputs: &mut Vec<OutputSpec>, name: &str) {
-        let Some(left) = self.left.take() else { return };
+    /// Lets the station go on where another run left it. Gives the declarations of the outputs that it adds.
+    pub(crate) fn resume(
+        &mut self,
+        director: &mut Director,
+        outputs: &mut Vec<OutputSpec>,
+        home: &Home<'_>,
+    ) -> Vec<Map<String, Value>> {
+        let Some(left) = self.left.take() else { return Vec::new() };
+        let mut added = Vec::new();
         outputs.retain(|output| !left.outputs.removed.contains(&output.id));
         for declared in &left.outputs.added {
-            match from_config::output(name, self.rate_hz, declared) {
-                Ok(spec) if !outputs.iter().any(|output| output.id == spec.id) => outputs.push(spec),
+            match from_config::output(home, declared) {
+                Ok(spec) if !outputs.iter().any(|output| output.id == spec.id) => {
+                    outputs.push(spec);
+                    added.push(declared.clone());
+                }
                 Ok(_) => {}
                 Err(error) => tracing::warn!("journal: {error}"),
             }
@@ -116,15 +133,13 @@ impl Journal {
             tracing::info!(on_air = on_air.len(), "the station goes on where it was");
             director.resume(on_air, left.line_up);
         }
+        added
     }
 
-    /// Takes down a request that was carried out and changed the outputs.
-    pub(crate) fn note_output(&mut self, request: &Request) {
-        match request {
-            Request::AddOutput { output } => self.outputs.add(output),
-            Request::RemoveOutput { id } => self.outputs.remove(id),
-            _ => return,
-        }
+    /// Takes down what a request has done to the outputs.
+    pub(crate) fn note_outputs(&mut self, change: &Changed) {
+        change.gone.iter().for_each(|id| self.outputs.remove(id));
+        change.new.iter().for_each(|declared| self.outputs.add(declared));
         self.stale = true;
     }
 

@@ -263,6 +263,17 @@ class Station:
         """Closes an output and takes it off. The others notice nothing."""
         self._station.remove_output(id)
 
+    def change_output(self, id: str, **fields: Any) -> None:
+        """Changes an output while it is on air: the fields that are given, as in a station file; None takes one back to its
+        default. With a ``type``, the fields are the whole of another declaration. Listeners of a built-in listener stay
+        connected where the path stays and the container does. The other outputs notice nothing."""
+        self._station.change_output(id, to_json(fields, ConfigError))
+
+    def rename_output(self, id: str, new_id: str, *, name: str | None = None) -> None:
+        """Gives an output another id, and with ``name`` has those who come to a built-in listener from now on be told that
+        name. Nothing else becomes of it."""
+        self._station.rename_output(id, new_id, name)
+
     # Inputs.
 
     def add_input(self, input: Mapping[str, Any]) -> None:

@@ -140,6 +140,24 @@ pub enum Request {
         /// Its id.
         id: String,
     },
+    /// Changes an output: from this frame on another takes its place, under the same id.
+    ChangeOutput {
+        /// Its id.
+        id: String,
+        /// The fields that change, as in a station file; those of null go back to their defaults. With a `type`, the whole
+        /// of another declaration.
+        output: Map<String, Value>,
+    },
+    /// Gives an output another id; nothing else becomes of it.
+    RenameOutput {
+        /// Its id until now.
+        id: String,
+        /// Its id from now on.
+        new_id: String,
+        /// What listeners are told from now on as the name, where they can be told without a new connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
     /// From here on the automation airs what `load` says, and nothing else. A command log begins with it.
     Replay,
     /// Puts an item among those that wait on a tier, at exactly this frame: what a command log says of every item that
@@ -235,6 +253,8 @@ impl Request {
             Self::SetMetadata { .. } => "set_metadata",
             Self::AddOutput { .. } => "add_output",
             Self::RemoveOutput { .. } => "remove_output",
+            Self::ChangeOutput { .. } => "change_output",
+            Self::RenameOutput { .. } => "rename_output",
             Self::Replay => "replay",
             Self::Load { .. } => "load",
             Self::Unload { .. } => "unload",
@@ -278,6 +298,12 @@ impl Request {
                 }
                 fade("duration_s", *duration_s)
             }
+            Self::RenameOutput { new_id, name, .. } => {
+                one_line("new_id", new_id, 1, 64, "1 to 64 characters on one line")?;
+                name.iter().try_for_each(|name| {
+                    one_line("name", name, 0, 200, "text of at most 200 characters on one line")
+                })
+            }
             Self::Level { gain_db, .. } if !(-200.0..=100.0).contains(gain_db) => {
                 Err(Invalid::new("gain_db", gain_db, "dB from -200 to 100"))
             }
@@ -287,6 +313,17 @@ impl Request {
             _ => Ok(()),
         }
     }
+}
+
+fn one_line(
+    field: &'static str,
+    text: &str,
+    least: usize,
+    most: usize,
+    accepted: &'static str,
+) -> Result<(), Invalid> {
+    let fits = (least..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(Invalid::new(field, format!("{text:?}"), accepted)) }
 }
 
 fn fade(field: &'static str, seconds: f64) -> Result<(), Invalid> {

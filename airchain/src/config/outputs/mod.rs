@@ -10,6 +10,7 @@ mod srt;
 mod wav;
 
 use airchain_codecs::Format;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::Encoding;
@@ -57,6 +58,12 @@ pub(crate) struct Place<'a> {
     pub(crate) station: &'a str,
     /// The mount's.
     pub(crate) mount: &'a str,
+    /// The station's id, the mount's and the output's own.
+    pub(crate) station_id: &'a str,
+    pub(crate) mount_id: &'a str,
+    pub(crate) id: &'a str,
+    /// The station's time zone.
+    pub(crate) zone: &'a TimeZone,
     /// Rate of the station's engine, in Hz.
     pub(crate) rate_hz: u32,
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use airchain_codecs::{Codec, Format};
 use airchain_outputs::recording::RecordingConfig;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{Declared, Place};
@@ -70,13 +71,13 @@ impl Declared for WavConfig {
             SampleFormat::F32 => Codec::PcmF32,
         };
         let format = Format { sample_rate_hz: place.rate_hz, ..Format::of(codec) };
-        Ok((format, Target::Recording(one_file(&self.path, place.station))))
+        Ok((format, Target::Recording(one_file(&self.path, place.station, place.zone.clone()))))
     }
 }
 
 /// A recording that is never cut. The time is added to its name: a station that starts again must not write over
 /// what it recorded before.
-fn one_file(path: &Path, station: &str) -> RecordingConfig {
+fn one_file(path: &Path, station: &str, zone: TimeZone) -> RecordingConfig {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().replace('%', "%%");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     RecordingConfig {
@@ -84,6 +85,7 @@ fn one_file(path: &Path, station: &str) -> RecordingConfig {
         rotate_every_s: 0,
         name: format!("{stem}_%Y-%m-%d_%H-%M-%S"),
         station: station.to_owned(),
+        zone,
         ..RecordingConfig::new(folder)
     }
 }

@@ -296,7 +296,7 @@ impl Director {
     fn schedule(&mut self, frame: Frames, id: RequestId, request: Request) {
         let lead_s = match request {
             // The line-up is the director's own, and an output that goes is heard to its end.
-            Request::Queue(_) | Request::RemoveOutput { .. } => 0.0,
+            Request::Queue(_) | Request::RemoveOutput { .. } | Request::RenameOutput { .. } => 0.0,
             Request::Play { .. }
             | Request::InsertEmergency { .. }
             | Request::SetChain { .. }

@@ -85,7 +85,10 @@ impl Director {
                 }
                 Err(error) => self.answer(answer, Err(error)),
             },
-            Request::AddOutput { .. } | Request::RemoveOutput { .. } => {
+            Request::AddOutput { .. }
+            | Request::RemoveOutput { .. }
+            | Request::ChangeOutput { .. }
+            | Request::RenameOutput { .. } => {
                 self.orders.push_back(HostOrder { when, request, answer });
             }
             Request::Replay if self.position > 0 => {
