@@ -226,6 +226,30 @@ fn tls_has_both_names_that_urls_of_icecast_go_by() {
 }
 
 #[test]
+fn shoutcast_has_no_mounts_and_only_mp3_and_aac() {
+    let with_output = |o: &str| with(&format!("mounts: [{{ id: m, outputs: [{o}] }}]"));
+    for url in ["icecast://:p@h:8000", "icecast://:p@h:8000/", "icecast://dj:p@h/3"] {
+        let text = with_output(&format!(
+            "{{ type: icecast, protocol: shoutcast, url: '{url}', format: he-aac, ca_file: my.pem }}"
+        ));
+        assert!(config::parse(&text, "s").is_ok(), "{url}");
+    }
+    let of = |o: &str| error(&with_output(&format!("{{ type: icecast, protocol: shoutcast, {o} }}")));
+    assert_eq!(of("url: 'icecast://:p@h:8000/live'").problem, "names a mount");
+    assert_eq!(of("url: 'icecast://h:8000'").problem, "holds no password");
+    assert_eq!(of("url: 'icecasts://:p@h:8000'").problem, "Shoutcast takes no sources by TLS");
+    let opus = of("url: 'icecast://:p@h:8000', format: opus");
+    assert_eq!(
+        (opus.field.as_str(), opus.problem.as_str(), opus.accepted.as_deref()),
+        (
+            "mounts[0].outputs[0].format",
+            "Shoutcast carries MP3 and AAC only",
+            Some("mp3, aac, he-aac or he-aac-v2")
+        )
+    );
+}
+
+#[test]
 fn fields_must_fit_each_other() {
     let output = |o: &str| error(&with(&format!("mounts: [{{ id: m, outputs: [{o}] }}]")));
     assert_eq!(output("{ type: icecast, url: 'icecast://source:p@h:8000/' }").problem, "names no mount");
@@ -367,6 +391,23 @@ fn renditions_have_names_and_folders_of_their_own() {
     }
     let inside = error(&hls(high, ", { type: hls, path: h/high }"));
     assert_eq!(inside.field, "mounts[0].outputs[1].path");
+}
+
+/// What the only output of a station file is to the engine.
+fn target_of(output: &str) -> Target {
+    let text = with(&format!("mounts: [{{ id: m, outputs: [{output}] }}]"));
+    let config = config::parse(&text, "s").expect("a station file");
+    let (_, outputs) = airchain::from_config::station(&config).expect("a station");
+    outputs.into_iter().next().expect("an output").target
+}
+
+#[test]
+fn an_icecast_server_may_have_an_authority_of_its_own() {
+    let output =
+        "{ type: icecast, url: 'icecasts://:p@h/m', ca_file: /etc/ssl/my.pem, website: 'http://w/' }";
+    let Target::Icecast(target) = target_of(output) else { panic!("another target") };
+    assert_eq!(target.ca_file.as_deref(), Some("/etc/ssl/my.pem".as_ref()));
+    assert_eq!(target.homepage.as_deref(), Some("http://w/"));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn requests(text: &str) {
     let mut lines = text.split('\u{1}').map(str::to_owned);
     let mut next = || lines.next().unwrap_or_default();
     let (url, name, title) = (next(), next(), next());
-    for protocol in [Protocol::Put, Protocol::Source] {
+    for protocol in [Protocol::Put, Protocol::Source, Protocol::Shoutcast] {
         let config = IcecastConfig {
             url: url.clone(),
             name: Some(name.clone()),
@@ -42,7 +42,7 @@ fn requests(text: &str) {
             protocol,
             ..IcecastConfig::default()
         };
-        let Some(heads) = icecast::requests(&config, &Format::of(Codec::Mp3), &title) else { return };
+        let Some(heads) = icecast::requests(&config, &Format::of(Codec::Mp3), &title) else { continue };
         for head in heads {
             assert_eq!(head.find("\r\n\r\n"), Some(head.len() - 4), "an empty line within {head:?}");
             let mut lines = head.trim_end().split("\r\n");

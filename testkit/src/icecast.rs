@@ -23,8 +23,27 @@ pub struct Icecast {
     child: Option<Child>,
     dir: tempfile::TempDir,
     port: Port,
+    /// The one behind it, where Shoutcast's sources are taken.
+    next_port: Option<Port>,
     tls_port: Port,
 }
+
+/// What is not the same in all of them.
+#[derive(Clone, Copy)]
+struct Setup {
+    sources: u32,
+    /// `<limits>` of queues, listeners and times.
+    limits: &'static str,
+    tls: Option<Signed>,
+    shoutcast: bool,
+}
+
+/// Up to 2 MiB of what went before for each listener.
+const GENEROUS: &str =
+    "<queue-size>4194304</queue-size><burst-size>2097152</burst-size><source-timeout>10</source-timeout>";
+/// As in the `icecast.xml` that Debian installs, but for the number of listeners.
+const USUAL: &str = "<clients>5000</clients><queue-size>524288</queue-size><burst-size>65535</burst-size>\
+                     <client-timeout>30</client-timeout><header-timeout>15</header-timeout><source-timeout>10</source-timeout>";
 
 /// Who signed a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,32 +61,56 @@ impl Icecast {
     /// # Panics
     /// When `icecast2` is not installed or does not start.
     pub fn start(sources: u32) -> Self {
-        Self::start_with(sources, None)
+        Self::set_up(Setup { sources, limits: GENEROUS, tls: None, shoutcast: false })
+    }
+
+    /// Starts one with the queues that Debian's has, for thousands of listeners.
+    pub fn start_as_usual() -> Self {
+        Self::set_up(Setup { sources: 10, limits: USUAL, tls: None, shoutcast: false })
     }
 
     /// Starts one that also listens with TLS.
     pub fn start_tls(signed: Signed) -> Self {
-        Self::start_with(10, Some(signed))
+        Self::set_up(Setup { sources: 10, limits: GENEROUS, tls: Some(signed), shoutcast: false })
     }
 
-    fn start_with(sources: u32, tls: Option<Signed>) -> Self {
+    /// Starts one that also takes the source of a Shoutcast server, for the mount `/utf8.mp3`: on the port behind its own.
+    pub fn start_shoutcast() -> Self {
+        Self::set_up(Setup { sources: 10, limits: GENEROUS, tls: None, shoutcast: true })
+    }
+
+    fn set_up(setup: Setup) -> Self {
         // Should someone else take a port meanwhile, the server exits and the next is tried.
         for _ in 0..20 {
             let dir = tempfile::tempdir().expect("a temporary directory");
             // As root, the server becomes `nobody`, who must still be able to write its logs.
             let open = std::fs::Permissions::from_mode(0o777);
             std::fs::set_permissions(dir.path(), open).expect("permissions of a temporary directory");
-            let mut server = Self { child: None, dir, port: Port::free(), tls_port: Port::free() };
-            if let Some(signed) = tls {
+            let port = Port::free();
+            let next_port = if setup.shoutcast { Port::claim(port.number + 1) } else { None };
+            if setup.shoutcast && next_port.is_none() {
+                continue;
+            }
+            let mut server = Self { child: None, dir, port, next_port, tls_port: Port::free() };
+            if let Some(signed) = setup.tls {
                 server.make_certificate(signed);
             }
-            std::fs::write(server.config(), server.xml(sources, tls.is_some()))
-                .expect("icecast's configuration");
+            std::fs::write(server.config(), server.xml(setup)).expect("icecast's configuration");
             if server.restart() {
                 return server;
             }
         }
         panic!("icecast2 does not start");
+    }
+
+    /// Has it find other text in its configuration when it is [started](Self::restart) the next time.
+    ///
+    /// # Panics
+    /// When what is to be replaced is not there.
+    pub fn rewrite(&self, from: &str, to: &str) {
+        let xml = std::fs::read_to_string(self.config()).expect("icecast's configuration");
+        assert!(xml.contains(from), "no {from} in {xml}");
+        std::fs::write(self.config(), xml.replace(from, to)).expect("icecast's configuration");
     }
 
     /// Starts it again on the same port; tells whether it runs. Icecast 2.4 may crash when asked for something while it
@@ -108,6 +151,16 @@ impl Icecast {
     /// URL for a source client, with the right password.
     pub fn url(&self, mount: &str) -> String {
         format!("icecast://source:{PASSWORD}@127.0.0.1:{}{mount}", self.port.number)
+    }
+
+    /// URL for a source client of Shoutcast.
+    pub fn shoutcast_url(&self) -> String {
+        self.url("")
+    }
+
+    /// Its process.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// URL for a source client by TLS.
@@ -214,22 +267,25 @@ impl Icecast {
         std::fs::write(self.dir.path().join("server.pem"), both).expect("the server's certificate");
     }
 
-    fn xml(&self, sources: u32, tls: bool) -> String {
+    fn xml(&self, setup: Setup) -> String {
+        let Setup { sources, limits, .. } = setup;
         let (dir, port) = (self.dir.path().display(), self.port.number);
         let socket = |port: u16, more: &str| {
             format!(
                 "<listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address>{more}</listen-socket>"
             )
         };
-        let mut sockets = socket(port, "");
+        let shoutcast =
+            self.next_port.as_ref().map_or("", |_| "<shoutcast-mount>/utf8.mp3</shoutcast-mount>");
+        let mut sockets = socket(port, shoutcast);
         let mut certificate = String::new();
-        if tls {
+        if setup.tls.is_some() {
             sockets += &socket(self.tls_port.number, "<ssl>1</ssl>");
             certificate = format!("<ssl-certificate>{dir}/server.pem</ssl-certificate>");
         }
         format!(
             "<icecast>
-  <limits><sources>{sources}</sources><queue-size>4194304</queue-size><burst-size>2097152</burst-size><source-timeout>10</source-timeout></limits>
+  <limits><sources>{sources}</sources>{limits}</limits>
   <authentication>
     <source-password>{PASSWORD}</source-password>
     <admin-user>admin</admin-user><admin-password>{PASSWORD}</admin-password>
@@ -385,14 +441,16 @@ impl Port {
         let mut seed = RandomState::new().hash_one(std::process::id());
         loop {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let number = 12_000 + (seed >> 33) as u16 % 20_000;
-            let name = UnixAddr::from_abstract_name(format!("airchain-test-port-{number}"));
-            let claim = name.and_then(|name| UnixListener::bind_addr(&name));
-            if let Ok(claim) = claim
-                && TcpListener::bind(("127.0.0.1", number)).is_ok()
-            {
-                return Self { number, _claim: claim };
+            if let Some(port) = Self::claim(12_000 + (seed >> 33) as u16 % 20_000) {
+                return port;
             }
         }
+    }
+
+    /// Claims this one, unless it is taken.
+    fn claim(number: u16) -> Option<Self> {
+        let name = UnixAddr::from_abstract_name(format!("airchain-test-port-{number}")).ok()?;
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        TcpListener::bind(("127.0.0.1", number)).is_ok().then_some(Self { number, _claim: claim })
     }
 }

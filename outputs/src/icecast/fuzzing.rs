@@ -2,15 +2,17 @@
 
 use airchain_codecs::Format;
 
+use super::answer::Answer;
 use super::config::{IcecastConfig, Protocol, Target};
-use super::request::{self, Answer};
+use super::dialect::About;
+use super::http::Http;
 
 /// Everything that is said of a server's answer; `None` if it is none.
 pub fn answer(bytes: &[u8]) -> Option<Vec<String>> {
     let answer = Answer::parse(bytes)?;
     let judged = [
-        answer.accept("icecast", Protocol::Put),
-        answer.accept("icecast", Protocol::Source),
+        answer.accept("icecast", Http { legacy: false }.elsewhere()),
+        answer.accept("icecast", Http { legacy: true }.elsewhere()),
         answer.take_title("icecast"),
     ];
     let mut said = vec![answer.text];
@@ -19,8 +21,13 @@ pub fn answer(bytes: &[u8]) -> Option<Vec<String>> {
 }
 
 /// The heads of the requests that ask for a mount and set its title; `None` for a URL that is refused.
-pub fn requests(config: &IcecastConfig, format: &Format, title: &str) -> Option<[String; 2]> {
-    let target = Target::parse(&config.url).ok()?;
-    let mime = format.codec.mime();
-    Some([request::source(config, &target, mime, format), request::title(&target, title)])
+pub fn requests(config: &IcecastConfig, format: &Format, title: &str) -> Option<Vec<String>> {
+    let target = Target::parse(&config.url, config.protocol).ok()?;
+    let about = About { config, format, mime: format.codec.mime() };
+    let title = config.protocol.dialect().title(&target, title);
+    Some(match config.protocol {
+        // What it says to be let in is no request.
+        Protocol::Shoutcast => vec![title],
+        protocol => vec![Http { legacy: protocol == Protocol::Source }.source(&target, &about), title],
+    })
 }

@@ -1,14 +1,15 @@
 //! The way to a server, and its answer to a request.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use airchain_net::{Connection, DialError, Dialler, Network, Place};
+use airchain_net::{Connection, DialError, Dialler, Place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::answer::{Answer, readable};
 use super::config::Target;
-use super::request::{Answer, readable};
+use super::dialect::Dialect;
 use crate::sink::{Retry, SinkError};
 
 /// Longest time until the head of an answer is there.
@@ -21,21 +22,37 @@ const LONGEST_ANSWER: usize = 8192;
 /// Makes connections to one server.
 pub(crate) struct Link {
     pub(crate) target: Target,
-    network: Network,
+    /// How the server is spoken to.
+    pub(crate) dialect: &'static dyn Dialect,
+    dialler: Arc<dyn Dialler>,
     /// The output, for people.
     what: String,
 }
 
 impl Link {
     /// Nothing is connected yet.
-    pub(crate) fn new(target: Target, ca_file: Option<PathBuf>, what: String) -> Self {
-        Self { target, network: Network::new(ca_file), what }
+    pub(crate) fn new(
+        target: Target,
+        dialect: &'static dyn Dialect,
+        dialler: Arc<dyn Dialler>,
+        what: String,
+    ) -> Self {
+        Self { target, dialect, dialler, what }
     }
 
-    /// Connects.
+    /// Connects to where sources are taken.
     pub(crate) async fn connect(&self) -> Result<Box<dyn Connection>, SinkError> {
-        let Target { host, port, tls, .. } = &self.target;
-        self.network.connect(Place { host, port: *port, tls: *tls }).await.map_err(|error| {
+        self.connect_to(self.dialect.source_port(&self.target)).await
+    }
+
+    /// Connects to where titles are taken.
+    pub(crate) async fn connect_for_title(&self) -> Result<Box<dyn Connection>, SinkError> {
+        self.connect_to(self.target.port).await
+    }
+
+    async fn connect_to(&self, port: u16) -> Result<Box<dyn Connection>, SinkError> {
+        let Target { host, tls, .. } = &self.target;
+        self.dialler.connect(Place { host, port, tls: *tls }).await.map_err(|error| {
             let retry = if error.is_lasting() { Retry::Seldom } else { Retry::Soon };
             let hint = if matches!(error, DialError::Tls(_)) { ", else use icecast://" } else { "" };
             self.failed(&format!("{error}{hint}"), retry)
@@ -44,24 +61,13 @@ impl Link {
 
     /// Sends the head of a request and reads the answer: its head, and of a refusal also what follows.
     pub(crate) async fn ask(&self, peer: &mut dyn Connection, head: &str) -> Result<Answer, SinkError> {
-        let mut bytes = Vec::new();
-        let read = async {
-            peer.write_all(head.as_bytes()).await?;
-            peer.flush().await?;
-            read_until(peer, &mut bytes, has_head).await
-        };
-        match timeout(ANSWER, read).await {
-            Err(_) => {
+        let mut bytes = exchange(peer, head, has_head).await.map_err(|no_answer| match no_answer {
+            NoAnswer::Late => {
                 let why = "no answer to the request in time; check that it is an Icecast server";
-                return Err(self.failed(why, Retry::Soon));
+                self.failed(why, Retry::Soon)
             }
-            // A server that refuses may reset the connection before it has read everything.
-            Ok(Err(_)) if bytes.is_empty() => return Err(self.no_answer()),
-            Ok(_) => {}
-        }
-        if bytes.is_empty() {
-            return Err(self.no_answer());
-        }
+            NoAnswer::Closed => self.no_answer(),
+        })?;
         match Answer::parse(&bytes) {
             Some(answer) if answer.code < 200 => return Ok(answer),
             Some(_) => {
@@ -91,6 +97,48 @@ impl Link {
     }
 }
 
+/// Why there is nothing that could be understood.
+pub(crate) enum NoAnswer {
+    /// It takes too long.
+    Late,
+    /// The other side is gone without a word.
+    Closed,
+}
+
+/// Says something and reads until that is `enough`, or the other side ends.
+pub(crate) async fn exchange(
+    peer: &mut dyn Connection,
+    text: &str,
+    enough: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<u8>, NoAnswer> {
+    let mut bytes = Vec::new();
+    let read = async {
+        peer.write_all(text.as_bytes()).await?;
+        peer.flush().await?;
+        read_until(peer, &mut bytes, enough).await
+    };
+    match timeout(ANSWER, read).await {
+        Err(_) => Err(NoAnswer::Late),
+        // A server that refuses may reset the connection before it has read everything.
+        Ok(_) if bytes.is_empty() => Err(NoAnswer::Closed),
+        Ok(_) => Ok(bytes),
+    }
+}
+
+/// Says something, and gives the other side a moment to object. What it said, and whether it is still there.
+pub(crate) async fn listen(peer: &mut dyn Connection, text: &str, moment: Duration) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let sent = timeout(ANSWER, async {
+        peer.write_all(text.as_bytes()).await?;
+        peer.flush().await
+    });
+    if !matches!(sent.await, Ok(Ok(()))) {
+        return (bytes, false);
+    }
+    let open = timeout(moment, read_until(peer, &mut bytes, |_| false)).await.is_err();
+    (bytes, open)
+}
+
 async fn read_until(
     peer: &mut dyn Connection,
     bytes: &mut Vec<u8>,
@@ -117,14 +165,17 @@ fn is_complete(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use airchain_net::Network;
     use tokio::io::duplex;
     use tokio::time::{Instant, sleep};
 
+    use super::super::config::Protocol;
     use super::*;
 
     fn link() -> Link {
-        let target = Target::parse("icecast://source:s3cret@h:8000/live").unwrap();
-        Link::new(target, None, "icecast at h:8000/live".into())
+        let target = Target::parse("icecast://source:s3cret@h:8000/live", Protocol::Put).unwrap();
+        let dialler = Arc::new(Network::default());
+        Link::new(target, Protocol::Put.dialect(), dialler, "icecast at h:8000/live".into())
     }
 
     #[tokio::test(start_paused = true)]

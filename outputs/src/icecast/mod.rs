@@ -1,4 +1,4 @@
-//! Icecast source client: audio to a mount of an Icecast server.
+//! Source client: audio to a mount of an Icecast server, or to a Shoutcast server.
 //!
 //! It speaks on a raw socket, as HTTP libraries would send the audio in chunks, which Icecast takes for audio. Titles go
 //! in band where the container carries them (Ogg), otherwise beside the audio by `/admin/metadata`, when the audio that
@@ -8,24 +8,30 @@
 //! Icecast keeps the names and titles of MP3 and AAC mounts in ISO 8859-1 unless its configuration gives the mount a
 //! `<charset>UTF-8</charset>`; what airchain sends is UTF-8 and says so.
 
+mod answer;
 mod config;
+mod dialect;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod http;
 mod link;
-mod request;
+mod shoutcast;
 mod sink;
+mod text;
 mod titles;
 
 use std::sync::Arc;
 
 use airchain_codecs::Codec;
 use airchain_codecs::container;
+use airchain_net::{Dialler, Network};
 use async_trait::async_trait;
 
 pub use config::{IcecastConfig, InvalidIcecast, Protocol};
 
 use self::config::Target;
+use self::dialect::About;
 use self::link::Link;
 use self::sink::IcecastSink;
 use crate::info::{Field, SinkInfo};
@@ -42,7 +48,7 @@ pub const INFO: SinkInfo = SinkInfo {
         Field::optional("genre", "genre"),
         Field::optional("homepage", "address of the station's web page"),
         Field::optional("public", "list it in public directories: true or false (default)"),
-        Field::optional("protocol", "put (default), or source for servers before Icecast 2.4"),
+        Field::optional("protocol", "put (default), source for servers before Icecast 2.4, or shoutcast"),
         Field::optional("ca_file", "PEM file of certificates to trust beside the system's, for TLS"),
     ],
 };
@@ -51,38 +57,42 @@ pub const INFO: SinkInfo = SinkInfo {
 pub struct IcecastOutput {
     config: IcecastConfig,
     target: Target,
+    dialler: Arc<dyn Dialler>,
 }
 
 impl IcecastOutput {
     /// Checks the configuration. Nothing is connected yet.
     pub fn new(config: IcecastConfig) -> Result<Self, InvalidIcecast> {
-        let target = Target::parse(&config.url)?;
-        Ok(Self { config, target })
+        let network = Network::new(config.ca_file.clone());
+        Self::over(config, Arc::new(network))
+    }
+
+    /// The same over another network, which then sees to TLS.
+    pub fn over(config: IcecastConfig, dialler: Arc<dyn Dialler>) -> Result<Self, InvalidIcecast> {
+        let target = Target::parse(&config.url, config.protocol)?;
+        Ok(Self { config, target, dialler })
     }
 }
 
 #[async_trait]
 impl Output for IcecastOutput {
     fn describe(&self) -> String {
-        format!("icecast at {}", self.target)
+        format!("{} at {}", self.config.protocol.server(), self.target)
     }
 
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
-        let format = &opening.info.format;
-        let in_band = match format.codec {
-            Codec::Mp3 | Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2 => false,
-            Codec::PcmS16 | Codec::PcmS24 | Codec::PcmF32 => {
-                let message =
-                    format!("{}: Icecast carries no PCM; choose mp3, aac, opus or flac", self.describe());
-                return Err(SinkError { message, retry: Retry::Seldom });
-            }
-            _ => true,
-        };
+        let (format, dialect) = (&opening.info.format, self.config.protocol.dialect());
+        if let Some(why) = dialect.refuses(format.codec) {
+            let message = format!("{}: {why}", self.describe());
+            return Err(SinkError { message, retry: Retry::Seldom });
+        }
+        // Ogg carries its titles itself.
+        let in_band = !matches!(format.codec, Codec::Mp3 | Codec::AacLc | Codec::HeAacV1 | Codec::HeAacV2);
         let muxer = container::for_stream(&opening.info);
-        let link = Link::new(self.target.clone(), self.config.ca_file.clone(), self.describe());
+        let link = Link::new(self.target.clone(), dialect, Arc::clone(&self.dialler), self.describe());
         let mut peer = link.connect().await?;
-        let head = request::source(&self.config, &self.target, muxer.mime(), format);
-        link.ask(peer.as_mut(), &head).await?.accept(link.what(), self.config.protocol)?;
+        let about = About { config: &self.config, format, mime: muxer.mime() };
+        dialect.enter(&link, peer.as_mut(), &about).await?;
         // A quarter of a second: Icecast shows a title only with the audio that follows it.
         let lead = u64::from(format.sample_rate_hz / 4);
         let metadata = opening.metadata.as_ref();

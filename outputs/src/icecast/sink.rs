@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
+use super::answer::readable;
 use super::link::Link;
-use super::request::readable;
 use super::titles::Titles;
 use crate::sink::{Retry, Sink, SinkError};
 use crate::upcoming::Upcoming;

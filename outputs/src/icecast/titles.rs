@@ -1,4 +1,4 @@
-//! Titles beside the audio, as MP3 and AAC mounts take them: a request to `/admin/metadata` for each.
+//! Titles beside the audio, as MP3 and AAC mounts take them: a request for each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 
 use super::link::Link;
-use super::request;
 use crate::sink::SinkError;
 
 /// Longest time that one request may take.
@@ -67,7 +66,7 @@ async fn run(link: Arc<Link>, mut songs: watch::Receiver<Option<String>>) {
 }
 
 async fn send(link: &Link, song: &str) -> Result<(), SinkError> {
-    let mut peer = link.connect().await?;
-    let answer = link.ask(peer.as_mut(), &request::title(&link.target, song)).await?;
+    let mut peer = link.connect_for_title().await?;
+    let answer = link.ask(peer.as_mut(), &link.dialect.title(&link.target, song)).await?;
     answer.take_title(link.what())
 }

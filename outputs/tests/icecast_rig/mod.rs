@@ -33,13 +33,15 @@ pub struct Programme {
     encoder: Box<dyn Encoder>,
     /// Frames put in so far.
     pub position: i64,
+    /// Whether the tone rises all the time, so that no packet is like another.
+    pub rises: bool,
     ready: std::collections::VecDeque<airchain_codecs::Packet>,
 }
 
 impl Programme {
     pub fn new(format: &Format) -> Self {
         let encoder = encode::open(format, RATE).expect("an encoder");
-        Self { encoder, position: 0, ready: Default::default() }
+        Self { encoder, position: 0, rises: false, ready: Default::default() }
     }
 
     pub fn packet(&mut self) -> airchain_codecs::Packet {
@@ -47,8 +49,11 @@ impl Programme {
             if let Some(packet) = self.ready.pop_front() {
                 return packet;
             }
-            let tone =
-                |n| (f64::from(RATE) / 44.1 * n as f64 / f64::from(RATE) * std::f64::consts::TAU).sin() * 0.5;
+            let turns = |n: i64| {
+                let s = n as f64 / f64::from(RATE);
+                if self.rises { (500.0 + 7.0 * s) * s } else { 1000.0 * s }
+            };
+            let tone = |n| (turns(n) * std::f64::consts::TAU).sin() * 0.5;
             let frames: Vec<_> = (self.position..self.position + 1152).map(|n| [tone(n) as f32; 2]).collect();
             self.position += 1152;
             let mut out = Vec::new();
@@ -114,15 +119,18 @@ impl Rig {
     }
 
     pub fn start_with(config: IcecastConfig, format: &Format, options: WorkerOptions) -> Self {
+        Self::start_output(IcecastOutput::new(config).expect("a valid configuration"), format, options)
+    }
+
+    pub fn start_output(output: IcecastOutput, format: &Format, options: WorkerOptions) -> Self {
         let runtime = runtime();
         let programme = Programme::new(format);
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = events.clone();
         let options = options.telling(Arc::new(move |event| seen.lock().unwrap().push(event)));
-        let output = Box::new(IcecastOutput::new(config).expect("a valid configuration"));
         let opening = programme.opening();
         let muxer = container::for_stream(&opening.info);
-        let (sender, handle) = spawn(runtime.handle(), "icecast", output, opening, options);
+        let (sender, handle) = spawn(runtime.handle(), "icecast", Box::new(output), opening, options);
         Self { programme, handle, sender, events, sent: Vec::new(), muxer, packets: 0, runtime }
     }
 
@@ -143,12 +151,17 @@ impl Rig {
         end
     }
 
-    /// Feeds a packet, faster than real time but never more than the output takes.
-    pub fn feed(&mut self) {
+    /// Hands over a packet, whether the output takes it or not.
+    pub fn push(&mut self) {
         let packet = self.programme.packet();
         self.muxer.packet(&packet, &mut self.sent);
         self.packets += 1;
         self.sender.send(Parcel::Packet(packet));
+    }
+
+    /// Feeds a packet, faster than real time but never more than the output takes.
+    pub fn feed(&mut self) {
+        self.push();
         let since = Instant::now();
         while self.handle.health() != Health::Down && self.handle.stats().queued_s > 1.0 {
             assert!(since.elapsed() < PATIENCE, "the output takes nothing: {:?}", self.handle.stats());
@@ -187,6 +200,11 @@ impl Rig {
     /// Waits until all that was fed is delivered.
     pub fn delivered(&self) {
         self.wait_until("all delivered", |rig| rig.handle.stats().packets == rig.packets);
+    }
+
+    /// The reasons that were told so far.
+    pub fn reasons(&self) -> Vec<String> {
+        self.events().into_iter().filter_map(|event| event.reason).collect()
     }
 
     pub fn events(&self) -> Vec<HealthEvent> {
