@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use airchain_codecs::{Codec, Format};
 use airchain_outputs::hls::{self, HlsConfig, Live};
-use airchain_outputs::http::{MountHandle, MountMeta};
+use airchain_outputs::http::{MountHandle, MountMeta, MountOptions, NetworkOfProxies};
 use airchain_outputs::icecast::{IcecastConfig, IcecastOutput};
 use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
 use airchain_outputs::sink::Output;
@@ -70,11 +70,22 @@ pub struct HttpOptions {
     /// Whether `/metrics` tells peers of this machine and of private networks about all stations of the host. Where one of
     /// the outputs of a listener says no, it tells nobody.
     pub metrics: bool,
+    /// How listeners of the mount are treated.
+    pub mount: MountOptions,
+    /// Reverse proxies that are believed what they say of their clients.
+    pub trusted_proxies: Vec<NetworkOfProxies>,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { serves_hls: false, hls_sessions: false, access_log: None, metrics: true }
+        Self {
+            serves_hls: false,
+            hls_sessions: false,
+            access_log: None,
+            metrics: true,
+            mount: MountOptions::default(),
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
@@ -136,12 +147,14 @@ impl Target {
                 let output = RecordingOutput::new(config).map_err(|error| invalid(error.to_string()))?;
                 (Box::new(output), WorkerOptions::archive())
             }
-            Self::Http { listen, path, meta, .. } => {
+            Self::Http { listen, path, meta, options } => {
                 let listener = listeners.get(listen)?;
                 let held = held.filter(|held| listener.mounted(&path).is_some_and(|mount| mount.is(held)));
                 let output = match held {
                     Some(held) => listener.follow(held, meta),
-                    None => listener.mount(&path, meta).map_err(|error| invalid(error.to_string()))?,
+                    None => listener
+                        .mount_with(&path, meta, options.mount)
+                        .map_err(|error| invalid(error.to_string()))?,
                 };
                 (Box::new(output), WorkerOptions::live())
             }

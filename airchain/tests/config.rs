@@ -1,9 +1,12 @@
 //! Station files: the sample of the interface, defaults, every kind of error with its place, and hostile text.
 
+use std::time::Duration;
+
 use airchain::codecs::{Bitrate, Codec};
 use airchain::config::{self, AudioFormat, OutputConfig, Problem, Severity};
 use airchain::from_config;
 use airchain::output::Target;
+use airchain::outputs::http::MountOptions;
 use airchain::outputs::recording::Labels;
 use serde_json::json;
 
@@ -399,6 +402,34 @@ fn target_of(output: &str) -> Target {
     let config = config::parse(&text, "s").expect("a station file");
     let (_, outputs) = airchain::from_config::station(&config).expect("a station");
     outputs.into_iter().next().expect("an output").target
+}
+
+#[test]
+fn what_listeners_of_a_mount_are_told_and_how_many_there_may_be() {
+    let of = |output: &str| match target_of(output) {
+        Target::Http { meta, options, .. } => (meta, options),
+        other => panic!("{}", other.kind()),
+    };
+    let (meta, options) = of("{ type: http }");
+    assert_eq!((meta.name.as_str(), meta.description, meta.genre, meta.url), ("s", None, None, None));
+    let usual = MountOptions { burst: Some(Duration::from_secs(2)), ..MountOptions::default() };
+    assert_eq!((options.mount, options.trusted_proxies), (usual, Vec::new()));
+    let (meta, options) =
+        of("{ type: http, name: A, description: B, genre: C, website: D, burst_sec: 0.5, max_listeners: 7, \
+         max_listeners_per_address: 5, trusted_proxies: [127.0.0.1, '10.0.0.0/8'] }");
+    let said = [Some(meta.name), meta.description, meta.genre, meta.url];
+    assert_eq!(said.map(|said| said.expect("said")), ["A", "B", "C", "D"]);
+    let burst = Some(Duration::from_millis(500));
+    let mount = MountOptions { burst, max_listeners: Some(7), max_per_address: Some(5) };
+    assert_eq!(options.mount, mount);
+    assert_eq!(options.trusted_proxies, ["127.0.0.1", "10.0.0.0/8"].map(|network| network.parse().unwrap()));
+
+    let problem =
+        error(&with("mounts: [{ id: m, outputs: [{ type: http, trusted_proxies: ['::1', proxy] }] }]"));
+    assert_eq!(
+        (problem.field.as_str(), problem.value.as_deref(), problem.problem.as_str()),
+        ("mounts[0].outputs[0].trusted_proxies[1]", Some("proxy"), "not an address or network")
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use airchain_codecs::{Bitrate, Codec};
-use airchain_outputs::http::Options;
+use airchain_outputs::http::{MountOptions, Options};
 use airchain_outputs::sink::Parcel;
 use airchain_outputs::worker::{self, WorkerOptions};
 use http_common::*;
@@ -163,6 +163,20 @@ async fn new_listeners_get_a_burst_of_whole_packets() {
     let burst_s = (150 - begin) as f64 * FRAME as f64 / f64::from(RATE);
     // Chunks are 100 ms, and the last one may not have been full yet.
     assert!((1.9..2.3).contains(&burst_s), "{burst_s}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_has_a_burst_of_its_own() {
+    let listener = listen(Options { burst: Duration::from_secs(2), ..Options::default() });
+    let none = MountOptions { burst: Some(Duration::ZERO), ..MountOptions::default() };
+    let mut mount = listener.mount_with("/live.mp3", meta(), none).unwrap();
+    let mut sink = open(&mut mount).await;
+    let packets = mp3(4);
+    feed(&mut sink, &packets[..100]).await;
+    let reply = get(&listener, "/live.mp3", "").await;
+    feed(&mut sink, &packets[100..]).await;
+    sink.close().await.unwrap();
+    assert!(reply.body().await == join(&packets[100..]), "what comes from then on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

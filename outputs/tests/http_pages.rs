@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use airchain_codecs::{Bitrate, Codec};
-use airchain_outputs::http::{ListenError, Listener, MountError, Options};
-use airchain_outputs::sink::Output;
+use airchain_outputs::http::{ListenError, Listener, MountError, MountOptions, MountOutput, Options};
+use airchain_outputs::sink::{Output, Sink};
 use http_common::*;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -95,6 +95,14 @@ async fn statistics_have_icecasts_shape() {
     let _sink = two.open(&opening(Codec::AacLc, Bitrate::Cbr(96), vec![config])).await.unwrap();
     let stats = json_of(&listener, "/status-json.xsl").await;
     assert_eq!(stats["icestats"]["source"].as_array().unwrap().len(), 2);
+    for (query, url) in
+        [("mount=/two.aac", "http://x/two.aac"), ("mount=%2Flive%2Emp3&x", "http://x/live.mp3")]
+    {
+        let stats = json_of(&listener, &format!("/status-json.xsl?{query}")).await;
+        assert_eq!(stats["icestats"]["source"]["listenurl"], url, "{query}");
+    }
+    let stats = json_of(&listener, "/status-json.xsl?mount=/three.mp3").await;
+    assert_eq!(stats["icestats"].get("source"), None);
     let liar = "GET /status-json.xsl HTTP/1.0\r\nHost: x/'\"<>\r\n\r\n";
     let body = request(&listener, liar).await.body().await;
     assert!(String::from_utf8(body).unwrap().contains(&format!("http://{}/", listener.local_addr())));
@@ -205,6 +213,73 @@ async fn connections_are_limited() {
         let admitted = async { while get(&listener, "/", "").await.status != 200 {} };
         soon(admitted).await;
     }
+}
+
+/// A mount that is on air, as its station wants its listeners treated.
+async fn mount_with(listener: &Listener, path: &str, options: MountOptions) -> (MountOutput, Box<dyn Sink>) {
+    let mut mount = listener.mount_with(path, meta(), options).unwrap();
+    let sink = open(&mut mount).await;
+    (mount, sink)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_are_limited_by_mount_and_by_the_address_that_a_proxy_names() {
+    let listener = listen(Options { max_connections_per_address: 1, ..Options::default() });
+    let few = MountOptions { max_listeners: Some(3), max_per_address: Some(2), ..MountOptions::default() };
+    let (few_mount, _sink) = mount_with(&listener, "/few.mp3", few).await;
+    let (_many, _other) = mount_with(&listener, "/many.mp3", MountOptions::default()).await;
+    let ask = |path, client: &str| {
+        let forwarded = format!("X-Forwarded-For: {client}\r\n");
+        let listener = &listener;
+        async move { get(listener, path, &forwarded).await }
+    };
+    // Nobody is believed yet; the mount lifts what the listener admits of one address from one to two.
+    let one = ask("/few.mp3", "203.0.113.1").await;
+    let two = ask("/many.mp3", "203.0.113.2").await;
+    assert_eq!((one.status, two.status), (200, 200));
+    assert_eq!(ask("/many.mp3", "203.0.113.3").await.status, 429);
+    drop((one, two));
+
+    listener.trust(&["127.0.0.0/8".parse().unwrap()]);
+    let admitted = async { while ask("/", "203.0.113.1").await.status != 200 {} };
+    soon(admitted).await;
+    until(|| few_mount.listeners() == 0).await;
+    let mut kept = Vec::new();
+    for (client, status) in [
+        ("203.0.113.1", 200),
+        ("203.0.113.1", 200),
+        ("203.0.113.1", 429),
+        ("203.0.113.2", 200),
+        ("203.0.113.3", 503),
+    ] {
+        let reply = ask("/few.mp3", client).await;
+        assert_eq!(reply.status, status, "{client} after {} listeners", kept.len());
+        if status == 200 {
+            kept.push(reply);
+        } else {
+            assert_eq!(reply.header("retry-after"), Some("30"));
+        }
+    }
+    for _ in 0..5 {
+        kept.push(ask("/many.mp3", "203.0.113.1").await);
+    }
+    assert!(kept.iter().all(|reply| reply.status == 200), "the other mount has no limits");
+    let head = "HEAD /few.mp3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert_eq!(request(&listener, head).await.status, 200, "who only looks is no listener");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_of_mounts_are_as_the_clients_of_a_trusted_proxy_know_them() {
+    let listener = listen(Options::default());
+    let (_mount, _sink) = mount_with(&listener, "/live.mp3", MountOptions::default()).await;
+    let url = async || {
+        let reply = get(&listener, "/status-json.xsl", "X-Forwarded-Proto: https\r\n").await;
+        let stats: Value = serde_json::from_slice(&reply.body().await).unwrap();
+        stats["icestats"]["source"]["listenurl"].clone()
+    };
+    assert_eq!(url().await, "http://x/live.mp3");
+    listener.trust(&["127.0.0.1".parse().unwrap()]);
+    assert_eq!(url().await, "https://x/live.mp3");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -230,6 +230,7 @@ impl DeskStation {
         self.serving.remove(&id);
         if let Some((listen, listener, _, options, log)) = page {
             // Whatever becomes of the output.
+            listener.trust(&options.trusted_proxies);
             if !options.metrics {
                 listener.admit_to_metrics(Audience::Nobody);
             }

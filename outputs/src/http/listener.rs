@@ -19,7 +19,8 @@ use super::access::AccessLog;
 use super::files::{Dir, below};
 use super::metrics::{Audience, MakeText, Metrics};
 use super::mount::{Mount, MountHandle, MountMeta, MountOutput};
-use super::{Options, StateHandle, route};
+use super::proxies::{NetworkOfProxies, Proxies};
+use super::{MountOptions, Options, StateHandle, route};
 use crate::hls::Live;
 
 /// Pause after the system refused to accept (usually no file descriptors left), so as not to spin.
@@ -112,6 +113,7 @@ pub(crate) struct Shared {
     pub(crate) address: SocketAddr,
     pub(crate) state: StateHandle,
     pub(crate) metrics: Metrics,
+    pub(crate) proxies: Proxies,
     pub(crate) started: Timestamp,
     options: Options,
     socket: Mutex<Option<std::net::TcpListener>>,
@@ -141,6 +143,7 @@ impl Listener {
             address: socket.local_addr().map_err(failed)?,
             state: StateHandle::new(),
             metrics: Metrics::default(),
+            proxies: Proxies::default(),
             started: Timestamp::now(),
             options,
             socket: Mutex::new(Some(socket)),
@@ -173,6 +176,12 @@ impl Listener {
         self.shared.metrics.admit(audience);
     }
 
+    /// Believes what these reverse proxies say of their clients from now on: for limits per address, and for whether they use
+    /// TLS.
+    pub fn trust(&self, proxies: &[NetworkOfProxies]) {
+        self.shared.proxies.add(proxies);
+    }
+
     /// The mount at `path`.
     pub fn mounted(&self, path: &str) -> Option<MountHandle> {
         self.shared.mounts().into_iter().find(|mount| mount.path == path).map(MountHandle::new)
@@ -181,7 +190,17 @@ impl Listener {
     /// A mount: an output whose audio is heard at `path`. It is answered 503 until the output is open and after it
     /// closed, and 404 once the output is dropped.
     pub fn mount(&self, path: &str, meta: MountMeta) -> Result<MountOutput, MountError> {
-        let mount = Mount::new(path.to_owned(), meta, &self.shared.options);
+        self.mount_with(path, meta, MountOptions::default())
+    }
+
+    /// The same with listeners treated in its own way.
+    pub fn mount_with(
+        &self,
+        path: &str,
+        meta: MountMeta,
+        options: MountOptions,
+    ) -> Result<MountOutput, MountError> {
+        let mount = Mount::new(path.to_owned(), meta, options, &self.shared.options);
         self.shared.claim(path, |paths| paths.mounts.push(Arc::clone(&mount)))?;
         Ok(MountOutput::new(mount, Arc::clone(&self.shared)))
     }
@@ -325,12 +344,15 @@ impl Shared {
     /// Counts a connection in; `None` when there are so many that not even refusals are answered.
     fn admit(self: &Arc<Self>, address: IpAddr, connections: usize) -> Option<Admission> {
         let network = network(address);
+        let widest = self.mounts().iter().filter_map(|mount| mount.options.max_per_address).max();
+        let most = self.options.max_connections_per_address.max(widest.unwrap_or(0));
+        let is_proxy = self.proxies.trusts(address);
         let mut addresses = lock(&self.addresses);
         let count = addresses.entry(network).or_default();
         *count += 1;
         let refusal = if connections >= self.options.max_connections {
             Some(Refusal::Full)
-        } else if *count > self.options.max_connections_per_address {
+        } else if *count > most && !is_proxy {
             Some(Refusal::TooManyFromThere)
         } else {
             None
@@ -342,12 +364,12 @@ impl Shared {
     }
 }
 
-/// Why a connection is turned away.
+/// Why a connection or a listener is turned away.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refusal {
-    /// `max_connections` are there.
+    /// As many as there may be are there.
     Full,
-    /// `max_connections_per_address` are there from this address.
+    /// As many as there may be are there from this address.
     TooManyFromThere,
 }
 
@@ -371,7 +393,7 @@ impl Drop for Admission {
 }
 
 /// What counts as one address: an IPv4 address, or the /64 that one IPv6 subscriber is given.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,

@@ -26,6 +26,7 @@ mod listener;
 mod metrics;
 mod mount;
 mod ogg;
+mod proxies;
 mod ring;
 mod route;
 mod session;
@@ -38,6 +39,7 @@ pub use access::AccessLog;
 pub use listener::{ListenError, Listener, MountError, ServedDir};
 pub use metrics::{Audience, MakeText};
 pub use mount::{MountHandle, MountMeta, MountOutput};
+pub use proxies::{InvalidNetwork, NetworkOfProxies};
 pub use state::StateHandle;
 
 use crate::info::{Field, SinkInfo};
@@ -64,8 +66,8 @@ pub struct Options {
     pub ring: Duration,
     /// Connections at once; further ones are answered 503. Default 4096.
     pub max_connections: usize,
-    /// Connections at once from one address (IPv6: one /64 network); further ones are answered 429. A reverse proxy
-    /// counts as one address. Default 256.
+    /// Connections at once from one address (IPv6: one /64 network); further ones are answered 429. Proxies that are
+    /// [trusted](Listener::trust) are not counted, and a mount that admits more lifts it. Default 256.
     pub max_connections_per_address: usize,
     /// Time a client has to send its request, and to send the next one. Default 10 s.
     pub header_timeout: Duration,
@@ -73,6 +75,18 @@ pub struct Options {
     pub send_buffer: usize,
     /// Time that connections have to end by themselves on shutdown. Default 2 s.
     pub grace: Duration,
+}
+
+/// How a mount treats its listeners, where not as the listener's [`Options`] say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountOptions {
+    /// Audio that a new listener is given at once.
+    pub burst: Option<Duration>,
+    /// Listeners at once; further ones are answered 503.
+    pub max_listeners: Option<usize>,
+    /// Listeners at once from one address (IPv6: one /64 network), by what [trusted](Listener::trust) proxies say of it;
+    /// further ones are answered 429.
+    pub max_per_address: Option<usize>,
 }
 
 impl Default for Options {

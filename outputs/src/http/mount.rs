@@ -14,12 +14,11 @@ use airchain_core::item::Metadata;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::Notify;
 
 use super::icy::{self, Title};
-use super::listener::Shared;
-use super::ring::{Chunk, Counts, Reader, Ring};
-use super::{Options, ogg};
+use super::listener::{Refusal, Shared};
+use super::ring::{Chunk, Counts, Guest, Reader, Ring};
+use super::{MountOptions, Options, ogg};
 use crate::sink::{Opening, Output, Sink, SinkError};
 use crate::upcoming::Upcoming;
 
@@ -47,6 +46,7 @@ pub(crate) struct Mount {
     meta: Mutex<MountMeta>,
     /// Outputs that have it: the one that feeds it, and one that is to follow.
     holders: AtomicUsize,
+    pub(crate) options: MountOptions,
     burst: Duration,
     ring: Duration,
     on_air: Mutex<Option<OnAir>>,
@@ -89,11 +89,12 @@ fn frames(duration: Duration, info: &StreamInfo) -> u64 {
 }
 
 impl Mount {
-    pub(crate) fn new(path: String, meta: MountMeta, options: &Options) -> Arc<Self> {
-        let ring = options.ring.max(options.burst).max(CHUNK);
-        let (burst, up) = (options.burst, AtomicBool::new(false));
+    pub(crate) fn new(path: String, meta: MountMeta, options: MountOptions, all: &Options) -> Arc<Self> {
+        let burst = options.burst.unwrap_or(all.burst);
+        let ring = all.ring.max(burst).max(CHUNK);
+        let up = AtomicBool::new(false);
         let (meta, holders) = (Mutex::new(meta), AtomicUsize::new(1));
-        Arc::new(Self { path, meta, holders, burst, ring, on_air: Mutex::default(), up })
+        Arc::new(Self { path, meta, options, holders, burst, ring, on_air: Mutex::default(), up })
     }
 
     /// What listeners are told about it.
@@ -114,10 +115,10 @@ impl Mount {
         self.lock().clone().filter(|_| self.up.load(Relaxed))
     }
 
-    /// A new listener of `on_air`.
-    pub(crate) fn join(&self, on_air: &OnAir, icy: bool, disconnect: Arc<Notify>) -> Reader {
+    /// A new listener of `on_air`, if there is room.
+    pub(crate) fn join(&self, on_air: &OnAir, icy: bool, guest: Guest) -> Result<Reader, Refusal> {
         let metaint = on_air.metaint().filter(|_| icy);
-        on_air.ring.join(frames(self.burst, &on_air.info), metaint, disconnect)
+        on_air.ring.join(guest, frames(self.burst, &on_air.info), metaint, &self.options)
     }
 
     /// Takes it off the air: listeners get what there is, and no more.
@@ -459,7 +460,7 @@ mod tests {
     #[tokio::test]
     async fn ogg_listeners_get_the_header_of_their_chain() {
         let options = Options { burst: Duration::from_secs(2), ..Options::default() };
-        let mount = Mount::new("/live.opus".into(), MountMeta::default(), &options);
+        let mount = Mount::new("/live.opus".into(), MountMeta::default(), MountOptions::default(), &options);
         let format = Format { sample_rate_hz: 48_000, ..Format::of(Codec::Opus) };
         let info = StreamInfo { format, delay: 0, packet_frames: None, headers: Vec::new() };
         let named = |title: &str| Arc::new(Metadata { title: Some(title.into()), ..Metadata::default() });
@@ -472,7 +473,8 @@ mod tests {
             metadata: Some(named("one")),
         };
         let mut sink = MountSink::new(Arc::clone(&mount), Box::<Letters>::default(), &opening);
-        let join = || mount.join(&mount.on_air().unwrap(), true, Arc::default());
+        let guest = || Guest { network: [192, 0, 2, 1].into(), disconnect: Arc::default() };
+        let join = || mount.join(&mount.on_air().unwrap(), true, guest()).unwrap();
         let mut readers = vec![join()];
         // Each letter is a second.
         for (n, data) in ["a", "b", "-c", "d", "e", "f", "g"].into_iter().enumerate() {

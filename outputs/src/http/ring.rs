@@ -4,12 +4,15 @@
 //! lost audio: it is disconnected, alone. The writer never waits for anybody.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+use super::MountOptions;
 use super::icy::{Interleaver, Title};
+use super::listener::Refusal;
 
 /// Ceiling for a ring whatever its duration, so that no format can take the memory of a host.
 const MAX_BYTES: usize = 16 << 20;
@@ -56,7 +59,16 @@ struct State {
 #[derive(Debug)]
 struct Position {
     next: u64,
-    disconnect: Arc<Notify>,
+    guest: Guest,
+}
+
+/// Who listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Guest {
+    /// The network that counts as one address.
+    pub(crate) network: IpAddr,
+    /// Notified when it falls behind.
+    pub(crate) disconnect: Arc<Notify>,
 }
 
 impl State {
@@ -122,7 +134,7 @@ impl Ring {
             let first = state.first;
             let late = state.readers.extract_if(|_, reader| reader.next < first);
             // A listener that takes nothing is not even polled: its connection has to be closed from here.
-            let late = late.inspect(|(_, reader)| reader.disconnect.notify_one()).count();
+            let late = late.inspect(|(_, reader)| reader.guest.disconnect.notify_one()).count();
             state.dropped += late as u64;
         }
         drop(state);
@@ -141,27 +153,37 @@ impl Ring {
         Counts { listeners: state.readers.len(), most: state.most, dropped: state.dropped }
     }
 
-    /// A new listener, who gets the last `burst` frames at once, and ICY titles every `metaint` bytes. `disconnect` is
-    /// notified when it falls behind.
+    /// A new listener, who gets the last `burst` frames at once, and ICY titles every `metaint` bytes; unless there are as
+    /// many as `options` admit.
     pub(crate) fn join(
         self: &Arc<Self>,
+        guest: Guest,
         burst: u64,
         metaint: Option<usize>,
-        disconnect: Arc<Notify>,
-    ) -> Reader {
+        options: &MountOptions,
+    ) -> Result<Reader, Refusal> {
         let mut state = self.lock();
+        if options.max_listeners.is_some_and(|most| state.readers.len() >= most) {
+            return Err(Refusal::Full);
+        }
+        if let Some(most) = options.max_per_address {
+            let from_there = state.readers.values().filter(|reader| reader.guest.network == guest.network);
+            if from_there.count() >= most {
+                return Err(Refusal::TooManyFromThere);
+            }
+        }
         let (id, next) = (state.joined_ever, state.burst(burst));
         state.joined_ever += 1;
-        state.readers.insert(id, Position { next, disconnect });
+        state.readers.insert(id, Position { next, guest });
         state.most = state.most.max(state.readers.len());
-        Reader {
+        Ok(Reader {
             ring: Arc::clone(self),
             id,
             wake: self.wake.subscribe(),
             began: false,
             icy: metaint.map(Interleaver::new),
             queue: VecDeque::new(),
-        }
+        })
     }
 
     fn read(&self, id: u64) -> Read {
@@ -267,8 +289,28 @@ mod tests {
         Ok(out)
     }
 
+    fn guest(network: [u8; 4]) -> Guest {
+        Guest { network: network.into(), disconnect: Arc::default() }
+    }
+
     fn join(ring: &Arc<Ring>, burst: u64) -> Reader {
-        ring.join(burst, None, Arc::default())
+        ring.join(guest([192, 0, 2, 1]), burst, None, &MountOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn no_more_are_admitted_than_there_is_room_for() {
+        let ring = Ring::new(100);
+        let options =
+            MountOptions { max_listeners: Some(3), max_per_address: Some(2), ..MountOptions::default() };
+        let ask = |network| ring.join(guest(network), 0, None, &options);
+        let (here, there) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+        let _one = ask(here).unwrap();
+        let two = ask(here).unwrap();
+        assert!(matches!(ask(here), Err(Refusal::TooManyFromThere)));
+        let _three = ask(there).unwrap();
+        assert!(matches!(ask(there), Err(Refusal::Full)));
+        drop(two);
+        assert!(ask(there).is_ok());
     }
 
     #[tokio::test]
@@ -291,8 +333,9 @@ mod tests {
     #[tokio::test]
     async fn who_falls_a_ring_behind_is_disconnected_alone() {
         let ring = Ring::new(20);
-        let disconnect = Arc::new(Notify::new());
-        let slow = ring.join(0, None, Arc::clone(&disconnect));
+        let late = guest([192, 0, 2, 1]);
+        let disconnect = Arc::clone(&late.disconnect);
+        let slow = ring.join(late, 0, None, &MountOptions::default()).unwrap();
         ring.push(chunk("a", true));
         let fine = join(&ring, 0);
         ring.push(chunk("b", true));

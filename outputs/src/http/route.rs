@@ -20,8 +20,10 @@ use tokio::sync::Notify;
 use super::access::{self, Asked};
 use super::files::{self, below};
 use super::icy::truncate;
-use super::listener::{Refusal, Shared};
+use super::listener::{Refusal, Shared, network};
 use super::mount::{Mount, OnAir};
+use super::ring::Guest;
+use super::session::argument;
 use super::{metrics, status};
 
 const PAGE: &str = include_str!("assets/page.html");
@@ -93,7 +95,9 @@ async fn get(
         "/status.json" => reply(JSON, FRESH, status::snapshot(shared).to_string()),
         "/status-json.xsl" => {
             let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-            reply(JSON, FRESH, status::icecast(shared, host).to_string())
+            let scheme = if shared.proxies.is_secure(peer, headers) { "https" } else { "http" };
+            let mount = argument(query, "mount");
+            reply(JSON, FRESH, status::icecast(shared, scheme, host, mount).to_string())
         }
         "/events" => events(shared, body),
         METRICS => match shared.metrics.for_peer(peer, headers) {
@@ -106,7 +110,8 @@ async fn get(
         },
         _ => {
             if let Some(mount) = shared.mounts().into_iter().find(|mount| mount.path == path) {
-                return listen(&mount, headers, body, disconnect);
+                let network = network(shared.proxies.client(peer, headers));
+                return listen(&mount, headers, body, Guest { network, disconnect });
             }
             for dir in shared.dirs() {
                 if let Some(relative) = below(path, &dir.prefix)
@@ -121,14 +126,17 @@ async fn get(
 }
 
 /// A mount's answer: headers as Icecast sends them, then audio for as long as both sides last.
-fn listen(mount: &Arc<Mount>, headers: &HeaderMap, body: bool, disconnect: Arc<Notify>) -> Response<Body> {
+fn listen(mount: &Arc<Mount>, headers: &HeaderMap, body: bool, guest: Guest) -> Response<Body> {
     let Some(on_air) = mount.on_air() else {
         let response = text(StatusCode::SERVICE_UNAVAILABLE, "nothing on air here yet, try again shortly\n");
         return with(response, RETRY_AFTER, "2");
     };
     let icy = headers.get("icy-metadata").is_some_and(|v| v.as_bytes().trim_ascii() == b"1");
     let audio = if body {
-        let reader = mount.join(&on_air, icy, disconnect);
+        let reader = match mount.join(&on_air, icy, guest) {
+            Ok(reader) => reader,
+            Err(refusal) => return refuse(refusal),
+        };
         Body::from_stream(stream::unfold(reader, |mut reader| async move {
             reader.next().await.map(|bytes| (bytes, reader))
         }))

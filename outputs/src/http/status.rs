@@ -1,6 +1,7 @@
 //! `/status.json`, and `/status-json.xsl` in the shape that readers of Icecast 2.4 expect.
 
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::listener::Shared;
@@ -36,16 +37,21 @@ fn describe(mount: &Mount) -> Value {
     })
 }
 
-/// Icecast's public statistics: `source` is absent without a mount, an object with one, an array with more.
-pub(crate) fn icecast(shared: &Shared, host: Option<&str>) -> Value {
+/// Icecast's public statistics: `source` is absent without a mount, an object with one, an array with more. `only` is the
+/// path of the one mount that is asked for, percent-encoded.
+pub(crate) fn icecast(shared: &Shared, scheme: &str, host: Option<&str>, only: Option<&str>) -> Value {
     let own = shared.address.to_string();
     // The host is the client's word: anything but a name and a port is not repeated.
     let plain = |host: &&str| {
         !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
     };
     let host = host.filter(plain).unwrap_or(&own);
+    let base = format!("{scheme}://{host}");
+    let only = only.map(|path| percent_decode_str(path).decode_utf8_lossy());
+    let mounts = shared.mounts();
+    let mounts = mounts.iter().filter(|mount| only.as_ref().is_none_or(|path| mount.path == *path));
     let mut sources: Vec<_> =
-        shared.mounts().iter().filter_map(|mount| Some(source(mount, &mount.on_air()?, host))).collect();
+        mounts.filter_map(|mount| Some(source(mount, &mount.on_air()?, &base))).collect();
     let mut stats = Map::new();
     stats.insert("admin".into(), "".into());
     stats.insert("host".into(), host_name(host).into());
@@ -62,7 +68,7 @@ pub(crate) fn icecast(shared: &Shared, host: Option<&str>) -> Value {
     json!({ "icestats": stats })
 }
 
-fn source(mount: &Mount, on_air: &OnAir, host: &str) -> Value {
+fn source(mount: &Mount, on_air: &OnAir, base: &str) -> Value {
     let (counts, format) = (on_air.counts(), &on_air.info.format);
     let meta = &mount.meta();
     let or = |text: &str, default: &str| {
@@ -76,7 +82,7 @@ fn source(mount: &Mount, on_air: &OnAir, host: &str) -> Value {
     source.insert("genre".into(), or(meta.genre.as_deref().unwrap_or_default(), "various").into());
     source.insert("listener_peak".into(), counts.most.into());
     source.insert("listeners".into(), counts.listeners.into());
-    source.insert("listenurl".into(), format!("http://{host}{}", mount.path).into());
+    source.insert("listenurl".into(), format!("{base}{}", mount.path).into());
     source.insert("samplerate".into(), format.sample_rate_hz.into());
     let description = meta.description.as_deref().unwrap_or_default();
     source.insert("server_description".into(), or(description, "Unspecified description").into());

@@ -1,9 +1,10 @@
 //! The built-in listener in station files.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use airchain_codecs::Format;
-use airchain_outputs::http::MountMeta;
+use airchain_outputs::http::{InvalidNetwork, MountMeta, MountOptions, NetworkOfProxies};
 use serde::{Deserialize, Serialize};
 
 use super::{BITRATE, CHANNELS, Declared, MODE, PASSTHROUGH, Place, QUALITY, SAMPLE_RATE, STREAM_FORMATS};
@@ -22,6 +23,22 @@ pub struct HttpConfig {
     pub listen: String,
     /// Path of the audio; `/live.` and the format's usual extension where absent.
     pub path: Option<String>,
+    /// What listeners read as the station's name; the mount's where absent.
+    pub name: Option<String>,
+    /// What listeners read about it.
+    pub description: Option<String>,
+    /// Genre.
+    pub genre: Option<String>,
+    /// Address of its web page.
+    pub website: Option<String>,
+    /// Audio that a new listener is given at once, in s.
+    pub burst_sec: f64,
+    /// Listeners of the mount at once; as many as the listener admits where absent.
+    pub max_listeners: Option<usize>,
+    /// Of these, from one address.
+    pub max_listeners_per_address: Option<usize>,
+    /// Addresses and networks of reverse proxies that are believed what they say of their clients.
+    pub trusted_proxies: Vec<String>,
     /// Whether players of HLS are given session ids.
     pub hls_sessions: bool,
     /// File that every request to the listener is logged in.
@@ -44,6 +61,34 @@ pub(super) const HTTP: Section = Section {
             "address and port; outputs with the same one share it",
         ),
         field("path", MountPath, unset("/live. and the format's extension"), "path of the audio"),
+        field("name", Text(200), unset("the mount's name"), "what listeners read as the station's name"),
+        field("description", Text(500), unset("none"), "what listeners read about it"),
+        field("genre", Text(200), unset("none"), "genre"),
+        field("website", Text(500), unset("none"), "address of its web page"),
+        field(
+            "burst_sec",
+            Number { min: 0.0, max: 30.0, unit: "s" },
+            is("2"),
+            "audio that a new listener is given at once, so that its player starts without waiting",
+        ),
+        field(
+            "max_listeners",
+            Integer { min: 1, max: 4096, unit: "" },
+            unset("as many as the listener admits: 4096 connections"),
+            "listeners of the mount at once; further ones are answered 503",
+        ),
+        field(
+            "max_listeners_per_address",
+            Integer { min: 1, max: 4096, unit: "" },
+            unset("as many as the listener admits: 256 connections"),
+            "listeners of the mount from one address (of IPv6 a /64 network); further ones are answered 429. More than 256 lifts that limit of the listener, too",
+        ),
+        field(
+            "trusted_proxies",
+            List(&Text(64), 0),
+            is(""),
+            "addresses and networks (10.0.0.0/8) of reverse proxies: listeners are counted by the address that they add to X-Forwarded-For, which nobody else is believed",
+        ),
         field(
             "hls_sessions",
             Switch,
@@ -89,15 +134,35 @@ impl Declared for HttpConfig {
             &path,
             "a path of its own",
         );
+        for (index, network) in self.trusted_proxies.iter().enumerate() {
+            if network.parse::<NetworkOfProxies>().is_err() {
+                let (field, problem) =
+                    (format!("{place}.trusted_proxies[{index}]"), "not an address or network");
+                rules.error(field, Some(network), problem.into(), "one such as 192.0.2.7 or 10.0.0.0/8");
+            }
+        }
     }
 
     fn target(&self, place: &Place<'_>) -> Result<(Format, Target), Error> {
-        let meta = MountMeta { name: place.mount.to_owned(), ..MountMeta::default() };
+        let meta = MountMeta {
+            name: self.name.clone().unwrap_or_else(|| place.mount.to_owned()),
+            description: self.description.clone(),
+            genre: self.genre.clone(),
+            url: self.website.clone(),
+        };
+        let proxies = self.trusted_proxies.iter().map(|network| network.parse());
+        let invalid = |error: InvalidNetwork| Error::Output(format!("output.trusted_proxies: {error}"));
         let options = HttpOptions {
             serves_hls: true,
             hls_sessions: self.hls_sessions,
             access_log: self.access_log.clone(),
             metrics: self.metrics,
+            mount: MountOptions {
+                burst: Some(Duration::from_secs_f64(self.burst_sec)),
+                max_listeners: self.max_listeners,
+                max_per_address: self.max_listeners_per_address,
+            },
+            trusted_proxies: proxies.collect::<Result<_, _>>().map_err(invalid)?,
         };
         let format = place.format(&self.encoding)?;
         Ok((format, Target::Http { listen: resolve(&self.listen)?, path: self.path(), meta, options }))
