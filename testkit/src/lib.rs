@@ -12,6 +12,7 @@ pub mod measure;
 pub mod network;
 pub mod node;
 pub mod packed;
+pub mod proxy;
 pub mod rig;
 pub mod signal;
 pub mod studio;
