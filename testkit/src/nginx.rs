@@ -1,0 +1,106 @@
+//! nginx as a peer: the real server, as a folder that takes files by WebDAV's `PUT`, `DELETE` and `MKCOL`.
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::icecast::Port;
+
+/// The user and password that it asks for.
+pub const USER: (&str, &str) = ("dj", "s3cret");
+/// Longest body that it takes, in bytes.
+pub const LONGEST: usize = 1 << 20;
+
+/// A running `nginx` on a free port of 127.0.0.1, which ends with this value.
+pub struct Nginx {
+    child: Option<Child>,
+    dir: tempfile::TempDir,
+    port: Port,
+}
+
+impl Nginx {
+    /// Starts one over an empty folder.
+    ///
+    /// # Panics
+    /// When `nginx` is not installed or does not start.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self { child: None, dir, port: Port::free() };
+        std::fs::create_dir(server.root()).expect("a folder to serve");
+        let (user, password) = USER;
+        let users = server.dir.path().join("users");
+        std::fs::write(&users, format!("{user}:{{PLAIN}}{password}\n")).expect("nginx's users");
+        let (dir, port) = (server.dir.path().display(), server.port.number);
+        let config = format!(
+            "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;\n\
+             events {{}}\n\
+             http {{\n\
+             access_log off; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; \
+             fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;\n\
+             server {{ listen 127.0.0.1:{port}; location / {{\n\
+             root {dir}/www; dav_methods PUT DELETE MKCOL; client_max_body_size {LONGEST};\n\
+             auth_basic ingest; auth_basic_user_file {dir}/users;\n\
+             }} }} }}\n"
+        );
+        std::fs::write(server.config(), config).expect("nginx's configuration");
+        server.restart();
+        server
+    }
+
+    /// Starts it, again where it runs, on the same port.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn restart(&mut self) {
+        self.kill();
+        let child = Command::new("nginx")
+            .arg("-c")
+            .arg(self.config())
+            .arg("-p")
+            .arg(self.dir.path())
+            .args(["-e", "stderr"])
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.expect("nginx is installed"));
+        // It says nothing when it listens.
+        for _ in 0..1000 {
+            match TcpStream::connect(("127.0.0.1", self.port.number)) {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                _ => return,
+            }
+        }
+        panic!("nginx does not listen");
+    }
+
+    /// Ends it.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Where it takes files.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port.number)
+    }
+
+    /// The folder that it serves.
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("www")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("nginx.conf")
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
