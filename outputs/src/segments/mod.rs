@@ -23,5 +23,5 @@ mod track;
 pub(crate) mod window;
 
 pub(crate) use presentation::{Layout, Presentation, Shown};
-pub use store::StoreConfig;
+pub use store::{InvalidStore, PutConfig, StoreConfig};
 pub(crate) use track::Track;

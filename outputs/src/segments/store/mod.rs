@@ -1,6 +1,10 @@
 //! Where segments and manifests are kept: one file for each kind of store, and a line in [`StoreConfig::folder`].
+//!
+//! `docs/stores.md` says what each of them promises.
 
+mod client;
 mod local;
+mod put;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +14,31 @@ use bytes::Bytes;
 
 use crate::sink::SinkError;
 
+pub use put::PutConfig;
+
+/// A text longer than this, in bytes, is not ours.
+const MAX_TEXT_BYTES: usize = 1 << 20;
+
 /// A store as declared.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum StoreConfig {
     /// A folder of this machine, that a web server serves; created where needed.
     Local(PathBuf),
+    /// A server that takes files by HTTP `PUT`.
+    Put(PutConfig),
+}
+
+/// A field of a store that cannot be meant. The caller corrects it. Never shows a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {value} is not accepted, give {accepted}")]
+pub struct InvalidStore {
+    /// The field's name in a station file.
+    pub field: &'static str,
+    /// What it held.
+    pub value: String,
+    /// What would be accepted.
+    pub accepted: &'static str,
 }
 
 impl StoreConfig {
@@ -26,6 +49,26 @@ impl StoreConfig {
                 let path = below.map_or(path.clone(), |name| path.join(name));
                 Arc::new(local::LocalFolder::new(path))
             }
+            Self::Put(config) => Arc::new(put::PutFolder::new(config, below)),
+        }
+    }
+
+    /// Refuses what cannot be meant, naming the field, its value and what would do.
+    pub fn validate(&self) -> Result<(), InvalidStore> {
+        match self {
+            Self::Local(path) if path.as_os_str().is_empty() => {
+                Err(InvalidStore { field: "path", value: "\"\"".into(), accepted: "a directory" })
+            }
+            Self::Local(_) => Ok(()),
+            Self::Put(config) => config.validate(),
+        }
+    }
+
+    /// Where it is, for people: the same for two that keep their files in the same place. Holds no secret.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Local(path) => path.display().to_string(),
+            Self::Put(config) => config.place(),
         }
     }
 
@@ -33,6 +76,7 @@ impl StoreConfig {
     pub fn local(&self) -> Option<&Path> {
         match self {
             Self::Local(path) => Some(path),
+            _ => None,
         }
     }
 }
@@ -65,7 +109,8 @@ pub(crate) trait Folder: Send + Sync {
         Ok(())
     }
 
-    /// The files in it whose names could be airchain's.
+    /// The files in it whose names could be airchain's. Where a store has no lists, those that its playlist names and that
+    /// are there: what else an interrupted run has left stays.
     async fn list(&self) -> Result<Vec<Found>, SinkError>;
 
     /// A small text; `None` where there is no such file, empty where it is none of ours: no text, or longer than 1 MiB.
@@ -79,7 +124,7 @@ pub(crate) trait Folder: Send + Sync {
     /// Puts a file, in place of an older one of that name. Its kind is told by [its name](super::name::Kind::of).
     async fn put(&self, name: &str, data: Bytes) -> Result<(), SinkError>;
 
-    /// Removes a file; one that is not there is as good as removed.
+    /// Removes a file; one that is not there is as good as removed. Where a store removes nothing at all, neither does this.
     async fn remove(&self, name: &str) -> Result<(), SinkError>;
 
     /// Moves a file of others out of the way, under a name that is free.
