@@ -23,5 +23,7 @@ mod track;
 pub(crate) mod window;
 
 pub(crate) use presentation::{Layout, Presentation, Shown};
+#[cfg(feature = "s3")]
+pub use store::S3Config;
 pub use store::{InvalidStore, PutConfig, StoreConfig};
 pub(crate) use track::Track;

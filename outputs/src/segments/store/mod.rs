@@ -5,6 +5,8 @@
 mod client;
 mod local;
 mod put;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use bytes::Bytes;
 use crate::sink::SinkError;
 
 pub use put::PutConfig;
+#[cfg(feature = "s3")]
+pub use s3::S3Config;
 
 /// A text longer than this, in bytes, is not ours.
 const MAX_TEXT_BYTES: usize = 1 << 20;
@@ -25,6 +29,9 @@ const MAX_TEXT_BYTES: usize = 1 << 20;
 pub enum StoreConfig {
     /// A folder of this machine, that a web server serves; created where needed.
     Local(PathBuf),
+    /// A bucket of S3, or of a server that speaks its protocol.
+    #[cfg(feature = "s3")]
+    S3(S3Config),
     /// A server that takes files by HTTP `PUT`.
     Put(PutConfig),
 }
@@ -49,6 +56,8 @@ impl StoreConfig {
                 let path = below.map_or(path.clone(), |name| path.join(name));
                 Arc::new(local::LocalFolder::new(path))
             }
+            #[cfg(feature = "s3")]
+            Self::S3(config) => Arc::new(s3::S3Folder::new(config, below)),
             Self::Put(config) => Arc::new(put::PutFolder::new(config, below)),
         }
     }
@@ -60,6 +69,8 @@ impl StoreConfig {
                 Err(InvalidStore { field: "path", value: "\"\"".into(), accepted: "a directory" })
             }
             Self::Local(_) => Ok(()),
+            #[cfg(feature = "s3")]
+            Self::S3(config) => config.validate(),
             Self::Put(config) => config.validate(),
         }
     }
@@ -68,6 +79,8 @@ impl StoreConfig {
     pub fn place(&self) -> String {
         match self {
             Self::Local(path) => path.display().to_string(),
+            #[cfg(feature = "s3")]
+            Self::S3(config) => config.place(),
             Self::Put(config) => config.place(),
         }
     }
