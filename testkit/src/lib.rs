@@ -6,6 +6,7 @@ pub mod cmaf;
 pub mod contract;
 pub mod encoder;
 pub mod file;
+pub mod hls;
 pub mod http;
 pub mod icecast;
 pub mod measure;

@@ -2,6 +2,15 @@
 
 use std::collections::BTreeMap;
 
+/// Gives up with a sentence where something does not hold.
+macro_rules! ensure {
+    ($holds:expr, $($what:tt)+) => {
+        if !$holds {
+            return Err(format!($($what)+));
+        }
+    };
+}
+
 /// A PES packet that was found whole.
 #[derive(Debug)]
 pub struct Pes {
@@ -17,6 +26,9 @@ pub struct Checker {
     counters: BTreeMap<u16, u8>,
     clock: Option<i64>,
     pts: i64,
+    /// Stream type of the audio (ISO/IEC 13818-1, table 2-34): 0x0F for ADTS, 0x03 and 0x04 for MP3; 0 before the first
+    /// segment.
+    pub stream_type: u8,
     /// Titles found so far: time stamp, unwrapped, and ID3 tag.
     pub titles: Vec<(i64, Vec<u8>)>,
 }
@@ -24,99 +36,125 @@ pub struct Checker {
 impl Checker {
     /// Checks the next segment by itself, and that it continues the one before. Gives its PES packets of audio. Every
     /// title is whole and stands right before the audio of the same time stamp; one opens the segment.
+    ///
+    /// # Panics
+    /// Where [`check`](Self::check) finds anything.
     pub fn segment(&mut self, data: &[u8]) -> Vec<Pes> {
-        assert!(!data.is_empty() && data.len().is_multiple_of(188), "not whole packets");
+        self.check(data).unwrap_or_else(|what| panic!("{what}"))
+    }
+
+    /// What comes next does so after a pause: time stamps and the clock go on further along, continuity counters as if
+    /// nothing were missing.
+    pub fn pause(&mut self) {
+        self.clock = None;
+    }
+
+    /// The same as [`segment`](Self::segment), but says in a sentence what does not hold.
+    pub fn check(&mut self, data: &[u8]) -> Result<Vec<Pes>, String> {
+        ensure!(
+            !data.is_empty() && data.len().is_multiple_of(188),
+            "{} bytes are not whole packets",
+            data.len()
+        );
         let (mut audio, mut found, mut pes) = (None, Vec::new(), Vec::new());
         let (mut title, mut title_pts) = (Vec::new(), None);
         for (index, packet) in data.chunks(188).enumerate() {
-            assert_eq!(packet[0], 0x47, "sync");
-            assert_eq!(packet[1] & 0xA0, 0, "error or priority bit");
+            ensure!(packet[0] == 0x47, "no sync byte at packet {index}");
+            ensure!(packet[1] & 0xA0 == 0, "error or priority bit at packet {index}");
             let (start, pid) =
                 (packet[1] & 0x40 != 0, u16::from(packet[1] & 0x1F) << 8 | u16::from(packet[2]));
-            assert_eq!(packet[3] & 0xD0, 0x10, "scrambled, or no payload");
+            ensure!(packet[3] & 0xD0 == 0x10, "packet {index} is scrambled, or has no payload");
             let counter = packet[3] & 15;
             if let Some(last) = self.counters.insert(pid, counter) {
-                assert_eq!(counter, (last + 1) & 15, "continuity of PID {pid:#x} at packet {index}");
+                let due = (last + 1) & 15;
+                ensure!(
+                    counter == due,
+                    "continuity counter {counter} instead of {due} of PID {pid:#x} at packet {index}"
+                );
             }
             let mut payload = &packet[4..];
             let mut clock = None;
             if packet[3] & 0x20 != 0 {
                 let length = usize::from(payload[0]);
-                assert!(length <= 182, "an adaptation field that leaves no payload");
+                ensure!(length <= 182, "an adaptation field that leaves no payload at packet {index}");
                 let field = &payload[1..1 + length];
                 let mut used = usize::from(length > 0);
                 if length > 0 && field[0] & 0x10 != 0 {
-                    clock = Some(pcr(&field[1..7]));
+                    ensure!(length >= 7, "an adaptation field too short for its clock reference");
+                    clock = Some(pcr(&field[1..7])?);
                     used += 6;
                 }
-                assert!(field[used..].iter().all(|byte| *byte == 0xFF), "stuffing");
+                ensure!(field[used..].iter().all(|byte| *byte == 0xFF), "stuffing of packet {index}");
                 payload = &payload[1 + length..];
             }
             match index {
                 0 => {
-                    assert!(pid == 0 && start, "a segment begins with the PAT");
-                    let body = section(payload, 0x00);
-                    assert_eq!(body.len(), 4);
-                    assert_eq!(u16::from_be_bytes([body[2], body[3]]), 0xE000 | 0x1000);
+                    ensure!(pid == 0 && start, "a segment begins with PID {pid:#x} instead of the PAT");
+                    let body = section(payload, 0x00)?;
+                    ensure!(body.len() == 4 && body[2..] == [0xF0, 0], "the PAT names more than PMT 0x1000");
                 }
                 1 => {
-                    assert!(pid == 0x1000 && start, "then the PMT");
-                    let body = section(payload, 0x02);
+                    ensure!(pid == 0x1000 && start, "PID {pid:#x} follows the PAT instead of the PMT");
+                    let body = section(payload, 0x02)?;
+                    ensure!(body.len() == 46, "a PMT of {} bytes", body.len());
                     let (programme, streams) = body[4..].split_at(17);
-                    assert_eq!(body[2..4], [0xF0, 17]);
-                    assert_eq!(programme, b"\x25\x0F\xFF\xFFID3 \xFFID3 \0\x1F\0\x01", "metadata pointer");
+                    ensure!(body[2..4] == [0xF0, 17], "descriptors of the programme");
+                    ensure!(programme == b"\x25\x0F\xFF\xFFID3 \xFFID3 \0\x1F\0\x01", "metadata pointer");
                     let stream = u16::from_be_bytes([streams[1], streams[2]]) & 0x1FFF;
-                    assert_eq!(u16::from_be_bytes([body[0], body[1]]) & 0x1FFF, stream, "clock PID");
-                    assert!([0x0F, 0x03, 0x04].contains(&streams[0]));
-                    assert_eq!(streams[3..5], [0xF0, 0], "audio without descriptors");
-                    assert_eq!(streams[5..10], [0x15, 0xE1, 0x01, 0xF0, 15], "metadata in PES packets");
-                    assert_eq!(&streams[10..], b"\x26\x0D\xFF\xFFID3 \xFFID3 \0\x0F", "metadata descriptor");
+                    ensure!(u16::from_be_bytes([body[0], body[1]]) & 0x1FFF == stream, "clock PID");
+                    ensure!([0x0F, 0x03, 0x04].contains(&streams[0]), "stream type {:#x}", streams[0]);
+                    ensure!(streams[3..5] == [0xF0, 0], "descriptors of the audio");
+                    ensure!(streams[5..10] == [0x15, 0xE1, 0x01, 0xF0, 15], "metadata in PES packets");
+                    ensure!(&streams[10..] == b"\x26\x0D\xFF\xFFID3 \xFFID3 \0\x0F", "metadata descriptor");
+                    self.stream_type = streams[0];
                     audio = Some(stream);
                 }
                 _ if pid == 0x101 => {
-                    assert!(clock.is_none());
+                    ensure!(clock.is_none(), "a clock reference with a title");
                     if start {
-                        assert!(title.is_empty(), "a title follows another");
-                        found.extend(self.finish(&mut pes));
+                        ensure!(title.is_empty(), "a title follows another");
+                        found.extend(self.finish(&mut pes)?);
                     }
-                    assert!(start || !title.is_empty(), "a title without its beginning");
+                    ensure!(start || !title.is_empty(), "a title without its beginning");
                     title.extend_from_slice(payload);
                 }
                 _ => {
-                    assert_eq!(Some(pid), audio);
-                    assert_eq!(start, clock.is_some(), "a clock reference with each PES packet");
+                    ensure!(Some(pid) == audio, "PID {pid:#x} is not in the PMT");
+                    ensure!(start == clock.is_some(), "a clock reference with each PES packet");
                     if start {
-                        found.extend(self.finish(&mut pes));
-                        assert!(!found.is_empty() || !title.is_empty(), "a segment begins with its title");
-                        title_pts = (!title.is_empty()).then(|| self.title(std::mem::take(&mut title)));
-                        let clock = clock.expect("a clock reference");
+                        found.extend(self.finish(&mut pes)?);
+                        ensure!(!found.is_empty() || !title.is_empty(), "a segment begins without its title");
+                        if !title.is_empty() {
+                            title_pts = Some(self.title(std::mem::take(&mut title))?);
+                        }
+                        let clock = clock.unwrap_or_default();
                         if let Some(last) = self.clock {
                             let gap = (clock - last).rem_euclid(1 << 33);
-                            assert!((1..=9_000).contains(&gap), "{gap} ticks between clock references");
+                            ensure!((1..=9_000).contains(&gap), "{gap} ticks between clock references");
                         }
                         self.clock = Some(clock);
                     }
-                    assert!(start || !pes.is_empty(), "a segment begins within a PES packet");
+                    ensure!(start || !pes.is_empty(), "a segment begins within a PES packet");
                     pes.extend_from_slice(payload);
                     if let Some(raw) = title_pts.take() {
-                        assert_eq!(time_stamp(&pes), raw, "a title has the time of the audio behind it");
+                        ensure!(time_stamp(&pes)? == raw, "a title has not the time of the audio behind it");
                     }
                 }
             }
         }
-        assert!(title.is_empty(), "a title without audio");
-        found.extend(self.finish(&mut pes));
-        found
+        ensure!(title.is_empty(), "a title without audio");
+        found.extend(self.finish(&mut pes)?);
+        Ok(found)
     }
 
     /// Checks the PES packet of a title, keeps it and gives its time stamp as it stands.
-    fn title(&mut self, pes: Vec<u8>) -> i64 {
-        assert_eq!(pes[..4], [0, 0, 1, 0xBD], "private stream 1");
-        assert_eq!(usize::from(pes[4]) << 8 | usize::from(pes[5]), pes.len() - 6, "PES length");
-        assert_eq!((pes[6], pes[7], pes[8]), (0x84, 0x80, 5), "aligned, a time stamp and nothing else");
-        let raw = time_stamp(&pes);
+    fn title(&mut self, pes: Vec<u8>) -> Result<i64, String> {
+        ensure!(pes.len() > 14 && pes[..4] == [0, 0, 1, 0xBD], "a title that is not private stream 1");
+        ensure!(usize::from(pes[4]) << 8 | usize::from(pes[5]) == pes.len() - 6, "PES length of a title");
+        ensure!(pes[6..9] == [0x84, 0x80, 5], "a title has more than a time stamp, or is not aligned");
+        let raw = time_stamp(&pes)?;
         self.titles.push((self.unwrapped(raw), pes[14..].to_vec()));
-        raw
+        Ok(raw)
     }
 
     /// The time stamp nearest to the last one, as players unwrap.
@@ -124,28 +162,35 @@ impl Checker {
         self.pts + (raw - self.pts + (1 << 32)).rem_euclid(1 << 33) - (1 << 32)
     }
 
-    fn finish(&mut self, pes: &mut Vec<u8>) -> Option<Pes> {
+    fn finish(&mut self, pes: &mut Vec<u8>) -> Result<Option<Pes>, String> {
         if pes.is_empty() {
-            return None;
+            return Ok(None);
         }
         let pes = std::mem::take(pes);
-        assert_eq!(pes[..4], [0, 0, 1, 0xC0], "start code");
-        assert_eq!(usize::from(pes[4]) << 8 | usize::from(pes[5]), pes.len() - 6, "PES length");
-        assert_eq!((pes[6] & 0xC0, pes[7], pes[8]), (0x80, 0x80, 5), "a time stamp and nothing else");
-        let raw = time_stamp(&pes);
-        let lead = (raw - self.clock.expect("a clock reference")).rem_euclid(1 << 33);
-        assert!((1..=63_000).contains(&lead), "time stamp {lead} ticks after the clock");
+        ensure!(pes.len() > 14 && pes[..4] == [0, 0, 1, 0xC0], "start code of a PES packet");
+        ensure!(usize::from(pes[4]) << 8 | usize::from(pes[5]) == pes.len() - 6, "PES length");
+        ensure!(
+            (pes[6] & 0xC0, pes[7], pes[8]) == (0x80, 0x80, 5),
+            "a PES packet has more than a time stamp"
+        );
+        let raw = time_stamp(&pes)?;
+        let lead = (raw - self.clock.unwrap_or_default()).rem_euclid(1 << 33);
+        ensure!((1..=63_000).contains(&lead), "time stamp {lead} ticks after the clock");
         self.pts = self.unwrapped(raw);
-        Some(Pes { pts: self.pts, data: pes[14..].to_vec() })
+        Ok(Some(Pes { pts: self.pts, data: pes[14..].to_vec() }))
     }
 }
 
 /// The time stamp of a PES packet that has nothing but one.
-fn time_stamp(pes: &[u8]) -> i64 {
-    assert_eq!((pes[9] >> 4, pes[9] & 1, pes[11] & 1, pes[13] & 1), (2, 1, 1, 1), "marker bits");
-    i64::from(pes[9] >> 1 & 7) << 30
+fn time_stamp(pes: &[u8]) -> Result<i64, String> {
+    ensure!(pes.len() >= 14, "a PES packet too short for its time stamp");
+    ensure!(
+        (pes[9] >> 4, pes[9] & 1, pes[11] & 1, pes[13] & 1) == (2, 1, 1, 1),
+        "marker bits of a time stamp"
+    );
+    Ok(i64::from(pes[9] >> 1 & 7) << 30
         | i64::from(u16::from_be_bytes([pes[10], pes[11]]) >> 1) << 15
-        | i64::from(u16::from_be_bytes([pes[12], pes[13]]) >> 1)
+        | i64::from(u16::from_be_bytes([pes[12], pes[13]]) >> 1))
 }
 
 /// The text frames of an ID3v2.4 tag (id3.org), which must be whole and have nothing else: all in UTF-8.
@@ -178,26 +223,27 @@ pub(crate) fn frames(bytes: &[u8]) -> (Vec<(String, &[u8])>, &[u8]) {
     (frames, behind)
 }
 
-fn pcr(field: &[u8]) -> i64 {
+fn pcr(field: &[u8]) -> Result<i64, String> {
     let base = u32::from_be_bytes([field[0], field[1], field[2], field[3]]);
-    assert_eq!(field[4] & 0x7E, 0x7E, "reserved bits");
-    assert_eq!((field[4] & 1, field[5]), (0, 0), "extension");
-    i64::from(base) << 1 | i64::from(field[4] >> 7)
+    ensure!(field[4] & 0x7E == 0x7E, "reserved bits of a clock reference");
+    ensure!((field[4] & 1, field[5]) == (0, 0), "extension of a clock reference");
+    Ok(i64::from(base) << 1 | i64::from(field[4] >> 7))
 }
 
 /// The body of the only section in a payload, after its CRC was checked bit by bit.
-fn section(payload: &[u8], table: u8) -> Vec<u8> {
-    assert_eq!((payload[0], payload[1]), (0, table));
+fn section(payload: &[u8], table: u8) -> Result<Vec<u8>, String> {
+    ensure!(payload.len() > 4 && payload[..2] == [0, table], "no section of table {table}");
     let length = usize::from(payload[2] & 0x0F) << 8 | usize::from(payload[3]);
+    ensure!(length >= 13 && payload.len() >= 4 + length, "a section of {length} bytes");
     let section = &payload[1..4 + length];
-    assert!(payload[4 + length..].iter().all(|byte| *byte == 0xFF));
+    ensure!(payload[4 + length..].iter().all(|byte| *byte == 0xFF), "something behind a section");
     let mut remainder = 0xFFFF_FFFF_u32;
     for bit in section.iter().flat_map(|byte| (0..8).rev().map(move |n| u32::from(byte >> n & 1))) {
         let carry = remainder >> 31 ^ bit;
         remainder = (remainder << 1) ^ (carry * 0x04C1_1DB7);
     }
-    assert_eq!(remainder, 0, "CRC");
-    section[8..section.len() - 4].to_vec()
+    ensure!(remainder == 0, "CRC of table {table}");
+    Ok(section[8..section.len() - 4].to_vec())
 }
 
 /// Splits ADTS into frames and gives each one's sample rate, channels and length in bytes, header included.

@@ -1,0 +1,110 @@
+//! Segments joined and decoded by ffmpeg, which must find nothing wrong, nothing missing and nothing too much.
+
+use std::process::Command;
+
+use airchain_core::Stereo;
+
+use super::segment::extension;
+use super::watched::{Kept, Watched};
+
+/// Segments that follow each other without a discontinuity or gap.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    /// Their media playlist.
+    pub playlist: String,
+    /// Number of the first.
+    pub first: u64,
+    /// How many they are.
+    pub count: usize,
+    /// The first time stamp, in microseconds.
+    pub start_us: i64,
+    /// `EXT-X-PROGRAM-DATE-TIME` of the first, in microseconds since 1970.
+    pub date_us: i64,
+    /// Samples of their packets, and how many of them make a second: of the core, in HE-AAC.
+    pub samples: u64,
+    /// See `samples`.
+    pub rate_hz: u32,
+    /// What `CODECS` says of them.
+    pub codecs: String,
+    extension: String,
+    data: Vec<u8>,
+}
+
+/// All stretches of a media playlist that were ever seen.
+pub(super) fn stretches(watched: &Watched, codecs: &str) -> Vec<Stretch> {
+    let mut found: Vec<Stretch> = Vec::new();
+    let mut before = None::<&Kept>;
+    for (number, kept) in &watched.kept {
+        let heard = kept.heard.as_ref();
+        let follows = |before: &Kept| before.segment.number + 1 == *number && before.heard.is_some();
+        let goes_on = before.is_some_and(follows) && !kept.segment.discontinuity;
+        before = Some(kept);
+        let Some(heard) = heard else { continue };
+        if !goes_on {
+            let map = kept.segment.map.as_ref().and_then(|map| watched.maps.get(map));
+            found.push(Stretch {
+                playlist: watched.path.clone(),
+                first: *number,
+                count: 0,
+                start_us: heard.start_us,
+                date_us: kept.segment.date.map_or(0, |date| date.as_microsecond()),
+                samples: 0,
+                rate_hz: heard.rate_hz,
+                codecs: codecs.to_owned(),
+                extension: extension(&kept.segment.uri).to_owned(),
+                data: map.cloned().unwrap_or_default(),
+            });
+        }
+        if let Some(stretch) = found.last_mut() {
+            stretch.count += 1;
+            stretch.samples += heard.samples;
+            stretch.data.extend_from_slice(&kept.data);
+        }
+    }
+    found
+}
+
+/// The audio of a stretch at `rate_hz`, which must be its own rate.
+///
+/// # Panics
+/// When ffmpeg complains, hears another codec than `CODECS` says, or another number of frames than there are.
+pub fn decode(stretch: &Stretch, rate_hz: u32) -> Vec<Stereo> {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().join(format!("joined.{}", stretch.extension));
+    std::fs::write(&path, &stretch.data).expect("the joined segments");
+    let what = format!("{}, from {} on", stretch.playlist, stretch.first);
+
+    let probe = Command::new("ffprobe")
+        .args(["-v", "error", "-of", "default=nw=1:nk=1", "-show_entries", "stream=codec_name,profile"])
+        .args(["-select_streams", "a:0"])
+        .arg(&path)
+        .output()
+        .expect("ffprobe (Debian package ffmpeg) runs");
+    let said = String::from_utf8_lossy(&probe.stdout);
+    let said: Vec<&str> = said.lines().take(2).collect();
+    let is = match stretch.codecs.as_str() {
+        "mp4a.40.2" => said == ["aac", "LC"],
+        "mp4a.40.5" => said == ["aac", "HE-AAC"],
+        "mp4a.40.29" => said == ["aac", "HE-AACv2"],
+        "mp4a.40.34" => said.first() == Some(&"mp3"),
+        "opus" | "Opus" => said.first() == Some(&"opus"),
+        "fLaC" | "flac" => said.first() == Some(&"flac"),
+        _ => false,
+    };
+    assert!(is, "{what}: CODECS is {}, ffprobe finds {said:?}", stretch.codecs);
+
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-xerror", "-i"])
+        .arg(&path)
+        .args(["-map", "0:a:0", "-f", "f32le", "-ac", "2", "-ar", &rate_hz.to_string(), "-"])
+        .output()
+        .expect("ffmpeg (Debian package ffmpeg) runs");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{what}: {complaints}");
+    let sample = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+    let frames: Vec<Stereo> =
+        output.stdout.chunks_exact(8).map(|frame| [sample(frame), sample(&frame[4..])]).collect();
+    let due = (stretch.samples * u64::from(rate_hz) / u64::from(stretch.rate_hz)) as usize;
+    assert_eq!(frames.len(), due, "{what}: frames that ffmpeg decodes, and those that there are");
+    frames
+}
