@@ -1,0 +1,192 @@
+//! The station, and what its outputs have made of its programme.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use airchain::codecs::{Bitrate, Codec, Format};
+use airchain::output::{HttpOptions, OutputSpec, Target};
+use airchain::outputs::health::Stats;
+use airchain::outputs::hls::HlsConfig;
+use airchain::outputs::http::MountMeta;
+use airchain::outputs::icecast::IcecastConfig;
+use airchain::outputs::recording::RecordingConfig;
+use airchain::outputs::sink::Health;
+use airchain::{Host, HostConfig, Station, StationSpec};
+use testkit::icecast::{Port, read_head};
+
+use super::rig::{RATE, Sent, file, playlist};
+
+/// The longest pause of an output between two attempts, and far more time than anything else here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(75 + 60);
+
+/// Where outputs go.
+pub(crate) struct Places {
+    pub(crate) hls: PathBuf,
+    pub(crate) recording: PathBuf,
+    /// There is such an output where this is given.
+    pub(crate) icecast: Option<String>,
+}
+
+impl Places {
+    pub(crate) fn below(folder: &Path) -> Self {
+        Self { hls: folder.join("hls"), recording: folder.join("rec"), icecast: None }
+    }
+}
+
+pub(crate) struct Air {
+    host: Host,
+    station: Station,
+    places: Places,
+    kept: Sent,
+    /// Everything that somebody at the listener hears, and from which frame on.
+    heard: Option<(u64, JoinHandle<Vec<u8>>)>,
+    address: SocketAddr,
+    _port: Port,
+    _folder: tempfile::TempDir,
+}
+
+fn format(codec: Codec, kbps: u32) -> Format {
+    Format { codec, bitrate: Bitrate::Cbr(kbps), sample_rate_hz: RATE, channels: 2 }
+}
+
+impl Air {
+    /// Goes on air with outputs `hls`, `recording`, `http`, `icecast` and one that keeps all that it is given, of the same
+    /// encoder as the recording; all are up.
+    pub(crate) fn new(places: impl FnOnce(&Path) -> Places) -> Self {
+        let (folder, port, kept) = (tempfile::tempdir().unwrap(), Port::free(), Sent::default());
+        let places = places(folder.path());
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number));
+        let spec =
+            |id: &str, format, target| OutputSpec { id: id.into(), format, target, passthrough: false };
+        let hls = HlsConfig { segment_duration_s: 1.0, playlist_size: 1000, ..HlsConfig::new(&places.hls) };
+        let recording =
+            RecordingConfig { rotate_max_bytes: 500_000, ..RecordingConfig::new(&places.recording) };
+        let http = Target::Http {
+            listen: address,
+            path: "/live.aac".into(),
+            meta: MountMeta::default(),
+            options: HttpOptions::default(),
+        };
+        let mut outputs = vec![
+            kept.output("kept", |_| false),
+            spec("hls", format(Codec::AacLc, 64), Target::Hls(hls)),
+            spec("recording", Format::of(Codec::PcmS16), Target::Recording(recording)),
+            spec("http", format(Codec::AacLc, 96), http),
+        ];
+        if let Some(url) = &places.icecast {
+            let config = IcecastConfig { url: url.clone(), ..IcecastConfig::default() };
+            outputs.push(spec("icecast", format(Codec::Mp3, 128), Target::Icecast(config)));
+        }
+        let music = testkit::signal::music(RATE, -18.0, 1, 20 * RATE as usize);
+        let programme = playlist(vec![file(folder.path(), "music.wav", &music)]);
+        let host = Host::new(HostConfig::default()).unwrap();
+        let station = host.add_station(StationSpec { programme, ..StationSpec::default() }, outputs).unwrap();
+        let mut this =
+            Self { host, station, places, kept, heard: None, address, _port: port, _folder: folder };
+        until("all outputs are up", || this.station.outputs().iter().all(|o| this.is_up(&o.id)));
+        let (since, mut listener) = (this.station.position(), this.listen());
+        let listens = move || {
+            let mut heard = Vec::new();
+            listener.read_to_end(&mut heard).unwrap();
+            heard
+        };
+        this.heard = Some((since, std::thread::spawn(listens)));
+        this
+    }
+
+    /// Somebody at the listener, behind the head of the answer.
+    pub(crate) fn listen(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET /live.aac HTTP/1.0\r\n\r\n").unwrap();
+        let head = read_head(&mut stream);
+        assert!(head.contains(" 200 "), "{head}");
+        stream
+    }
+
+    pub(crate) fn stats(&self, id: &str) -> Stats {
+        self.station.outputs().into_iter().find(|output| output.id == id).unwrap().stats.unwrap()
+    }
+
+    pub(crate) fn is_up(&self, id: &str) -> bool {
+        let stats = self.station.outputs().into_iter().find(|output| output.id == id).and_then(|o| o.stats);
+        stats.is_some_and(|stats| stats.health == Health::Up && stats.packets > 0)
+    }
+
+    /// Plays on for so many seconds of programme.
+    pub(crate) fn play(&self, seconds: u64) {
+        let until_frame = self.station.position() + seconds * u64::from(RATE);
+        until("the station goes on", || self.station.position() >= until_frame);
+    }
+
+    /// Waits until an output has noticed its trouble.
+    pub(crate) fn troubled(&self, id: &str) {
+        until("the trouble is noticed", || self.stats(id).health != Health::Up);
+    }
+
+    /// Now that the trouble is over, waits until an output delivers again.
+    #[allow(clippy::print_stdout, reason = "for whoever reads the test's output")]
+    pub(crate) fn back(&self, id: &str) {
+        let (since, before) = (Instant::now(), self.stats(id).packets);
+        until("the output is back", || self.is_up(id) && self.stats(id).packets > before);
+        println!("{id} was back after {:.2} s", since.elapsed().as_secs_f64());
+        self.play(2);
+        assert!(self.is_up(id), "{:?}", self.stats(id));
+    }
+
+    /// Ends, and sees that all outputs but the one in trouble have delivered everything: all packets, once.
+    pub(crate) fn verify(self, troubled: &str) {
+        for output in self.station.outputs().iter().filter(|output| output.id != troubled) {
+            let stats = output.stats.as_ref().unwrap();
+            let fine = (stats.health, stats.dropped_frames, stats.reconnects) == (Health::Up, 0, 0);
+            assert!(fine && stats.last_error.is_none(), "{}: {stats:?}", output.id);
+        }
+        let Self { host, station, places, kept, heard, .. } = self;
+        station.stop(Duration::from_secs(10));
+        host.shutdown(Duration::from_secs(1));
+        let packets = kept.packets();
+        assert!(packets.windows(2).all(|pair| pair[0].end() == pair[1].pts), "a packet is missing");
+        let sent: Vec<u8> = packets.iter().flat_map(|packet| packet.data.to_vec()).collect();
+        if troubled != "recording" {
+            assert!(recorded(&places.recording) == sent, "the recordings are not what was sent");
+        }
+        if troubled != "hls" {
+            assert_eq!(joints(&places.hls), (0, 0), "discontinuities and gaps");
+        }
+        let (since, heard) = heard.unwrap();
+        let heard = testkit::ts::adts(&heard.join().unwrap()).len() * 1_024;
+        let sent = sent.len() / 4 - since as usize;
+        assert!(heard + RATE as usize > sent, "of {sent} frames {heard} were heard at the listener");
+    }
+}
+
+/// Discontinuities and gaps in a playlist.
+pub(crate) fn joints(folder: &Path) -> (usize, usize) {
+    let text = std::fs::read_to_string(folder.join("live.m3u8")).unwrap();
+    let count = |tag: &str| text.lines().filter(|line| *line == tag).count();
+    (count("#EXT-X-DISCONTINUITY"), count("#EXT-X-GAP"))
+}
+
+/// The samples of all recordings, in their order.
+fn recorded(folder: &Path) -> Vec<u8> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "wav"));
+    files.sort();
+    let samples = |path: &PathBuf| {
+        let wav = std::fs::read(path).unwrap();
+        let at = wav.windows(4).position(|word| word == b"data").unwrap();
+        let length = u32::from_le_bytes(*wav[at + 4..].first_chunk().unwrap()) as usize;
+        wav[at + 8..][..length].to_vec()
+    };
+    files.iter().flat_map(samples).collect()
+}
+
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
