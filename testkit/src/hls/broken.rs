@@ -60,7 +60,9 @@ fn assert_found(breaks: Vec<Break>) {
 
 #[test]
 fn the_text_of_a_media_playlist() {
-    let last_line = |made: &mut Made| drop(made.files.get_mut(LIVE).and_then(Vec::pop));
+    let last_line = |made: &mut Made| {
+        made.files.get_mut(LIVE).and_then(Vec::pop);
+    };
     let no_text = |made: &mut Made| made.files.get_mut(LIVE).expect("a text").push(0xFF);
     let type_of = |made: &mut Made| made.mime = "text/plain";
     assert_found(vec![

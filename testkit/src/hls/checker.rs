@@ -150,8 +150,8 @@ impl Checker {
                 let what = format!("EXT-X-INDEPENDENT-SEGMENTS, but {} does not say so", variant.uri);
                 notes.note("4.3.5.1", 0, what);
             }
-            let known = watched.kept.values().filter_map(|kept| kept.heard.as_ref());
-            if let Some(heard) = known.last().filter(|heard| !heard.codecs.contains(&&*variant.codecs)) {
+            let mut known = watched.kept.values().filter_map(|kept| kept.heard.as_ref());
+            if let Some(heard) = known.next_back().filter(|heard| !heard.codecs.contains(&&*variant.codecs)) {
                 let (said, may) = (&variant.codecs, heard.codecs);
                 let what = format!("CODECS of {} is {said}, its audio is of {may:?}", variant.uri);
                 notes.note("4.3.4.2", variant.line, what);
