@@ -8,7 +8,7 @@
 use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ const METER: Duration = Duration::from_millis(100);
 const HURRIED: Duration = Duration::from_millis(10);
 /// How long a station hurries: what is asked for has to be opened before it is heard.
 const HURRY: Duration = Duration::from_secs(2);
+/// How much audio encoders take at a time where players wait for each part of a segment.
+const PROMPT: Duration = Duration::from_millis(50);
 /// Meters wait until no encoder is due, but not longer than this: their taps hold a second.
 const PATIENCE: Duration = Duration::from_millis(800);
 
@@ -116,6 +118,8 @@ struct Work {
     meters: BinaryHeap<Due>,
     /// Stations in a hurry, and until when.
     hurried: Vec<(Arc<Cost>, Instant)>,
+    /// Stations whose encoders take but a little at a time.
+    prompt: Vec<Weak<Cost>>,
     closing: bool,
 }
 
@@ -155,6 +159,8 @@ impl Work {
         if due.hurried {
             return now + HURRIED;
         }
+        let is_prompt = self.prompt.iter().any(|cost| Weak::as_ptr(cost) == Arc::as_ptr(&due.cost));
+        let batch = if is_prompt { batch.min(PROMPT) } else { batch };
         // Those of a station together, so that one worker wakes up for all of them; of others, some at other times.
         let pause = if due.kind == Kind::Encoder { batch } else { METER };
         let phase = phase(&due.cost, batch);
@@ -221,6 +227,13 @@ impl EncodePool {
         };
         self.shared.lock().push(due);
         self.shared.woken.notify_one();
+    }
+
+    /// Has the encoders of the station that `cost` is of take 50 ms of audio at a time, or as much as others.
+    pub(crate) fn set_prompt(&self, cost: &Arc<Cost>, prompt: bool) {
+        let mut work = self.shared.lock();
+        work.prompt.retain(|other| other.strong_count() > 0 && Weak::as_ptr(other) != Arc::as_ptr(cost));
+        work.prompt.extend(prompt.then(|| Arc::downgrade(cost)));
     }
 
     /// For the next two seconds the encoders of the station that `cost` is of look at their taps each 10 ms: what it was
@@ -363,6 +376,29 @@ mod tests {
         let before = Instant::now();
         assert!(again(Kind::Encoder, &hurried) <= Instant::now() + HURRIED);
         assert!(again(Kind::Encoder, &hurried) >= before + HURRIED);
+    }
+
+    #[test]
+    fn where_players_wait_for_parts_encoders_take_little_at_a_time() {
+        let (batch, epoch) = (10 * METER, Instant::now());
+        let shared = Shared { work: Mutex::default(), woken: Condvar::new(), batch, epoch };
+        let pool = EncodePool { shared: Arc::new(shared), workers: Vec::new() };
+        let [prompt, other] = [(); 2].map(|()| Arc::<Cost>::default());
+        let pause = |cost: &Arc<Cost>| {
+            let mut due = due(Instant::now(), Kind::Encoder, cost);
+            let mut work = pool.shared.lock();
+            let first = work.again(&mut due, batch, epoch);
+            (0..100).map(|_| work.again(&mut due, batch, epoch)).fold(first, Instant::min) - epoch
+        };
+        pool.set_prompt(&prompt, true);
+        let first = pause(&prompt);
+        assert!(first <= epoch.elapsed() + PROMPT, "{first:?}");
+        pool.set_prompt(&prompt, false);
+        assert!(pool.shared.lock().prompt.is_empty());
+        pool.set_prompt(&other, true);
+        drop(other);
+        pool.set_prompt(&prompt, true);
+        assert_eq!(pool.shared.lock().prompt.len(), 1, "those that are gone are forgotten");
     }
 
     #[test]

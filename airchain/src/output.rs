@@ -151,7 +151,7 @@ impl Target {
                 let listener = listeners.get(listen)?;
                 let held = held.filter(|held| listener.mounted(&path).is_some_and(|mount| mount.is(held)));
                 let output = match held {
-                    Some(held) => listener.follow(held, meta),
+                    Some(held) => listener.follow(held, meta, options.mount),
                     None => listener
                         .mount_with(&path, meta, options.mount)
                         .map_err(|error| invalid(error.to_string()))?,

@@ -87,6 +87,11 @@ pub trait Sink: Send {
 
     /// Finishes: flushes, closes files, says goodbye.
     async fn close(&mut self) -> Result<(), SinkError>;
+
+    /// Finishes for another output that goes on at the same place: its listeners are not told of an end.
+    async fn hand_over(&mut self) -> Result<(), SinkError> {
+        self.close().await
+    }
 }
 
 /// Opens sinks: a declared output. Called again after every failure.

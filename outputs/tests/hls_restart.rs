@@ -11,6 +11,7 @@ use std::path::Path;
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_outputs::hls::HlsConfig;
 use airchain_outputs::sink::{Health, Opening};
+use airchain_outputs::tenure::lodge;
 use hls_support::playlist::Playlist;
 use hls_support::{aac, deliver, feed, ffmpeg, on_runtime, opening, with_small_disk};
 use testkit::ts;
@@ -315,5 +316,27 @@ fn a_full_disk_damages_nothing_and_is_recovered_from() {
             Playlist::read(disk).assert_continues(&after);
             assert!(names(disk).iter().all(|name| !name.ends_with(".tmp")));
         });
+    });
+}
+
+#[test]
+fn who_is_followed_by_another_at_its_folder_does_not_end_the_playlist() {
+    let (info, packets) = aac(9);
+    let dir = tempfile::tempdir().unwrap();
+    on_runtime(async {
+        let (mut old, gone) = lodge(hls_support::alone(&config(dir.path())), Vec::new());
+        let mut sink = old.open(&opening(&info, MORNING)).await.unwrap();
+        feed(sink.as_mut(), &packets[..200]).await;
+        let (mut new, _) = lodge(hls_support::alone(&config(dir.path())), vec![gone]);
+        sink.close().await.unwrap();
+        let before = Playlist::read(dir.path());
+        assert!(!before.ended, "players would stop for good");
+        drop((sink, old));
+        let mut sink = new.open(&opening(&info, NOON)).await.unwrap();
+        feed(sink.as_mut(), &packets[..200]).await;
+        sink.close().await.unwrap();
+        let after = Playlist::read(dir.path());
+        after.assert_continues(&before);
+        assert!(after.ended && after.segments.iter().any(|segment| segment.discontinuity));
     });
 }

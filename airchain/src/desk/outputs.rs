@@ -243,6 +243,7 @@ impl DeskStation {
         if let Some(folder) = folder {
             self.serving.add_folder(&self.shared.id, &id, folder, live);
         }
+        self.engines.encode.set_prompt(&self.shared.cost, self.serving.has_live());
         Ok(old)
     }
 
@@ -312,6 +313,7 @@ impl DeskStation {
         drop(outputs);
         self.unbound.retain(|spec| spec.id != id);
         self.serving.remove(id);
+        self.engines.encode.set_prompt(&self.shared.cost, self.serving.has_live());
         entry.handles.iter().for_each(|handle| handle.stop(true));
         self.leave_renditions(entry.serial);
         Ok(())

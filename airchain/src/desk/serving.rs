@@ -68,6 +68,11 @@ impl Serving {
         folders.chain(pages).filter(|known| *known == output).for_each(|known| id.clone_into(known));
     }
 
+    /// Whether low-latency players are served.
+    pub(super) fn has_live(&self) -> bool {
+        self.folders.iter().any(|folder| folder.live.is_some())
+    }
+
     fn refresh(&mut self) {
         let Self { folders, pages, served } = self;
         // Several http outputs of a station may share a listener.

@@ -207,8 +207,8 @@ impl Listener {
 
     /// An output that follows at a mount of this listener which another still has. It is to be opened once that one is
     /// closed; listeners stay connected where their decoders can go on.
-    pub fn follow(&self, held: &MountHandle, meta: MountMeta) -> MountOutput {
-        MountOutput::follow(held, Arc::clone(&self.shared), meta)
+    pub fn follow(&self, held: &MountHandle, meta: MountMeta, options: MountOptions) -> MountOutput {
+        MountOutput::follow(held, Arc::clone(&self.shared), meta, options)
     }
 
     /// Serves the playlists and segments in `directory` below `prefix` (`/hls`), for as long as what it gives is kept.
@@ -344,7 +344,7 @@ impl Shared {
     /// Counts a connection in; `None` when there are so many that not even refusals are answered.
     fn admit(self: &Arc<Self>, address: IpAddr, connections: usize) -> Option<Admission> {
         let network = network(address);
-        let widest = self.mounts().iter().filter_map(|mount| mount.options.max_per_address).max();
+        let widest = self.mounts().iter().filter_map(|mount| mount.options().max_per_address).max();
         let most = self.options.max_connections_per_address.max(widest.unwrap_or(0));
         let is_proxy = self.proxies.trusts(address);
         let mut addresses = lock(&self.addresses);

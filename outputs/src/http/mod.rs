@@ -78,7 +78,7 @@ pub struct Options {
 }
 
 /// How a mount treats its listeners, where not as the listener's [`Options`] say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MountOptions {
     /// Audio that a new listener is given at once.
     pub burst: Option<Duration>,

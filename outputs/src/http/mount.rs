@@ -46,7 +46,7 @@ pub(crate) struct Mount {
     meta: Mutex<MountMeta>,
     /// Outputs that have it: the one that feeds it, and one that is to follow.
     holders: AtomicUsize,
-    pub(crate) options: MountOptions,
+    options: Mutex<MountOptions>,
     burst: Duration,
     ring: Duration,
     on_air: Mutex<Option<OnAir>>,
@@ -93,7 +93,7 @@ impl Mount {
         let burst = options.burst.unwrap_or(all.burst);
         let ring = all.ring.max(burst).max(CHUNK);
         let up = AtomicBool::new(false);
-        let (meta, holders) = (Mutex::new(meta), AtomicUsize::new(1));
+        let (meta, options, holders) = (Mutex::new(meta), Mutex::new(options), AtomicUsize::new(1));
         Arc::new(Self { path, meta, options, holders, burst, ring, on_air: Mutex::default(), up })
     }
 
@@ -104,6 +104,11 @@ impl Mount {
 
     fn lock_meta(&self) -> MutexGuard<'_, MountMeta> {
         self.meta.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How its listeners are treated.
+    pub(crate) fn options(&self) -> MountOptions {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<OnAir>> {
@@ -118,7 +123,9 @@ impl Mount {
     /// A new listener of `on_air`, if there is room.
     pub(crate) fn join(&self, on_air: &OnAir, icy: bool, guest: Guest) -> Result<Reader, Refusal> {
         let metaint = on_air.metaint().filter(|_| icy);
-        on_air.ring.join(guest, frames(self.burst, &on_air.info), metaint, &self.options)
+        let options = self.options();
+        let burst = options.burst.unwrap_or(self.burst);
+        on_air.ring.join(guest, frames(burst, &on_air.info), metaint, &options)
     }
 
     /// Takes it off the air: listeners get what there is, and no more.
@@ -158,8 +165,8 @@ impl Mount {
 pub struct MountOutput {
     mount: Arc<Mount>,
     shared: Arc<Shared>,
-    /// What listeners are told from the opening on, where that is something else than before.
-    meta: Option<MountMeta>,
+    /// What listeners are told from the opening on and how they are treated, where it follows another.
+    follows: Option<(MountMeta, MountOptions)>,
 }
 
 /// Looks at a mount from elsewhere.
@@ -171,13 +178,18 @@ pub struct MountHandle {
 impl MountOutput {
     /// The output of a new mount.
     pub(super) fn new(mount: Arc<Mount>, shared: Arc<Shared>) -> Self {
-        Self { mount, shared, meta: None }
+        Self { mount, shared, follows: None }
     }
 
     /// One that follows at a mount which another still has.
-    pub(super) fn follow(held: &MountHandle, shared: Arc<Shared>, meta: MountMeta) -> Self {
+    pub(super) fn follow(
+        held: &MountHandle,
+        shared: Arc<Shared>,
+        meta: MountMeta,
+        options: MountOptions,
+    ) -> Self {
         held.mount.holders.fetch_add(1, Relaxed);
-        Self { mount: Arc::clone(&held.mount), shared, meta: Some(meta) }
+        Self { mount: Arc::clone(&held.mount), shared, follows: Some((meta, options)) }
     }
 
     /// Listeners connected now.
@@ -242,8 +254,9 @@ impl Output for MountOutput {
     }
 
     async fn open(&mut self, opening: &Opening) -> Result<Box<dyn Sink>, SinkError> {
-        if let Some(meta) = self.meta.take() {
+        if let Some((meta, options)) = self.follows.take() {
             *self.mount.lock_meta() = meta;
+            *self.mount.options.lock().unwrap_or_else(PoisonError::into_inner) = options;
         }
         let muxer = airchain_codecs::container::for_stream(&opening.info);
         Ok(Box::new(MountSink::new(Arc::clone(&self.mount), muxer, opening)))

@@ -42,8 +42,10 @@ struct Told {
     idle: bool,
     /// Why it is not getting on.
     trouble: Option<String>,
-    /// The programme is over.
+    /// Nothing more will come.
     ending: bool,
+    /// But from another output, at the same place.
+    goes_on: bool,
     /// Nobody publishes: not yet, or not any more.
     over: bool,
 }
@@ -81,9 +83,9 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// No more will come.
-    pub(crate) fn end(&self) {
-        self.told.send_modify(|told| told.ending = true);
+    /// No more will come; or from another output alone, which goes on at the same place.
+    pub(crate) fn end(&self, goes_on: bool) {
+        self.told.send_modify(|told| (told.ending, told.goes_on) = (true, goes_on));
         self.wake.notify_one();
     }
 
@@ -149,6 +151,11 @@ impl Outbox {
     /// Whether it is the end.
     pub(crate) fn is_ending(&self) -> bool {
         self.told.borrow().ending
+    }
+
+    /// Whether another output goes on at the same place.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.told.borrow().goes_on
     }
 
     /// Waits for the end.

@@ -158,7 +158,7 @@ impl Publisher {
             outbox.done();
         }
         if ending {
-            self.window.ended = self.presentation.layout.end_on_close;
+            self.window.ended = self.presentation.layout.end_on_close && !outbox.goes_on();
             self.unannounced |= self.window.ended;
             self.announce().await?;
             self.presentation.write_index(true).await?;

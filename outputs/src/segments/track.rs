@@ -187,8 +187,19 @@ impl Sink for TrackSink {
     }
 
     async fn close(&mut self) -> Result<(), SinkError> {
+        self.finish(false).await
+    }
+
+    async fn hand_over(&mut self) -> Result<(), SinkError> {
+        self.finish(true).await
+    }
+}
+
+impl TrackSink {
+    /// Publishes what is left, and the end, unless another output goes on.
+    async fn finish(&self, goes_on: bool) -> Result<(), SinkError> {
         self.cut(Cutter::finish)?;
-        self.shared.outbox.end();
+        self.shared.outbox.end(goes_on);
         if timeout(CLOSING, self.shared.outbox.over()).await.is_ok() {
             return Ok(());
         }
