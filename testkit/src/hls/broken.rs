@@ -245,6 +245,10 @@ fn files() {
         made.edit(LIVE, "107.aac", "107.ogg");
         made.files.insert("107.ogg".into(), vec![0]);
     };
+    let mapless = |made: &mut Made| {
+        made.edit(LIVE, "107.aac", "107.m4s");
+        made.files.insert("107.m4s".into(), vec![0]);
+    };
     let other_join = Box::new(|made: &mut Made| {
         if made.step == 9 {
             made.edit(
@@ -267,10 +271,11 @@ fn files() {
         ("4.3.2.5", "is not there", map),
         ("3", "107.aac: the last frame is cut", bytes(|ticks| packed(ticks, &adts(45)[..11_000]))),
         ("3", "no frame", bytes(|ticks| packed(ticks, &[0; 100]))),
-        ("3", "does not begin with ID3", bytes(|_| adts(45))),
-        ("3", "more than 33 bits", bytes(|ticks| packed(ticks + (1 << 33), &adts(45)))),
+        ("3", "version 2.4.0", bytes(|_| adts(45))),
+        ("3", "33 bits", bytes(|ticks| packed(ticks + (1 << 33), &adts(45)))),
         ("3", "of another kind", bytes(|ticks| packed(ticks, &[adts(1), mp3(1, 0)].concat()))),
         ("3", "does not read", Box::new(at_7(unknown))),
+        ("3", "no EXT-X-MAP", Box::new(at_7(mapless))),
         ("4.3.2.3", "begins 1000 us from", bytes(|ticks| packed(ticks + 90, &adts(45)))),
         ("4.3.2.1", "its audio lasts 938667 us", bytes(|ticks| packed(ticks, &adts(44)))),
         ("4.3.2.1", "ends within a packet", short),

@@ -7,6 +7,9 @@ use airchain_core::Stereo;
 use super::segment::extension;
 use super::watched::{Kept, Watched};
 
+/// What decoders leave out at the beginning of Opus, as its header says, in frames at 48 kHz.
+const OPUS_PRE_SKIP: usize = 312;
+
 /// Segments that follow each other without a discontinuity or gap.
 #[derive(Clone, Debug)]
 pub struct Stretch {
@@ -24,6 +27,8 @@ pub struct Stretch {
     pub samples: u64,
     /// See `samples`.
     pub rate_hz: u32,
+    /// Samples of a packet.
+    packet: u64,
     /// What `CODECS` says of them.
     pub codecs: String,
     extension: String,
@@ -50,6 +55,7 @@ pub(super) fn stretches(watched: &Watched, codecs: &str) -> Vec<Stretch> {
                 date_us: kept.segment.date.map_or(0, |date| date.as_microsecond()),
                 samples: 0,
                 rate_hz: heard.rate_hz,
+                packet: heard.packet,
                 codecs: codecs.to_owned(),
                 extension: extension(&kept.segment.uri).to_owned(),
                 data: map.cloned().unwrap_or_default(),
@@ -58,7 +64,7 @@ pub(super) fn stretches(watched: &Watched, codecs: &str) -> Vec<Stretch> {
         if let Some(stretch) = found.last_mut() {
             stretch.count += 1;
             stretch.samples += heard.samples;
-            stretch.data.extend_from_slice(&kept.data);
+            stretch.data.extend_from_slice(audio(&kept.data));
         }
     }
     found
@@ -104,7 +110,26 @@ pub fn decode(stretch: &Stretch, rate_hz: u32) -> Vec<Stereo> {
     let sample = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
     let frames: Vec<Stereo> =
         output.stdout.chunks_exact(8).map(|frame| [sample(frame), sample(&frame[4..])]).collect();
-    let due = (stretch.samples * u64::from(rate_hz) / u64::from(stretch.rate_hz)) as usize;
-    assert_eq!(frames.len(), due, "{what}: frames that ffmpeg decodes, and those that there are");
+    // A packet is decoded whole, also where less of it is said to be heard.
+    let whole = stretch.samples.next_multiple_of(stretch.packet);
+    let due =
+        [stretch.samples, whole].map(|n| (n * u64::from(rate_hz) / u64::from(stretch.rate_hz)) as usize);
+    let skipped = if stretch.codecs == "opus" { OPUS_PRE_SKIP } else { 0 };
+    assert!(
+        (due[0]..=due[1]).contains(&(frames.len() + skipped)),
+        "{what}: ffmpeg decodes {} frames and leaves out {skipped}, where there are {due:?}",
+        frames.len()
+    );
     frames
+}
+
+/// The audio of a segment without the tag in front of it, which is between frames once segments are joined.
+fn audio(data: &[u8]) -> &[u8] {
+    match data {
+        [b'I', b'D', b'3', _, _, _, size @ ..] if size.len() >= 4 => {
+            let size = size[..4].iter().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7F));
+            data.get(10 + size..).unwrap_or_default()
+        }
+        _ => data,
+    }
 }

@@ -1,7 +1,9 @@
 //! The bytes of a segment: when it begins, how long its audio is, what it is. A container is a reader here.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::frames::{self, Audio};
-use crate::ts;
+use crate::{cmaf, packed, ts};
 
 /// What a segment's bytes say.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +13,7 @@ pub(super) struct Heard {
     /// Samples of its audio, and how many of them make a second.
     pub(super) samples: u64,
     pub(super) rate_hz: u32,
-    /// Samples of a packet.
+    /// Samples of a packet, of which decoders give all of the last one of a run, too.
     pub(super) packet: u64,
     /// It can be decoded without the one before.
     pub(super) independent: bool,
@@ -44,6 +46,7 @@ pub(super) trait Container {
 pub(super) fn container(uri: &str) -> Option<Box<dyn Container>> {
     match extension(uri) {
         "ts" => Some(Box::new(Ts::default())),
+        "m4s" => Some(Box::new(Fmp4(None))),
         "aac" | "mp3" => Some(Box::new(Packed)),
         _ => None,
     }
@@ -101,23 +104,52 @@ impl Container for Ts {
     }
 }
 
+/// Fragmented MP4 (RFC 8216, 3.3), once its initialization section is known.
+struct Fmp4(Option<cmaf::Checker>);
+
+impl Container for Fmp4 {
+    fn init(&mut self, data: &[u8]) -> Result<(), String> {
+        self.0 = Some(told(|| cmaf::Checker::new(data))?);
+        Ok(())
+    }
+
+    fn segment(&mut self, data: &[u8]) -> Result<Heard, String> {
+        let checker = self.0.as_mut().ok_or("there is no EXT-X-MAP for it")?;
+        let samples = told(|| checker.segment(data))?.samples;
+        let rate_hz = checker.track.timescale;
+        let codecs: &[&str] = match checker.track.kind.as_str() {
+            "mp4a" => &["mp4a.40.2", "mp4a.40.5", "mp4a.40.29"],
+            "Opus" => &["opus"],
+            "fLaC" => &["fLaC"],
+            _ => &[],
+        };
+        let start_us = samples.first().map_or(0, |first| first.time * 1_000_000 / u64::from(rate_hz)) as i64;
+        let packet = samples.iter().map(|sample| u64::from(sample.duration)).max().unwrap_or(0);
+        let samples = samples.iter().map(|sample| u64::from(sample.duration)).sum();
+        Ok(Heard { start_us, samples, rate_hz, packet, independent: true, codecs })
+    }
+
+    fn pause(&mut self) {
+        if let Some(checker) = &mut self.0 {
+            checker.leap();
+        }
+    }
+}
+
 /// Packed audio (RFC 8216, 3.4): an ID3 tag with the time stamp, then frames.
 struct Packed;
 
-const TIME_STAMP: &[u8] = b"com.apple.streaming.transportStreamTimestamp\0";
-
 impl Container for Packed {
     fn segment(&mut self, data: &[u8]) -> Result<Heard, String> {
-        let tag =
-            data.get(..10).filter(|head| head.starts_with(b"ID3")).ok_or("it does not begin with ID3")?;
-        let size = tag[6..].iter().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7F)) + 10;
-        let tag = data.get(..size).ok_or("its ID3 tag is cut")?;
-        let at = tag.windows(TIME_STAMP.len()).position(|window| window == TIME_STAMP);
-        let stamp = at.and_then(|at| tag.get(at + TIME_STAMP.len()..)?.first_chunk());
-        let ticks = i64::from_be_bytes(*stamp.ok_or("its ID3 tag has no time stamp")?);
-        if !(0..1 << 33).contains(&ticks) {
-            return Err(format!("time stamp {ticks:#x} has more than 33 bits"));
-        }
-        Ok(heard(frames::read(&data[size..])?, micros(ticks)))
+        let (ticks, _, audio) = told(|| packed::read(data))?;
+        Ok(heard(frames::read(audio)?, micros(ticks as i64)))
     }
+}
+
+/// What a reader panics about, told.
+fn told<T>(read: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| panic.downcast_ref().copied()).unwrap_or("it cannot be read").to_owned()
+    })
 }
