@@ -32,11 +32,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python test-manager wheel check check-deep fuzz fuzz-seeds bench bench-instructions bench-stations compare figures figures-dsp figures-latency figures-loudness figures-python deps docs plots demo clean
+.PHONY: help build play test test-rust test-python test-manager test-player wheel check check-deep fuzz fuzz-seeds bench bench-instructions bench-stations compare figures figures-dsp figures-latency figures-loudness figures-python deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | check-deep | bench | bench-instructions | bench-stations | compare | figures | figures-latency | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | check-deep | test-player | bench | bench-instructions | bench-stations | compare | figures | figures-latency | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -65,6 +65,10 @@ test-python: deps $(VENV)/installed
 MANAGER := examples/hls-manager
 test-manager: test-python $(VENV)/manager-installed target/hls.js/hls.min.js
 	cd $(MANAGER) && $(abspath $(VENV))/bin/mypy && $(abspath $(VENV))/bin/python -m pytest --quiet --numprocesses 6 --dist worksteal
+
+# hls.js in Chromium plays a minute of each kind of segments, which takes a minute.
+test-player: deps target/hls.js/hls.min.js
+	$(CARGO) test --locked -p airchain-server --test hls_js -- --ignored
 
 # A player of HLS, which runs in Chromium. Without npm its test is skipped.
 target/hls.js/hls.min.js:
