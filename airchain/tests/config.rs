@@ -330,7 +330,7 @@ fn a_declaration_with_its_defaults_is_a_declaration() {
         "{}\n  - id: more\n    outputs:\n      - {{ type: http, listen: \"localhost:8000\", format: flac }}\n      \
          - {{ type: wav, path: w.wav, sample_format: f32 }}\n      \
          - {{ type: hls, path: h, format: he-aac, renditions: [{{ name: low, format: aac, bitrate_kbps: 48 }}] }}\n      \
-         - {{ type: icecast, url: \"icecast+tls://h/m\", protocol: source, format: opus, genre: Talk }}\n",
+         - {{ type: icecast, url: \"icecast+tls://source:pw@h/m\", protocol: source, format: opus, genre: Talk }}\n",
         &SAMPLE[..SAMPLE.find("dsp_graph").unwrap()].trim_end()
     );
     let (spec, outputs) = from_config::station(&config::parse(&text, "x").unwrap()).unwrap();
