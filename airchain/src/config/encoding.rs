@@ -25,7 +25,8 @@ pub struct Encoding {
     #[serde(default)]
     pub sample_rate: Option<u32>,
     /// Whether packets of items in this very format are copied; for MP3 and AAC at the station's rate.
-    #[serde(default)]
+    /// Not said where it is not so: renditions have no such field.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passthrough: bool,
 }
 
