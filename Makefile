@@ -32,11 +32,11 @@ packages = $(if $(filter yes,$(PACKAGES)),scripts/packages $(1))
 PYTHON ?= python3
 VENV := target/python
 
-.PHONY: help build play test test-rust test-python test-manager test-player wheel check check-deep fuzz fuzz-seeds bench bench-instructions bench-stations compare figures figures-dsp figures-latency figures-loudness figures-python deps docs plots demo clean
+.PHONY: help build play test test-rust test-python test-manager test-player wheel check check-deep fuzz fuzz-seeds bench bench-instructions bench-listeners bench-stations compare figures figures-dsp figures-latency figures-loudness figures-python deps docs plots demo clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "make check | check-deep | test-player | bench | bench-instructions | bench-stations | compare | figures | figures-latency | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
+	@echo "make check | check-deep | test-player | bench | bench-instructions | bench-listeners | bench-stations | compare | figures | figures-latency | figures-dsp | figures-loudness | figures-python | deps | docs | plots | demo | clean    see README.md"
 
 build:
 	@$(call packages,$(BUILD_PACKAGES))
@@ -154,6 +154,11 @@ compare: build
 figures-latency: build
 	@$(call packages,ffmpeg icecast2)
 	$(CARGO) run --quiet --release --locked -p airchain-benches --bin latency -- target/release/airchain $(if $(QUICK),20 3,300 20 --write docs)
+
+# What 500 direct listeners of one mount cost, beside icecast2 with as many, into docs/benchmarks.md unless QUICK=yes.
+bench-listeners: build
+	@$(call packages,ffmpeg icecast2)
+	$(CARGO) run --quiet --release --locked -p airchain-benches --bin bench-listeners -- target/release/airchain $(if $(QUICK),50 5,500 60 --write docs)
 
 # How many stations this machine carries, and what each costs beside the bare codecs: a table for docs/figures.md.
 STATIONS ?= 1,8,32
