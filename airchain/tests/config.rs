@@ -468,6 +468,63 @@ fn the_environment_fills_in_values() {
     assert_eq!(error("station: { id: s, name: \"${OPEN\" }").problem, "a ${ without its }");
 }
 
+/// A station with HLS outputs of these fields.
+fn with_hls(outputs: &[&str]) -> String {
+    let outputs: Vec<String> = outputs.iter().map(|fields| format!("{{ type: hls, {fields} }}")).collect();
+    with(&format!("mounts: [{{ id: m, outputs: [{}] }}]", outputs.join(", ")))
+}
+
+#[test]
+fn stores_have_a_place_of_their_own() {
+    let good = with_hls(&[
+        "path: h",
+        "store: { type: local, path: i }",
+        "store: { type: s3, bucket: b, prefix: a/b }",
+        "store: { type: s3, bucket: b, prefix: a/b, endpoint: 'http://minio:9000' }",
+        "store: { type: put, url: 'https://h/in/a', user: dj, password: pw, headers: ['X-Key: 1'] }",
+        "store: { type: put, url: 'https://h/in/b' }, renditions: [{ name: low }]",
+    ]);
+    let config = config::parse(&good, "s").unwrap();
+    let explained = config::explain(&config);
+    assert!(
+        explained.contains("type: put") && !explained.contains("pw") && !explained.contains("X-Key"),
+        "{explained}"
+    );
+    let output = "mounts[0].outputs[0]";
+    for (fields, field) in [
+        ("format: aac", "path"),
+        ("store: { type: local }", "path"),
+        ("store: { type: s3, bucket: a/b }", "store.bucket"),
+        ("store: { type: s3, bucket: b, prefix: a//b }", "store.prefix"),
+        ("store: { type: s3, bucket: b, region: 'a b' }", "store.region"),
+        ("store: { type: s3, bucket: b, endpoint: 'https://id:hackme@h' }", "store.endpoint"),
+        ("store: { type: put }", "store.url"),
+        ("store: { type: put, url: 'ftp://dj:hackme@h/x' }", "store.url"),
+        ("store: { type: put, url: 'https://h/x', headers: [hackme] }", "store.headers"),
+        ("store: { type: put, url: 'https://h/x', headers: ['Host: hackme'] }", "store.headers"),
+        ("store: { type: put, url: 'https://h/x', user: 'a:b' }", "store.user"),
+    ] {
+        let problem = error(&with_hls(&[fields]));
+        assert_eq!(problem.field, format!("{output}.{field}"), "{fields}");
+        assert!(!format!("{problem} {problem:?}").contains("hackme"), "{problem}");
+    }
+    for [a, b] in [
+        ["store: { type: s3, bucket: b, prefix: a }", "store: { type: s3, bucket: b, prefix: a/ }"],
+        [
+            "store: { type: put, url: 'https://h/x' }",
+            "store: { type: put, url: 'https://dj:hackme@h:443/x/?a=b' }",
+        ],
+        [
+            "store: { type: put, url: 'https://h/x/low' }",
+            "store: { type: put, url: 'https://h/x' }, renditions: [{ name: low }]",
+        ],
+        ["path: h", "store: { type: local, path: h }"],
+    ] {
+        let problem = error(&with_hls(&[a, b]));
+        assert!(problem.problem.contains("has it already"), "{a} {b}: {problem}");
+    }
+}
+
 #[test]
 fn secrets_stay_secret() {
     for text in [
@@ -480,6 +537,9 @@ fn secrets_stay_secret() {
         with(
             "mounts: [{ id: m, outputs: [{ type: hls, path: h, store: { type: s3, bucket: b, secret_access_key: \"hackme\\n\" } }] }]",
         ),
+        with_hls(&["store: { type: put, url: 'https://dj:hackme@h/x#y', password: hackme }"]),
+        with_hls(&["store: { type: put, url: 'https://h/x', headers: [\"X: hackme\\n\"] }"]),
+        with_hls(&["store: { type: put, url: 'https://h/x', headers: hackme }"]),
         with("mounts: [{ id: m, outputs: [icecast://source:hackme@host/x] }]"),
     ] {
         let errors = config::parse(&text, "s").unwrap_err();

@@ -35,7 +35,7 @@ use airchain_codecs::container::segment::Container;
 use crate::info::{Field, SinkInfo};
 use crate::segments::name::Kind;
 pub use crate::segments::name::{INDEX, PLAYLIST};
-use crate::segments::{Layout, Presentation, StoreConfig, Track};
+use crate::segments::{InvalidStore, Layout, Presentation, StoreConfig, Track};
 use crate::sink::Output;
 pub use live::Live;
 pub(crate) use live::Refused;
@@ -118,8 +118,8 @@ impl HlsConfig {
     /// Refuses what cannot be meant, naming the field, its value and what would do.
     pub fn validate(&self) -> Result<(), InvalidHls> {
         let invalid = |field, value: String, accepted| Err(InvalidHls { field, value, accepted });
-        if self.store.local().is_some_and(|path| path.as_os_str().is_empty()) {
-            return invalid("path", "\"\"".into(), "a directory");
+        if let Err(InvalidStore { field, value, accepted }) = self.store.validate() {
+            return invalid(field, value, accepted);
         }
         if !(0.5..=60.0).contains(&self.segment_duration_s) {
             return invalid(

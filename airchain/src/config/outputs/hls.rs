@@ -5,21 +5,22 @@ use std::path::PathBuf;
 use airchain_codecs::Format;
 use airchain_codecs::container::segment::Container;
 use airchain_outputs::hls;
+use airchain_outputs::segments::{PutConfig, StoreConfig};
 use serde::{Deserialize, Serialize};
 
 use super::{BITRATE, CHANNELS, Declared, MODE, PASSTHROUGH, Place, QUALITY, SAMPLE_RATE, SEGMENT_FORMATS};
 use crate::config::encoding::Encoding;
 use crate::config::rules::Rules;
 use crate::config::schema::Kind::*;
-use crate::config::schema::{NEEDED, Section, field, is, unset};
+use crate::config::schema::{Field, NEEDED, Section, field, is, unset};
 use crate::error::Error;
 use crate::output::Target;
 
 /// An HLS presentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HlsConfig {
-    /// Folder of playlists and segments.
-    pub path: PathBuf,
+    /// Folder of playlists and segments, unless `store` says where.
+    pub path: Option<PathBuf>,
     /// Length of a segment, in seconds.
     pub segment_duration_sec: f64,
     /// Segments in the live window.
@@ -32,7 +33,7 @@ pub struct HlsConfig {
     pub container: HlsContainer,
     /// Low-latency HLS.
     pub low_latency: bool,
-    /// Further renditions beside the output's own encoding; each is a folder below `path`.
+    /// Further renditions beside the output's own encoding; each is a folder below the output's.
     pub renditions: Vec<Rendition>,
     /// Where segments are stored; the folder `path` where absent.
     pub store: Option<Store>,
@@ -73,7 +74,7 @@ pub struct Rendition {
     pub encoding: Encoding,
 }
 
-/// Where segments are stored.
+/// Where segments are stored. Holds keys and passwords: never log it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -83,7 +84,7 @@ pub enum Store {
         /// The folder.
         path: Option<PathBuf>,
     },
-    /// An S3 bucket; not in this build. Holds keys: never log it.
+    /// An S3 bucket, or a server that speaks its protocol; cargo feature `s3`.
     S3 {
         /// Bucket.
         bucket: String,
@@ -97,6 +98,21 @@ pub enum Store {
         access_key_id: Option<String>,
         /// Secret key; the environment's where absent.
         secret_access_key: Option<String>,
+        /// Certificates to trust beside the system's.
+        ca_file: Option<PathBuf>,
+    },
+    /// A server that takes files by HTTP PUT: WebDAV, or the ingest of a CDN.
+    Put {
+        /// Its folder.
+        url: String,
+        /// User.
+        user: Option<String>,
+        /// Password.
+        password: Option<String>,
+        /// Further headers, `Name: value`.
+        headers: Vec<String>,
+        /// Certificates to trust beside the system's.
+        ca_file: Option<PathBuf>,
     },
 }
 
@@ -104,7 +120,7 @@ pub(super) const HLS: Section = Section {
     name: "hls",
     help: "HLS segments and playlists (RFC 8216).",
     fields: &[
-        field("path", Path, NEEDED, "folder of playlists and segments"),
+        field("path", Path, unset("where `store` says"), "folder of playlists and segments"),
         field(
             "segment_duration_sec",
             Number { min: 0.5, max: 60.0, unit: "s" },
@@ -149,9 +165,9 @@ pub(super) const HLS: Section = Section {
         ),
         field(
             "store",
-            Variants(&[&STORE_LOCAL, &STORE_S3]),
+            Variants(&[&STORE_LOCAL, &STORE_S3, &STORE_PUT]),
             unset("the folder `path`"),
-            "where segments are stored",
+            "where playlists and segments are kept (docs/stores.md)",
         ),
         field("format", SEGMENT_FORMATS, is("aac"), "codec"),
         BITRATE,
@@ -188,18 +204,95 @@ const STORE_LOCAL: Section = Section {
     fields: &[field("path", Path, unset("the output's path"), "the folder")],
 };
 
+const CA_FILE: Field = field(
+    "ca_file",
+    Path,
+    unset("the system's only"),
+    "PEM file of certificates to trust beside the system's; the server's own may be in it",
+);
+
 const STORE_S3: Section = Section {
     name: "s3",
     help: "An S3 bucket, or a server that speaks its protocol.",
     fields: &[
         field("bucket", Text(100), NEEDED, "bucket"),
-        field("prefix", Text(500), is("\"\""), "put before every object's name"),
+        field("prefix", Text(500), is("\"\""), "folders in it, such as radio/live"),
         field("region", Text(100), is("us-east-1"), "region"),
-        field("endpoint", Url(&["https", "http"]), unset("Amazon's"), "server"),
-        field("access_key_id", Secret, unset("AWS_ACCESS_KEY_ID"), "key id"),
+        field(
+            "endpoint",
+            Url(&["https", "http"]),
+            unset("Amazon's"),
+            "server; it is asked for /bucket/object",
+        ),
+        field("access_key_id", Secret, unset("AWS_ACCESS_KEY_ID, else the machine's role"), "key id"),
         field("secret_access_key", Secret, unset("AWS_SECRET_ACCESS_KEY"), "secret key"),
+        CA_FILE,
     ],
 };
+
+const STORE_PUT: Section = Section {
+    name: "put",
+    help: "A server that takes files by HTTP PUT: a WebDAV folder, or the ingest of a CDN.",
+    fields: &[
+        field("url", Url(&["https", "http"]), NEEDED, "folder; a query goes with every request"),
+        field("user", Text(200), unset("that of the url"), "user"),
+        field("password", Secret, unset("that of the url"), "password"),
+        field("headers", List(&Secret, 0), is(""), "further headers of every request: `Name: value`"),
+        CA_FILE,
+    ],
+};
+
+/// Why there is no place for an output's files.
+struct Unkept {
+    field: &'static str,
+    problem: &'static str,
+    accepted: &'static str,
+}
+
+impl HlsConfig {
+    /// Where its files are kept: the place, and the field that says so.
+    fn kept(&self) -> Result<(StoreConfig, &'static str), Unkept> {
+        match &self.store {
+            None | Some(Store::Local { path: None }) => match &self.path {
+                Some(path) => Ok((StoreConfig::Local(path.clone()), "path")),
+                None => Err(Unkept { field: "path", problem: "missing", accepted: "a folder, or a store" }),
+            },
+            Some(Store::Local { path: Some(path) }) => Ok((StoreConfig::Local(path.clone()), "store.path")),
+            #[cfg(feature = "s3")]
+            Some(Store::S3 {
+                bucket,
+                prefix,
+                region,
+                endpoint,
+                access_key_id,
+                secret_access_key,
+                ca_file,
+            }) => {
+                let mut store = airchain_outputs::segments::S3Config::new(bucket, region);
+                store.prefix = prefix.clone();
+                store.endpoint = endpoint.clone();
+                store.access_key_id = access_key_id.clone();
+                store.secret_access_key = secret_access_key.clone();
+                store.ca_file = ca_file.clone();
+                Ok((StoreConfig::S3(store), "store.bucket"))
+            }
+            #[cfg(not(feature = "s3"))]
+            Some(Store::S3 { .. }) => Err(Unkept {
+                field: "store.type",
+                problem: "s3 is not in this build",
+                accepted: "local or put, or a build with the cargo feature s3",
+            }),
+            Some(Store::Put { url, user, password, headers, ca_file }) => {
+                let mut store = PutConfig::new(url);
+                store.user = user.clone();
+                store.password = password.clone();
+                store.headers = headers.clone();
+                store.ca_file = ca_file.clone();
+                Ok((StoreConfig::Put(store), "store.url"))
+            }
+        }
+    }
+}
 
 impl Declared for HlsConfig {
     fn section(&self) -> &'static Section {
@@ -211,8 +304,26 @@ impl Declared for HlsConfig {
     }
 
     fn check(&self, place: &str, rate_hz: u32, rules: &mut Rules) {
-        let path = self.path.to_string_lossy();
-        rules.unique(&format!("{place}.path"), &format!("hls {path}"), &path, "a folder of its own");
+        let store = self.kept().map_err(|Unkept { field, problem, accepted }| {
+            rules.error(format!("{place}.{field}"), None, problem.to_owned(), accepted);
+        });
+        let mut folder = String::new();
+        if let Ok((store, field)) = store {
+            folder = store.place().trim_end_matches('/').to_owned();
+            if let Err(invalid) = store.validate() {
+                let field = format!("{place}.store.{}", invalid.field);
+                rules.error(field, Some(&invalid.value), "cannot be meant".into(), invalid.accepted);
+            }
+            rules.unique(
+                &format!("{place}.{field}"),
+                &format!("hls {folder}"),
+                &folder,
+                "a folder of its own",
+            );
+            if store.local().is_none() && self.path.is_some() {
+                rules.warn(format!("{place}.path"), "nothing is written there, as store says where".into());
+            }
+        }
         let container = self.container.container();
         segment_format(place, &self.encoding, container, rules);
         for (r, Rendition { name, encoding }) in self.renditions.iter().enumerate() {
@@ -226,25 +337,21 @@ impl Declared for HlsConfig {
                 continue;
             }
             // Some file systems do not tell capitals from small letters, and an output may lie in another's folder.
-            let folder = self.path.join(name.to_ascii_lowercase());
-            rules.unique(&field, &format!("hls {}", folder.display()), name, "a folder of its own");
+            let folder = format!("hls {folder}/{}", name.to_ascii_lowercase());
+            rules.unique(&field, &folder, name, "a folder of its own");
         }
         if self.low_latency && self.container == HlsContainer::Packed {
             let problem = "packed audio does not come in parts".to_owned();
             rules.error(format!("{place}.low_latency"), Some("true"), problem, "container: ts or fmp4");
         }
-        if matches!(self.store, Some(Store::S3 { .. })) {
-            let problem = "object stores are not in this build".to_owned();
-            rules.error(format!("{place}.store.type"), Some("s3"), problem, "local");
-        }
     }
 
     fn target(&self, place: &Place<'_>) -> Result<(Format, Target), Error> {
-        let path = match &self.store {
-            Some(Store::Local { path: Some(path) }) => path,
-            _ => &self.path,
-        };
-        let mut target = hls::HlsConfig::new(path);
+        let (store, _) = self.kept().map_err(|Unkept { field, problem, accepted }| {
+            Error::Output(format!("output.{field}: {problem}, give {accepted}"))
+        })?;
+        let mut target = hls::HlsConfig::new("");
+        target.store = store;
         target.container = self.container.container();
         target.segment_duration_s = self.segment_duration_sec;
         target.playlist_size = self.playlist_size;

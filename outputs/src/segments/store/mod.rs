@@ -123,7 +123,7 @@ pub(crate) trait Folder: Send + Sync {
     }
 
     /// The files in it whose names could be airchain's. Where a store has no lists, those that its playlist names and that
-    /// are there: what else an interrupted run has left stays.
+    /// are there: what else earlier runs have left stays.
     async fn list(&self) -> Result<Vec<Found>, SinkError>;
 
     /// A small text; `None` where there is no such file, empty where it is none of ours: no text, or longer than 1 MiB.

@@ -89,8 +89,9 @@ impl PutConfig {
         let mut headers = HeaderMap::new();
         for header in &self.headers {
             let refused = |accepted| {
-                let name = header.split(':').next().unwrap_or_default();
-                InvalidStore { field: "headers", value: readable(name, &[]), accepted }
+                // Without a colon all of it may be a secret.
+                let name = header.split_once(':').map_or(MASK.into(), |(name, _)| readable(name, &[]));
+                InvalidStore { field: "headers", value: name, accepted }
             };
             let (name, value) = header.split_once(':').ok_or(refused("headers of the form `Name: value`"))?;
             let name: HeaderName = name.trim().parse().map_err(|_| refused("a header's name"))?;

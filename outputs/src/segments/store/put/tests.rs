@@ -230,11 +230,8 @@ fn what_cannot_be_meant_is_refused_without_its_secrets() {
     ] {
         let invalid = config.validate().unwrap_err();
         assert_eq!(invalid.field, field, "{invalid}");
-        assert!(
-            !format!("{invalid} {config:?}").replace("give headers", "").contains("s3cret")
-                || field == "headers" && config.headers == ["s3cret"],
-            "{invalid} {config:?}"
-        );
+        let all = format!("{invalid} {config:?}");
+        assert!(!all.contains("s3cret"), "{all}");
     }
     let same = ["http://h/x", "http://dj:pw@h:80/x/", "HTTP://H/x?sig=1"];
     for url in same {
