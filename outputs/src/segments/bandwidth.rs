@@ -1,35 +1,29 @@
 //! The bit rates that are declared of a track (RFC 8216, 4.3.4.2), kept true while segments come.
 
+use airchain_codecs::container::segment::Container;
 use airchain_codecs::{Bitrate, Codec, Format};
 
+use super::presentation::Layout;
 use super::window::{Entry, Window};
-
-/// Audio after which what was measured is trusted of formats whose bit rate varies, in microseconds.
-const TRUSTED_US: u64 = 30_000_000;
 
 /// What is declared.
 ///
 /// `BANDWIDTH` is the highest rate of any run of segments between 0.5 and 1.5 target durations long with a tenth on top,
-/// since more are to come; it never falls below what the format says, nor below what was declared before a restart, as
-/// players read it once. Where the bit rate varies it is the most that the format can be until enough has been
-/// measured. `AVERAGE-BANDWIDTH` is that of the window, declared anew when it has moved by more than a tenth.
+/// since more are to come. Players read it once, so it never falls: it is at least what the format can come to in this
+/// container, and what was declared before a restart. `AVERAGE-BANDWIDTH` is that of the window, declared anew when it has
+/// moved by more than a tenth.
 #[derive(Debug)]
 pub(crate) struct Bandwidth {
     /// In bit/s, as all here.
     floor: u64,
-    /// The most that it can be, while too little has been measured.
-    ceiling: Option<u64>,
-    measured_us: u64,
     peak: u64,
     average: u64,
 }
 
 impl Bandwidth {
     /// Of a track in a format, of which `declared` was declared before.
-    pub(crate) fn new(format: &Format, declared: u64) -> Self {
-        let nominal = format.bitrate.kbps().map(|kbps| u64::from(kbps) * 1000);
-        let ceiling = if nominal.is_none() && declared == 0 { Some(most(format)) } else { None };
-        Self { floor: nominal.unwrap_or(0).max(declared), ceiling, measured_us: 0, peak: 0, average: 0 }
+    pub(crate) fn new(format: &Format, layout: &Layout, declared: u64) -> Self {
+        Self { floor: promised(format, layout).max(declared), peak: 0, average: 0 }
     }
 
     /// Takes the newest segment of a window into account. Tells whether what is declared has changed.
@@ -57,29 +51,34 @@ impl Bandwidth {
         if average.abs_diff(self.average) * 10 > self.average {
             self.average = average;
         }
-        self.measured_us += window.entries.back().map_or(0, |entry| entry.duration_us);
-        if self.measured_us >= TRUSTED_US {
-            self.ceiling = None;
-        }
         self.declared() != before
     }
 
     /// What is declared: `BANDWIDTH` and `AVERAGE-BANDWIDTH`; nothing before anything was measured.
     pub(crate) fn declared(&self) -> Option<(u64, u64)> {
-        let peak = self.peak.max(self.floor).max(self.ceiling.unwrap_or(0)).max(self.average);
+        let peak = self.peak.max(self.floor).max(self.average);
         (self.average > 0).then_some((peak, self.average))
     }
 }
 
-/// The most bits in a second of a format whose bit rate varies.
-fn most(format: &Format) -> u64 {
+/// What a format can come to, with the container around it.
+fn promised(format: &Format, layout: &Layout) -> u64 {
     let samples = u64::from(format.sample_rate_hz) * u64::from(format.channels);
-    match (format.codec, format.bitrate) {
+    let audio = match (format.codec, format.bitrate) {
+        // A constant rate leans on what it has saved; an average one is a mean of more and less.
+        (_, Bitrate::Cbr(kbps)) => u64::from(kbps) * 1100,
+        (_, Bitrate::Abr(kbps)) => u64::from(kbps) * 1500,
         (Codec::Flac24, _) => samples * 24,
         (_, Bitrate::Lossless) => samples * 16,
         // What MP3 ends at, and more than AAC of two channels comes to.
-        _ => 320_000,
-    }
+        (_, Bitrate::Vbr(_)) => 320_000,
+    };
+    // Bits per second for headers and filling, and bytes per segment for tables, tags and headers.
+    let (always, each) = match layout.container {
+        Container::Ts => (12_000, 800),
+        Container::Fmp4 | Container::Packed => (3_000, 400),
+    };
+    audio + always + (f64::from(8 * each) / layout.segment_s) as u64
 }
 
 fn bits_per_second(bytes: u64, time_us: u64) -> u64 {
@@ -107,10 +106,19 @@ mod tests {
         window.append(entry, 100);
     }
 
+    /// Bandwidth of a format in segments of an hour, of which headers take next to nothing.
+    fn bandwidth(format: &Format, declared: u64) -> Bandwidth {
+        let container = Container::Packed;
+        let (segment_s, target_s, window, retain) = (3_600.0, 4, 6, 6);
+        let layout =
+            Layout { container, segment_s, target_s, window, retain, end_on_close: true, parts: false };
+        Bandwidth::new(format, &layout, declared)
+    }
+
     #[test]
     fn stubs_are_measured_with_their_neighbours() {
         let format = Format::of(Codec::AacLc).with_kbps(64);
-        let (mut bandwidth, mut window) = (Bandwidth::new(&format, 0), Window::new(4, "ts", 0));
+        let (mut bandwidth, mut window) = (bandwidth(&format, 0), Window::new(4, "ts", 0));
         segment(&mut window, 4_000_000, 50_000);
         assert!(bandwidth.measure(&window));
         assert_eq!(bandwidth.declared(), Some((110_000, 100_000)));
@@ -128,20 +136,14 @@ mod tests {
         let mut window = Window::new(4, "ts", 0);
         segment(&mut window, 4_000_000, 50_000);
         let declared = |format: &Format, before| {
-            let mut bandwidth = Bandwidth::new(format, before);
+            let mut bandwidth = bandwidth(format, before);
             bandwidth.measure(&window);
             bandwidth.declared().map(|(peak, _)| peak)
         };
         let aac = Format::of(Codec::AacLc).with_kbps(128);
-        assert_eq!(declared(&aac, 0), Some(128_000), "a quiet moment of a format that says more");
-        assert_eq!(declared(&aac, 140_000), Some(140_000), "as before the restart");
+        assert_eq!(declared(&aac, 0), Some(143_800), "a quiet moment of a format that says more");
+        assert_eq!(declared(&aac, 160_000), Some(160_000), "as before the restart");
         let flac = Format { sample_rate_hz: 48_000, ..Format::of(Codec::Flac) };
-        assert_eq!(declared(&flac, 0), Some(1_536_000), "nobody knows what comes");
-        let mut bandwidth = Bandwidth::new(&flac, 0);
-        for _ in 0..8 {
-            segment(&mut window, 4_000_000, 50_000);
-            bandwidth.measure(&window);
-        }
-        assert_eq!(bandwidth.declared(), Some((110_000, 100_000)));
+        assert_eq!(declared(&flac, 0), Some(1_539_000), "nobody knows what comes");
     }
 }

@@ -305,10 +305,19 @@ impl Numbers {
         }
     }
 
-    /// What the others have at a number, for a track that lacks it.
-    pub(crate) fn missing(&self, run: &Run, number: u64) -> Option<Entry> {
+    /// What the others have at a number, for a track that lacks it. It lasts from cut to cut, but where the track's own
+    /// segments beside it end and begin, which may be by less than a packet apart from those.
+    pub(crate) fn missing(
+        &self,
+        run: &Run,
+        number: u64,
+        (from, to): (Option<i128>, Option<i128>),
+    ) -> Option<Entry> {
         match number.checked_sub(self.first) {
-            Some(stretch) => Some(self.entry(number, run.stretch(stretch), 0)),
+            Some(stretch) => {
+                let (start, end) = run.stretch(stretch);
+                Some(self.entry(number, (from.unwrap_or(start), to.unwrap_or(end)), 0))
+            }
             None => self.before.get(&number).cloned(),
         }
     }

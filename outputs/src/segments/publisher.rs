@@ -18,6 +18,7 @@ use super::name::{self, PLAYLIST, parse_segment};
 use super::outbox::{Outbox, Publishing, Waiting};
 use super::presentation::{Numbers, Presentation, Shown};
 use super::store::{Folder, Found};
+use super::timeline::Run;
 use super::window::{Entry, Retired, Window};
 use crate::hls::playlist::{self, Style};
 use crate::sink::SinkError;
@@ -42,6 +43,8 @@ pub(crate) struct Publisher {
     parts: Retired,
     /// The window has changed since its playlist was put.
     unannounced: bool,
+    /// Where the last segment of this run ended, in nanoseconds of what the station has sent.
+    end: Option<i128>,
 }
 
 impl Publisher {
@@ -92,7 +95,7 @@ impl Publisher {
         let each_us = window.lasts_us() / window.entries.len().max(1) as u64;
         Ok(Self {
             retired: Retired::new(layout.retain, window.lasts_us(), left, each_us),
-            bandwidth: Bandwidth::new(format, presentation.declared(track).await),
+            bandwidth: Bandwidth::new(format, layout, presentation.declared(track).await),
             inits: found.iter().filter_map(|found| name::parse_init(&found.name)).collect(),
             codec: format.codec,
             style: Style {
@@ -102,6 +105,7 @@ impl Publisher {
             parts: Retired::new(0, 0, Vec::new(), 0),
             presentation: Arc::clone(presentation),
             unannounced: false,
+            end: None,
             track,
             folder,
             numbers,
@@ -168,7 +172,7 @@ impl Publisher {
 
     /// Puts a segment or a part of one, and makes it part of the window.
     async fn put(&mut self, waiting: Waiting) -> Result<(), SinkError> {
-        let Waiting { entry, data, run, titles, part } = waiting;
+        let Waiting { entry, span, data, run, titles, part } = waiting;
         let number = entry.number;
         if self.window.next > number {
             return Ok(()); // Something of that number was before this run.
@@ -186,15 +190,8 @@ impl Publisher {
             }
             self.folder.put(&name, data).await?;
         }
-        let size = self.presentation.layout.window;
         if let Some(run) = run {
-            let left = self.window.catch_up(number, size, |number| self.numbers.missing(&run, number));
-            self.retired.note(&self.window, &left);
-            let discontinuities = self.numbers.discontinuities_before(number);
-            if (self.window.next, self.window.discontinuities_so_far()) != (number, discontinuities) {
-                let left = self.window.begin_anew(number, discontinuities);
-                self.retired.note(&self.window, &left);
-            }
+            self.catch_up(number, span.0, &run);
         }
         if let Some((index, date)) = part {
             if is_there {
@@ -207,13 +204,32 @@ impl Publisher {
         for (at, metadata) in titles {
             self.window.songs.begin(self.numbers.run, at, &metadata);
         }
-        let entry = Entry { gap: !is_there, ..entry };
-        let left = self.window.append(entry, size);
-        self.retired.note(&self.window, &left);
-        self.parts.note(&self.window, &[]);
+        let (entry, lasts_us) = (Entry { gap: !is_there, ..entry }, entry.duration_us);
+        let left = self.window.append(entry, self.presentation.layout.window);
+        self.retired.note(&self.window, lasts_us, &left);
+        self.parts.note(&self.window, lasts_us, &[]);
+        self.end = Some(span.1);
         self.bandwidth.measure(&self.window);
         self.unannounced = true;
         Ok(())
+    }
+
+    /// Comes to a number that begins at a position, as the other tracks have: what this one lacks before it is gaps.
+    fn catch_up(&mut self, number: u64, begins: i128, run: &Run) {
+        let (first, end) = (self.window.next, self.end);
+        let missing = |missing| {
+            let from = end.filter(|_| missing == first);
+            self.numbers.missing(run, missing, (from, (missing + 1 == number).then_some(begins)))
+        };
+        let left = self.window.catch_up(number, self.presentation.layout.window, missing);
+        let gaps = self.window.entries.iter().filter(|entry| entry.number >= first);
+        let gaps_us = gaps.map(|entry| entry.duration_us).sum();
+        self.retired.note(&self.window, gaps_us, &left);
+        let discontinuities = self.numbers.discontinuities_before(number);
+        if (self.window.next, self.window.discontinuities_so_far()) != (number, discontinuities) {
+            let left = self.window.begin_anew(number, discontinuities);
+            self.retired.note(&self.window, 0, &left);
+        }
     }
 
     /// Has the playlists say what there is, and removes what no player can want any more.

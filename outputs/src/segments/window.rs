@@ -178,12 +178,10 @@ impl Retired {
         Self { retain, now_us: 0, longest_us, files: found.into_iter().zip(dues).collect() }
     }
 
-    /// Notes that a segment was published, and what has left the window for it.
-    pub(crate) fn note(&mut self, window: &Window, left: &[Entry]) {
+    /// Notes that so much more was published, and what has left the window for it.
+    pub(crate) fn note(&mut self, window: &Window, published_us: u64, left: &[Entry]) {
         self.longest_us = self.longest_us.max(window.lasts_us() as i64);
-        if let Some(newest) = window.entries.back() {
-            self.now_us += newest.duration_us as i64;
-        }
+        self.now_us += published_us as i64;
         for entry in left.iter().filter(|entry| !entry.gap) {
             self.files
                 .push_back((window.name(entry), self.now_us + entry.duration_us as i64 + self.longest_us));
@@ -263,7 +261,7 @@ mod tests {
         let mut gone = Vec::new();
         for number in 0..20 {
             let left = window.append(entry(number, false), 3);
-            retired.note(&window, &left);
+            retired.note(&window, 4_000_000, &left);
             while let Some(name) = retired.due() {
                 gone.push((number, name.to_owned()));
                 retired.forget();
