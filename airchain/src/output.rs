@@ -33,6 +33,8 @@ pub enum Target {
     Icecast(IcecastConfig),
     /// A folder of HLS segments and playlists.
     Hls(HlsConfig),
+    /// The same for players of MPEG-DASH ([`HlsConfig::dash`]).
+    Dash(HlsConfig),
     /// A folder of timestamped files.
     Recording(RecordingConfig),
     /// A mount of a built-in listener.
@@ -112,6 +114,7 @@ impl Target {
         match self {
             Self::Icecast(_) => "icecast",
             Self::Hls(_) => "hls",
+            Self::Dash(_) => "dash",
             Self::Recording(_) => "recording",
             Self::Http { .. } => "http",
             Self::Custom { kind, .. } => kind,
@@ -120,7 +123,7 @@ impl Target {
 
     /// Whether it is cut into segments, at the same frames whenever its encoders were started.
     pub(crate) fn is_segmented(&self) -> bool {
-        matches!(self, Self::Hls(_))
+        matches!(self, Self::Hls(_) | Self::Dash(_))
     }
 
     /// Makes the output, of audio in `format`. `held` is the mount of the one whose place it takes.
@@ -136,7 +139,7 @@ impl Target {
                 let output = IcecastOutput::new(config).map_err(|error| invalid(error.to_string()))?;
                 (Box::new(output), WorkerOptions::live())
             }
-            Self::Hls(config) => {
+            Self::Hls(config) | Self::Dash(config) => {
                 let further = config.renditions.iter().map(|rendition| rendition.format);
                 let formats: Vec<_> = std::iter::once(format).chain(further).collect();
                 let made = hls::outputs(&config).map_err(|error| invalid(error.to_string()))?;

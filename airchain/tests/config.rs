@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use airchain::codecs::container::segment::Container;
 use airchain::codecs::{Bitrate, Codec};
 use airchain::config::{self, AudioFormat, OutputConfig, Problem, Severity};
 use airchain::from_config;
@@ -288,6 +289,18 @@ fn fields_must_fit_each_other() {
         }
     }
     assert_eq!(output("{ type: hls, path: h }, { type: hls, path: h }").field, "mounts[0].outputs[1].path");
+    assert_eq!(output("{ type: hls, path: h }, { type: dash, path: h }").field, "mounts[0].outputs[1].path");
+    assert_eq!(output("{ type: hls, path: h, dash: true }").field, "mounts[0].outputs[0].dash");
+    assert_eq!(output("{ type: dash, path: h, format: mp3 }").field, "mounts[0].outputs[0].format");
+    for both in
+        ["{ type: hls, path: h, container: fmp4, dash: true }", "{ type: dash, path: h, format: opus }"]
+    {
+        let config = config::parse(&with(&format!("mounts: [{{ id: m, outputs: [{both}] }}]")), "s").unwrap();
+        let (_, outputs) = airchain::from_config::station(&config).unwrap();
+        let (Target::Hls(target) | Target::Dash(target)) = &outputs[0].target else { panic!("{both}") };
+        assert_eq!((target.container, target.dash), (Container::Fmp4, true), "{both}");
+        assert!(both.contains(&format!("type: {}", outputs[0].target.kind())), "{both}");
+    }
     assert_eq!(error(&with("mounts: [{ id: a }, { id: a }]")).field, "mounts[1].id");
     let others = |count| format!("[{}]", "'http://h/', ".repeat(count));
     let input = |others| {

@@ -3,6 +3,7 @@
 //! Every output has its own bounded queue, worker and health. None can hold up another, and none holds up the
 //! encoder it shares.
 
+pub mod dash;
 mod disk;
 pub mod health;
 pub mod hls;

@@ -45,6 +45,23 @@ async fn text(listener: &Listener, path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_dash_is_fresh_and_tells_the_time() {
+    let dir = presentation();
+    std::fs::write(dir.path().join("manifest.mpd"), "<MPD/>").unwrap();
+    for sessions in [false, true] {
+        let listener = listen(Options::default());
+        let _served =
+            listener.serve_dir("/hls/wgmr", dir.path(), Some("index.m3u8"), sessions, None).unwrap();
+        let head = "HEAD /hls/wgmr/manifest.mpd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let sent = request(&listener, head).await;
+        assert_eq!((sent.status, sent.header("content-type")), (200, Some("application/dash+xml")));
+        assert_eq!(sent.header("cache-control"), Some("no-cache"));
+        assert!(sent.header("date").is_some_and(|date| date.ends_with(" GMT")));
+        assert!(sent.header("access-control-expose-headers").unwrap().contains("Date"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_player_keeps_its_session_down_to_the_segments() {
     let dir = presentation();
     let listener = listen(Options::default());

@@ -173,7 +173,7 @@ impl DeskStation {
             _ => None,
         };
         let folder = match &target {
-            Target::Hls(config) => config.store.local().map(Path::to_owned),
+            Target::Hls(config) | Target::Dash(config) => config.store.local().map(Path::to_owned),
             _ => None,
         };
         if passthrough {

@@ -52,6 +52,8 @@ pub const INFO: SinkInfo = SinkInfo {
             "retain_segments",
             "segments kept on disk after they left the playlist; playlist_size + 1 by default",
         ),
+        Field::optional("container", "kind of segments: ts, fmp4 or packed; ts by default"),
+        Field::optional("dash", "whether a manifest of DASH is kept beside the playlists; for fmp4"),
         Field::optional(
             "end_on_close",
             "whether closing ends the playlist (EXT-X-ENDLIST), or leaves players to wait for the next start; true by default",
@@ -80,6 +82,8 @@ pub struct HlsConfig {
     pub low_latency: bool,
     /// Further encodings of the programme, each in a folder of its own below `path`.
     pub renditions: Vec<RenditionConfig>,
+    /// Whether [a manifest of DASH](crate::dash) is kept beside the playlists; for segments of MP4.
+    pub dash: bool,
 }
 
 /// A further encoding of an HLS output.
@@ -112,6 +116,7 @@ impl HlsConfig {
             end_on_close: true,
             low_latency: false,
             renditions: Vec::new(),
+            dash: false,
         }
     }
 
@@ -130,6 +135,9 @@ impl HlsConfig {
         }
         if !(3..=10_000).contains(&self.playlist_size) {
             return invalid("playlist_size", self.playlist_size.to_string(), "a number from 3 to 10000");
+        }
+        if self.dash && self.container != Container::Fmp4 {
+            return invalid("dash", "true".into(), "container: fmp4, or false");
         }
         for (index, RenditionConfig { name, .. }) in self.renditions.iter().enumerate() {
             // Some file systems do not tell capitals from small letters.
@@ -178,6 +186,7 @@ pub fn outputs(config: &HlsConfig) -> Result<Outputs, InvalidHls> {
         retain: config.retain_segments,
         end_on_close: config.end_on_close,
         parts: config.low_latency,
+        dash: config.dash,
     };
     let further: Vec<&str> = config.renditions.iter().map(|rendition| rendition.name.as_str()).collect();
     let presentation = Arc::new(Presentation::new(layout, &config.store, &further));

@@ -19,6 +19,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom, Take};
 
 use super::session;
+use crate::dash::MANIFEST;
 use crate::hls::{Live, Refused};
 use crate::segments::name;
 
@@ -129,12 +130,17 @@ pub(crate) async fn serve(
         file(dir, relative, headers, body).await?
     };
     let out = response.headers_mut();
-    out.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Content-Range, Content-Length"));
+    // Players of DASH go by the time of day that answers with the manifest tell.
+    let exposed = match relative.ends_with(MANIFEST) {
+        true => "Content-Range, Content-Length, Date",
+        false => "Content-Range, Content-Length",
+    };
+    out.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     if dir.sessions {
         out.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS"));
         let allowed = HeaderValue::from_static("Range, Content-Range, Content-Length");
         out.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-        if !relative.ends_with(PLAYLIST) {
+        if name::Kind::of(relative) == Some(name::Kind::Segment) {
             out.insert(CACHE_CONTROL, HeaderValue::from_static(SEGMENT_OF_SESSIONS));
         }
     }

@@ -26,4 +26,5 @@ pub(crate) use presentation::{Layout, Presentation, Shown};
 #[cfg(feature = "s3")]
 pub use store::S3Config;
 pub use store::{InvalidStore, PutConfig, StoreConfig};
+pub(crate) use timeline::nanos;
 pub(crate) use track::Track;

@@ -3,13 +3,15 @@
 //! Segments are `<run>-<number>.<extension>`: the Unix time in milliseconds at which their run of the output began, and their
 //! media sequence number. No name is used twice, so caches may keep what they have for ever.
 
+use std::fmt::Display;
+
 /// Name of the media playlist of a track.
 pub const PLAYLIST: &str = "live.m3u8";
 /// Name of the multivariant playlist, which players open.
 pub const INDEX: &str = "index.m3u8";
 
-/// Name of a segment.
-pub(crate) fn segment(run: i64, number: u64, extension: &str) -> String {
+/// Name of a segment; what stands for its number may be a template's.
+pub(crate) fn segment(run: i64, number: impl Display, extension: &str) -> String {
     format!("{run}-{number}.{extension}")
 }
 
@@ -69,7 +71,7 @@ const CHANGES: &str = "public, max-age=1";
 impl Kind {
     /// By its name; nothing for a file that is none of a presentation's.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        Some(if mime(name)? == MANIFEST_MIME { Self::Manifest } else { Self::Segment })
+        Some(if [HLS_MIME, DASH_MIME].contains(&mime(name)?) { Self::Manifest } else { Self::Segment })
     }
 
     /// `Cache-Control` in stores that caches lie before.
@@ -81,12 +83,14 @@ impl Kind {
     }
 }
 
-const MANIFEST_MIME: &str = "application/vnd.apple.mpegurl";
+const HLS_MIME: &str = "application/vnd.apple.mpegurl";
+const DASH_MIME: &str = "application/dash+xml";
 
 /// `Content-Type` of a file by its name.
 pub(crate) fn mime(name: &str) -> Option<&'static str> {
     Some(match name.rsplit_once('.')?.1 {
-        "m3u8" => MANIFEST_MIME,
+        "m3u8" => HLS_MIME,
+        "mpd" => DASH_MIME,
         "ts" => "video/mp2t",
         "m4s" | "mp4" => "audio/mp4",
         "aac" => "audio/aac",
@@ -114,6 +118,7 @@ mod tests {
             "live1-2.ts",
             "1-2.wav",
             "1-2.m3u8",
+            "1-2.mpd",
             "../1-2.ts",
         ] {
             assert_eq!(parse_segment(name), None, "{name}");

@@ -16,8 +16,8 @@ use crate::sink::{Health, SinkError};
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) entry: Entry,
-    /// Where it begins and ends, in nanoseconds of what the station has sent.
-    pub(crate) span: (i128, i128),
+    /// The positions that it is between.
+    pub(crate) frames: (i64, i64),
     /// Nothing where it was given up.
     pub(crate) data: Option<Bytes>,
     /// How its run is cut, where other tracks are cut alike.
@@ -206,8 +206,8 @@ mod tests {
                 parts: Vec::new(),
             };
             outbox.hand([Waiting {
+                frames: (0, 0),
                 entry,
-                span: (0, 0),
                 data: Some(Bytes::from_static(b"ab")),
                 run: None,
                 titles: Vec::new(),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use airchain_codecs::Codec;
 use airchain_codecs::container::segment::{Container, is_independent};
 use airchain_codecs::packet::StreamInfo;
+use airchain_codecs::{Codec, Format};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -13,6 +13,7 @@ use super::name::{INDEX, PLAYLIST, parse_segment};
 use super::store::{Folder, StoreConfig};
 use super::timeline::{Run, Timeline, nanos};
 use super::window::{Entry, Window};
+use crate::dash::{Lines, MANIFEST, Told, mpd};
 use crate::hls::multivariant::{self, Variant};
 use crate::hls::playlist::{self, Style};
 use crate::leaps::Leaps;
@@ -33,6 +34,8 @@ pub(crate) struct Layout {
     pub(crate) retain: usize,
     /// Whether a clean end is told to players.
     pub(crate) end_on_close: bool,
+    /// Whether there is a manifest of DASH, too.
+    pub(crate) dash: bool,
     /// Whether segments come in parts (low latency).
     pub(crate) parts: bool,
 }
@@ -56,6 +59,7 @@ pub(crate) struct Presentation {
     tracks: Vec<Track>,
     numbers: tokio::sync::Mutex<Option<Numbers>>,
     index: tokio::sync::Mutex<Index>,
+    manifest: tokio::sync::Mutex<Manifest>,
 }
 
 struct Track {
@@ -103,6 +107,14 @@ struct Index {
     found: String,
 }
 
+#[derive(Default)]
+struct Manifest {
+    /// What it said when the output began.
+    found: String,
+    /// What is to be told of each track.
+    told: BTreeMap<usize, Told>,
+}
+
 struct Known {
     variant: Variant,
     /// Its next number.
@@ -135,6 +147,7 @@ impl Presentation {
                 known: (0..count).map(|_| None).collect(),
                 ..Index::default()
             }),
+            manifest: Default::default(),
         }
     }
 
@@ -160,6 +173,12 @@ impl Presentation {
         match root.text(INDEX).await? {
             Some(text) if multivariant::is_own(&text) => self.index.lock().await.found = text,
             Some(_) => root.set_aside(INDEX).await?,
+            None => {}
+        }
+        let manifest = if self.layout.dash { root.text(MANIFEST).await? } else { None };
+        match manifest {
+            Some(text) if mpd::is_own(&text) => self.manifest.lock().await.found = text,
+            Some(_) => root.set_aside(MANIFEST).await?,
             None => {}
         }
         for track in &self.tracks {
@@ -204,6 +223,36 @@ impl Presentation {
     /// What is published of each track, by the media playlist.
     pub(crate) fn shown(&self) -> impl Iterator<Item = (&str, watch::Receiver<Option<Arc<Shown>>>)> {
         self.tracks.iter().map(|track| (track.uri.as_str(), track.shown.subscribe()))
+    }
+
+    /// The folder of a track as seen from the multivariant playlist: empty, or with a `/`.
+    fn below(&self, track: usize) -> &str {
+        self.tracks.get(track).and_then(|track| track.uri.strip_suffix(PLAYLIST)).unwrap_or_default()
+    }
+
+    /// What the manifest of DASH told of a track when the output began, of what is in its window.
+    pub(crate) async fn told(&self, track: usize, format: &Format, window: &Window) -> Lines {
+        Lines::found(&self.manifest.lock().await.found, self.below(track), format, window)
+    }
+
+    /// Has the manifest of DASH tell something new of a track: as with the multivariant playlist, without those that are far
+    /// behind, and once all have something published or it `cannot_wait`.
+    pub(crate) async fn write_manifest(
+        &self,
+        track: usize,
+        told: Told,
+        cannot_wait: bool,
+    ) -> Result<(), SinkError> {
+        let mut manifest = self.manifest.lock().await;
+        manifest.told.insert(track, told);
+        if manifest.told.len() < self.count() && !cannot_wait {
+            return Ok(());
+        }
+        let newest = manifest.told.values().map(|told| told.lines.next()).max().unwrap_or(0);
+        let goes_on = manifest.told.iter().filter(|(_, told)| told.lines.next() + BEHIND >= newest);
+        let told: Vec<_> = goes_on.map(|(track, told)| (self.below(*track), told)).collect();
+        let text = mpd::render(&self.layout, &told, Timestamp::now());
+        self.folder(0).put(MANIFEST, text.into()).await
     }
 
     /// How many there are.

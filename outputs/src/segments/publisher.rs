@@ -18,8 +18,9 @@ use super::name::{self, PLAYLIST, parse_segment};
 use super::outbox::{Outbox, Publishing, Waiting};
 use super::presentation::{Numbers, Presentation, Shown};
 use super::store::{Folder, Found};
-use super::timeline::Run;
+use super::timeline::{Run, nanos};
 use super::window::{Entry, Retired, Window};
+use crate::dash::{Lines, Told};
 use crate::hls::playlist::{self, Style};
 use crate::sink::SinkError;
 use crate::worker::Pauses;
@@ -33,11 +34,16 @@ pub(crate) struct Publisher {
     window: Window,
     retired: Retired,
     bandwidth: Bandwidth,
+    /// What DASH is told, where it is.
+    dash: Option<Lines>,
+    /// It has not been told of what is in the window.
+    untold: bool,
     /// What decoders need before the segments of this run, until it is there.
     init: Option<Bytes>,
     /// Runs of which that lies in the folder.
     inits: BTreeSet<i64>,
     codec: Codec,
+    rate: u32,
     style: Style,
     /// Files of parts.
     parts: Retired,
@@ -90,6 +96,10 @@ impl Publisher {
         }
         window.target_s = window.target_s.max(layout.target_s);
         window.ended = false;
+        let dash = match layout.dash {
+            true => Some(presentation.told(track, format, &window).await),
+            false => None,
+        };
         let left = segments.into_iter().filter(|(number, _)| *number < window.first());
         let left: Vec<String> = left.map(|(_, found)| found.name).collect();
         let each_us = window.lasts_us() / window.entries.len().max(1) as u64;
@@ -98,6 +108,9 @@ impl Publisher {
             bandwidth: Bandwidth::new(format, layout, presentation.declared(track).await),
             inits: found.iter().filter_map(|found| name::parse_init(&found.name)).collect(),
             codec: format.codec,
+            rate: format.sample_rate_hz,
+            dash,
+            untold: false,
             style: Style {
                 independent: is_independent(format.codec),
                 part_us: layout.part_frames(info).map(|frames| micros_up(frames, format.sample_rate_hz)),
@@ -164,6 +177,7 @@ impl Publisher {
         if ending {
             self.window.ended = self.presentation.layout.end_on_close && !outbox.goes_on();
             self.unannounced |= self.window.ended;
+            self.untold |= self.window.ended;
             self.announce().await?;
             self.presentation.write_index(true).await?;
         }
@@ -172,7 +186,7 @@ impl Publisher {
 
     /// Puts a segment or a part of one, and makes it part of the window.
     async fn put(&mut self, waiting: Waiting) -> Result<(), SinkError> {
-        let Waiting { entry, span, data, run, titles, part } = waiting;
+        let Waiting { entry, frames, data, run, titles, part } = waiting;
         let number = entry.number;
         if self.window.next > number {
             return Ok(()); // Something of that number was before this run.
@@ -191,7 +205,7 @@ impl Publisher {
             self.folder.put(&name, data).await?;
         }
         if let Some(run) = run {
-            self.catch_up(number, span.0, &run);
+            self.catch_up(number, nanos(frames.0, self.rate), &run);
         }
         if let Some((index, date)) = part {
             if is_there {
@@ -205,10 +219,14 @@ impl Publisher {
             self.window.songs.begin(self.numbers.run, at, &metadata);
         }
         let (entry, lasts_us) = (Entry { gap: !is_there, ..entry }, entry.duration_us);
-        let left = self.window.append(entry, self.presentation.layout.window);
+        let left = self.window.append(entry.clone(), self.presentation.layout.window);
+        if let Some(lines) = self.dash.as_mut().filter(|_| is_there) {
+            lines.note(&entry, frames, &self.window);
+        }
+        self.untold = true;
         self.retired.note(&self.window, lasts_us, &left);
         self.parts.note(&self.window, lasts_us, &[]);
-        self.end = Some(span.1);
+        self.end = Some(nanos(frames.1, self.rate));
         self.bandwidth.measure(&self.window);
         self.unannounced = true;
         Ok(())
@@ -237,6 +255,10 @@ impl Publisher {
         if self.unannounced {
             let text = playlist::render(&self.window, &self.style, None);
             self.folder.put(PLAYLIST, text.into()).await?;
+            if self.untold {
+                self.tell().await?;
+                self.untold = false;
+            }
             self.unannounced = false;
             if self.style.part_us.is_some() {
                 let (window, style, run) = (self.window.clone(), self.style.clone(), self.numbers.run);
@@ -260,6 +282,15 @@ impl Publisher {
         }
         self.remove_inits().await;
         Ok(())
+    }
+
+    /// Has DASH told the same.
+    async fn tell(&self) -> Result<(), SinkError> {
+        let (Some(lines), Some((bandwidth, _))) = (&self.dash, self.bandwidth.declared()) else {
+            return Ok(());
+        };
+        let told = Told { lines: lines.clone(), bandwidth, ended: self.window.ended };
+        self.presentation.write_manifest(self.track, told, self.window.next > self.numbers.of(1)).await
     }
 
     /// Removes what decoders needed for runs of which nothing is left.

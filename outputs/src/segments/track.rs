@@ -141,7 +141,8 @@ impl TrackSink {
         let ends = (nanos(start, self.rate), nanos(end, self.rate));
         let mut entry = self.numbers.entry(number, ends, data.len() as u64);
         entry.discontinuity |= discontinuity;
-        Waiting { entry, span: ends, data: Some(data), run: run.filter(|_| !self.is_alone), titles, part }
+        let frames = (start, end);
+        Waiting { entry, frames, data: Some(data), run: run.filter(|_| !self.is_alone), titles, part }
     }
 
     /// Has the cutter do something, and hands over what that completes. Whether it was anything.

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use airchain_codecs::Format;
+use airchain_codecs::container::segment::Container;
+use airchain_outputs::hls;
 use serde::{Deserialize, Serialize};
 
-use super::{BITRATE, CHANNELS, Declared, MODE, Place, QUALITY, SAMPLE_RATE, SEGMENT_FORMATS, not_built};
+use super::{BITRATE, CHANNELS, Declared, MODE, Place, QUALITY, SAMPLE_RATE};
 use crate::config::encoding::Encoding;
 use crate::config::rules::Rules;
 use crate::config::schema::Kind::*;
@@ -13,7 +15,7 @@ use crate::config::schema::{NEEDED, Section, field, is};
 use crate::error::Error;
 use crate::output::Target;
 
-/// MPEG-DASH; not in this build.
+/// MPEG-DASH of CMAF segments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DashConfig {
     /// Folder of manifest and segments.
@@ -27,7 +29,7 @@ pub struct DashConfig {
 
 pub(super) const DASH: Section = Section {
     name: "dash",
-    help: "MPEG-DASH.",
+    help: "MPEG-DASH (ISO/IEC 23009-1): manifest.mpd over CMAF segments. HLS playlists lie beside it, by which a restart goes on; an output of type hls with `dash: true` is the same with more to set.",
     fields: &[
         field("path", Path, NEEDED, "folder of manifest and segments"),
         field(
@@ -36,7 +38,7 @@ pub(super) const DASH: Section = Section {
             is("6"),
             "length of a segment",
         ),
-        field("format", SEGMENT_FORMATS, is("aac"), "codec"),
+        field("format", Choice(&["aac", "he-aac", "he-aac-v2", "opus", "flac"]), is("aac"), "codec"),
         BITRATE,
         MODE,
         QUALITY,
@@ -54,13 +56,17 @@ impl Declared for DashConfig {
         Some(&self.encoding)
     }
 
-    fn is_built(&self) -> bool {
-        false
+    fn check(&self, place: &str, _rate_hz: u32, rules: &mut Rules) {
+        let kept = hls::HlsConfig::new(&self.path).store.place();
+        let folder = kept.trim_end_matches('/');
+        let accepted = "a folder of its own, or `dash: true` in the hls output";
+        rules.unique(&format!("{place}.path"), &format!("hls {folder}"), folder, accepted);
     }
 
-    fn check(&self, _place: &str, _rate_hz: u32, _rules: &mut Rules) {}
-
-    fn target(&self, _place: &Place<'_>) -> Result<(Format, Target), Error> {
-        Err(not_built(self.section().name))
+    fn target(&self, place: &Place<'_>) -> Result<(Format, Target), Error> {
+        let mut target = hls::HlsConfig::new(&self.path);
+        (target.container, target.dash) = (Container::Fmp4, true);
+        target.segment_duration_s = self.segment_duration_sec;
+        Ok((place.format(&self.encoding)?, Target::Dash(target)))
     }
 }

@@ -31,6 +31,8 @@ pub struct HlsConfig {
     pub end_on_close: bool,
     /// Kind of segments.
     pub container: HlsContainer,
+    /// Whether a DASH manifest is kept beside the playlists; for [`HlsContainer::Fmp4`].
+    pub dash: bool,
     /// Low-latency HLS.
     pub low_latency: bool,
     /// Further renditions beside the output's own encoding; each is a folder below the output's.
@@ -150,6 +152,12 @@ pub(super) const HLS: Section = Section {
             Choice(&["ts", "fmp4", "packed"]),
             is("ts"),
             "kind of segments: ts and packed carry mp3, aac, he-aac and he-aac-v2; fmp4 (CMAF) aac, he-aac, he-aac-v2, opus and flac",
+        ),
+        field(
+            "dash",
+            Switch,
+            is("false"),
+            "with fmp4: whether the same segments are in a manifest of MPEG-DASH, too: manifest.mpd",
         ),
         field(
             "low_latency",
@@ -340,6 +348,10 @@ impl Declared for HlsConfig {
             let folder = format!("hls {folder}/{}", name.to_ascii_lowercase());
             rules.unique(&field, &folder, name, "a folder of its own");
         }
+        if self.dash && container != Container::Fmp4 {
+            let problem = format!("DASH has no segments of container {}", container.name());
+            rules.error(format!("{place}.dash"), Some("true"), problem, "container: fmp4, or false");
+        }
         if self.low_latency && self.container == HlsContainer::Packed {
             let problem = "packed audio does not come in parts".to_owned();
             rules.error(format!("{place}.low_latency"), Some("true"), problem, "container: ts or fmp4");
@@ -352,6 +364,7 @@ impl Declared for HlsConfig {
         })?;
         let mut target = hls::HlsConfig::new("");
         target.store = store;
+        target.dash = self.dash;
         target.container = self.container.container();
         target.segment_duration_s = self.segment_duration_sec;
         target.playlist_size = self.playlist_size;

@@ -46,7 +46,7 @@ pub enum OutputConfig {
     Http(HttpConfig),
     /// One WAV file of the programme.
     Wav(WavConfig),
-    /// MPEG-DASH; not in this build.
+    /// MPEG-DASH.
     Dash(DashConfig),
     /// SRT push; not in this build.
     Srt(SrtConfig),
