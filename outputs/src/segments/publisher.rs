@@ -83,9 +83,10 @@ impl Publisher {
         for (_, unannounced) in segments.extract_if(.., |(number, _)| *number >= window.next) {
             folder.remove(&unannounced.name).await?;
         }
-        // Parts of before are not told any more.
+        // Parts of before are not told any more, but by the playlist that still lies there and players may hold.
+        let mut parts = Retired::new(0, 0, Vec::new(), 0);
         for part in found.iter().filter(|found| name::parse_part(&found.name).is_some()) {
-            folder.remove(&part.name).await?;
+            parts.push(part.name.clone(), layout.target_s * 2_000_000);
         }
         keep_what_fits(&mut window, &segments, extension);
         if layout.target_s > window.target_s {
@@ -115,7 +116,7 @@ impl Publisher {
                 independent: is_independent(format.codec),
                 part_us: layout.part_frames(info).map(|frames| micros_up(frames, format.sample_rate_hz)),
             },
-            parts: Retired::new(0, 0, Vec::new(), 0),
+            parts,
             presentation: Arc::clone(presentation),
             unannounced: false,
             end: None,
