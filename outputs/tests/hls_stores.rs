@@ -8,6 +8,7 @@ mod hls_support;
 use std::fs;
 use std::path::PathBuf;
 
+use airchain_codecs::container::segment::Container;
 use airchain_codecs::packet::Packet;
 use airchain_codecs::{Bitrate, Codec};
 use airchain_outputs::hls::{HlsConfig, RenditionConfig, outputs};
@@ -117,6 +118,32 @@ fn a_restart_goes_on_with_what_is_there() {
 }
 
 #[test]
+fn parts_and_what_decoders_need_first_are_there_before_they_are_named() {
+    let four = aac(4);
+    for face in [Face::S3("station".into()), Face::Plain] {
+        let mut peer = peer(face.clone());
+        (peer.config.container, peer.config.low_latency) = (Container::Fmp4, true);
+        let mut asked = 0;
+        peer.store.script(move |request| {
+            asked += u32::from(request.method == "PUT");
+            (request.method == "PUT" && asked % 9 == 0).then_some(Fault::Close)
+        });
+        peer.run(MORNING, &four, true);
+        peer.store.heal();
+        peer.run(NOON, &four, true);
+        assert!(peer.store.check_order().unwrap() > 20, "{face:?}");
+        let paths = peer.store.paths();
+        let inits: Vec<&String> = paths.iter().filter(|path| path.ends_with("-init.mp4")).collect();
+        assert_eq!(inits.len(), 2, "{face:?}: {paths:?}");
+        let is_old_part = |path: &&String| path.contains("/1772344800000-") && path.matches('.').count() == 2;
+        let old_parts = paths.iter().filter(is_old_part).count();
+        assert!(old_parts == 0 || face == Face::Plain, "{paths:?}");
+        assert_eq!(peer.store.header(inits[0], "content-type"), "audio/mp4");
+        assert!(peer.store.header(inits[0], "cache-control").contains("immutable"));
+    }
+}
+
+#[test]
 fn a_server_that_shows_nothing_begins_anew_with_numbers_that_grow() {
     let peer = peer(Face::PutOnly);
     peer.run(MORNING, &aac(3), true);
@@ -213,7 +240,7 @@ fn whatever_breaks_nothing_is_named_that_is_not_there_and_nothing_is_lost() {
             })
         });
         on_runtime(async {
-            let mut outputs = outputs(&config).unwrap();
+            let mut outputs = outputs(&config).unwrap().tracks;
             let mut sinks = Vec::new();
             for (output, (info, _)) in outputs.iter_mut().zip([&own, &below]) {
                 // A worker tries again as well.

@@ -56,7 +56,10 @@ fn named(playlist: &str) -> Vec<String> {
     for line in playlist.lines() {
         if line.starts_with("#EXT-X-GAP") {
             gap = true;
-        } else if let Some((_, uri)) = line.split_once("URI=\"").filter(|_| line.starts_with("#EXT-X-MAP")) {
+        } else if line.starts_with("#EXT-X-MAP:")
+            || line.starts_with("#EXT-X-PART:") && !line.contains("GAP=YES")
+        {
+            let (_, uri) = line.split_once("URI=\"").unwrap_or_default();
             uris.push(uri.split('"').next().unwrap_or_default().to_owned());
         } else if !line.is_empty() && !line.starts_with('#') {
             if !gap {
@@ -107,6 +110,7 @@ mod tests {
             (vec![segment.clone(), playlist, event("DELETE", "/a/1.ts", "")], "removed"),
             (vec![segment.clone(), event("PUT", "/a/1.ts", "two")], "changed"),
             (vec![event("PUT", "/a/live.m3u8", "#EXT-X-MAP:URI=\"init.mp4\"\n")], "not there"),
+            (vec![event("PUT", "/a/live.m3u8", "#EXT-X-PART:DURATION=0.3,URI=\"1.0.ts\"\n")], "not there"),
             (
                 vec![Event { request: Request { headers: HashMap::new(), ..segment.request }, status: 200 }],
                 "without",

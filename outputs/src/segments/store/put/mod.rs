@@ -206,8 +206,13 @@ impl Folder for PutFolder {
         }
         // What the playlist names is all that can be known.
         let playlist = self.text(name::PLAYLIST).await?.unwrap_or_default();
-        let named = playlist.lines().filter(|line| !line.contains('/') && Kind::of(line).is_some());
-        let named: Vec<String> = named.map(str::to_owned).collect();
+        let uri = |line: &str| match line.strip_prefix('#') {
+            Some(tag) => Some(tag.split_once("URI=\"")?.1.split('"').next()?.to_owned()),
+            None => Some(line.to_owned()),
+        };
+        let named = playlist.lines().filter_map(uri);
+        let named: Vec<String> =
+            named.filter(|name| !name.contains('/') && Kind::of(name).is_some()).collect();
         let asked = stream::iter(named).map(|name| self.ask(name)).buffered(ASKED);
         asked.try_filter_map(|found| async { Ok(found) }).try_collect().await
     }
