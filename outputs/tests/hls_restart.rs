@@ -324,10 +324,11 @@ fn who_is_followed_by_another_at_its_folder_does_not_end_the_playlist() {
     let (info, packets) = aac(9);
     let dir = tempfile::tempdir().unwrap();
     on_runtime(async {
-        let (mut old, gone) = lodge(hls_support::alone(&config(dir.path())), Vec::new());
+        let config = HlsConfig { playlist_size: 20, ..config(dir.path()) };
+        let (mut old, gone) = lodge(hls_support::alone(&config), Vec::new());
         let mut sink = old.open(&opening(&info, MORNING)).await.unwrap();
         feed(sink.as_mut(), &packets[..200]).await;
-        let (mut new, _) = lodge(hls_support::alone(&config(dir.path())), vec![gone]);
+        let (mut new, _) = lodge(hls_support::alone(&config), vec![gone]);
         sink.close().await.unwrap();
         let before = Playlist::read(dir.path());
         assert!(!before.ended, "players would stop for good");

@@ -43,16 +43,24 @@ pub(crate) use live::Refused;
 /// The line of this output in the table of sinks.
 pub const INFO: SinkInfo = SinkInfo {
     name: "hls",
-    summary: "writes HLS segments and playlists to a directory for a web server",
+    summary: "writes HLS segments and playlists to a directory, an object store or a server that takes files",
     fields: &[
-        Field::required("path", "directory of its own; index.m3u8 in it is what players open"),
+        Field::optional(
+            "path",
+            "directory of its own, where no store is given; index.m3u8 in it is what players open",
+        ),
+        Field::optional("store", "local, s3 or put; the directory `path` by default"),
         Field::optional("segment_duration_sec", "length of a segment in seconds, 0.5 to 60; 4 by default"),
         Field::optional("playlist_size", "segments in the playlist, 3 to 10000; 6 by default"),
         Field::optional(
             "retain_segments",
-            "segments kept on disk after they left the playlist; playlist_size + 1 by default",
+            "segments kept after they left the playlist, at least; for as long as the window and a segment last, all are",
         ),
         Field::optional("container", "kind of segments: ts, fmp4 or packed; ts by default"),
+        Field::optional(
+            "low_latency",
+            "whether segments come in parts that players wait for; false by default",
+        ),
         Field::optional("dash", "whether a manifest of DASH is kept beside the playlists; for fmp4"),
         Field::optional(
             "end_on_close",

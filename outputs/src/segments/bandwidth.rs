@@ -110,8 +110,8 @@ mod tests {
     fn bandwidth(format: &Format, declared: u64) -> Bandwidth {
         let container = Container::Packed;
         let (segment_s, target_s, window, retain) = (3_600.0, 4, 6, 6);
-        let layout =
-            Layout { container, segment_s, target_s, window, retain, end_on_close: true, parts: false };
+        let (end_on_close, parts, dash) = (true, false, false);
+        let layout = Layout { container, segment_s, target_s, window, retain, end_on_close, parts, dash };
         Bandwidth::new(format, &layout, declared)
     }
 

@@ -81,7 +81,7 @@ impl Publisher {
         let mut window = known.unwrap_or_else(|| Window::new(layout.target_s, extension, numbers.of(0)));
         // Files beyond the playlist were never announced: their number is free, their name is not used again.
         for (_, unannounced) in segments.extract_if(.., |(number, _)| *number >= window.next) {
-            folder.remove(&unannounced.name).await?;
+            remove(folder.as_ref(), &unannounced.name).await;
         }
         // Parts of before are not told any more, but by the playlist that still lies there and players may hold.
         let mut parts = Retired::new(0, 0, Vec::new(), 0);
@@ -309,11 +309,15 @@ impl Publisher {
         }
     }
 
-    /// That a file cannot be removed holds nothing up; the next start tries again.
     async fn remove(&self, name: &str) {
-        if let Err(error) = self.folder.remove(name).await {
-            tracing::warn!("an old file stays: {error}");
-        }
+        remove(self.folder.as_ref(), name).await;
+    }
+}
+
+/// Removes a file. That it cannot be removed holds nothing up; the next start tries again.
+async fn remove(folder: &dyn Folder, name: &str) {
+    if let Err(error) = folder.remove(name).await {
+        tracing::warn!("an old file stays: {error}");
     }
 }
 
