@@ -48,6 +48,9 @@ pub enum Target {
         /// What else the listener does.
         options: HttpOptions,
     },
+    /// An SRT receiver.
+    #[cfg(feature = "srt")]
+    Srt(airchain_outputs::srt::SrtConfig),
     /// An output of the embedding program's own.
     Custom {
         /// Its kind, for status and logs.
@@ -117,6 +120,8 @@ impl Target {
             Self::Dash(_) => "dash",
             Self::Recording(_) => "recording",
             Self::Http { .. } => "http",
+            #[cfg(feature = "srt")]
+            Self::Srt(_) => "srt",
             Self::Custom { kind, .. } => kind,
         }
     }
@@ -160,6 +165,11 @@ impl Target {
                         .map_err(|error| invalid(error.to_string()))?,
                 };
                 (Box::new(output), WorkerOptions::live())
+            }
+            #[cfg(feature = "srt")]
+            Self::Srt(config) => {
+                let output = airchain_outputs::srt::SrtOutput::new(config);
+                (Box::new(output.map_err(|error| invalid(error.to_string()))?), WorkerOptions::live())
             }
             Self::Custom { output, options, .. } => (output, options),
         };

@@ -454,6 +454,29 @@ fn an_icecast_server_may_have_an_authority_of_its_own() {
     assert_eq!(target.homepage.as_deref(), Some("http://w/"));
 }
 
+#[cfg(feature = "srt")]
+#[test]
+fn an_srt_receiver_has_host_port_and_perhaps_a_passphrase() {
+    let output =
+        "{ type: srt, url: 'srt://h:9000', latency_ms: 500, stream_id: live, passphrase: s3cret-s3cret }";
+    let Target::Srt(target) = target_of(output) else { panic!("another target") };
+    assert_eq!((target.url.as_str(), target.latency), ("srt://h:9000", Duration::from_millis(500)));
+    assert_eq!(
+        (target.stream_id.as_deref(), target.passphrase.as_deref()),
+        (Some("live"), Some("s3cret-s3cret"))
+    );
+    for (fields, field) in [
+        ("url: 'srt://h'", "url"),
+        ("url: 'srt://h:9000?passphrase=s3cret-s3cret'", "url"),
+        ("url: 'srt://h:9000', passphrase: s3cret", "passphrase"),
+        ("url: 'srt://h:9000', format: opus", "format"),
+    ] {
+        let problem = error(&with(&format!("mounts: [{{ id: m, outputs: [{{ type: srt, {fields} }}] }}]")));
+        assert_eq!(problem.field, format!("mounts[0].outputs[0].{field}"), "{fields}");
+        assert!(!problem.to_string().contains("s3cret"), "{problem}");
+    }
+}
+
 #[test]
 fn one_mistake_is_one_error() {
     // A bit rate out of range is not reported again as one that MP3 does not have.

@@ -9,6 +9,7 @@ pub mod file;
 pub mod hls;
 pub mod http;
 pub mod icecast;
+pub mod lossy;
 pub mod measure;
 pub mod network;
 pub mod nginx;

@@ -1,4 +1,4 @@
-//! An Icecast output fed by a real encoder, as the tests of it use.
+//! An Icecast output, or another, fed by a real encoder, as the tests of it use.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses its own part")]
 
 use std::sync::{Arc, Mutex};
@@ -122,7 +122,7 @@ impl Rig {
         Self::start_output(IcecastOutput::new(config).expect("a valid configuration"), format, options)
     }
 
-    pub fn start_output(output: IcecastOutput, format: &Format, options: WorkerOptions) -> Self {
+    pub fn start_output(output: impl Output + 'static, format: &Format, options: WorkerOptions) -> Self {
         let runtime = runtime();
         let programme = Programme::new(format);
         let events = Arc::new(Mutex::new(Vec::new()));

@@ -48,7 +48,7 @@ pub enum OutputConfig {
     Wav(WavConfig),
     /// MPEG-DASH.
     Dash(DashConfig),
-    /// SRT push; not in this build.
+    /// SRT push; in builds with the feature `srt`.
     Srt(SrtConfig),
 }
 
