@@ -161,34 +161,23 @@ fn plays(container: &str, format: &str) {
     on_air.browser.wait(&format!("Math.abs(hz() - {HZ}) < 3"));
 }
 
-#[test]
-#[ignore = "plays for a minute: make test-player"]
-fn hls_js_plays_ts_with_aac() {
-    plays("ts", "aac");
+/// Containers and codecs, each a test.
+macro_rules! table {
+    ($($name:ident: $container:literal, $format:literal;)*) => {
+        $(#[test]
+        #[ignore = "plays for a minute: make test-player"]
+        fn $name() {
+            plays($container, $format);
+        })*
+    };
 }
 
-#[test]
-#[ignore = "plays for a minute: make test-player"]
-fn hls_js_plays_ts_with_he_aac() {
-    plays("ts", "he-aac");
-}
-
-#[test]
-#[ignore = "plays for a minute: make test-player"]
-fn hls_js_plays_fmp4_with_aac() {
-    plays("fmp4", "aac");
-}
-
-#[test]
-#[ignore = "plays for a minute: make test-player"]
-fn hls_js_plays_fmp4_with_opus() {
-    plays("fmp4", "opus");
-}
-
-#[test]
-#[ignore = "plays for a minute: make test-player"]
-fn hls_js_plays_fmp4_with_flac() {
-    plays("fmp4", "flac");
+table! {
+    ts_aac: "ts", "aac";
+    ts_he_aac: "ts", "he-aac";
+    fmp4_aac: "fmp4", "aac";
+    fmp4_opus: "fmp4", "opus";
+    fmp4_flac: "fmp4", "flac";
 }
 
 /// How long it is from the bus to the ear: the tone changes every two seconds of the programme, and the page notes when it
