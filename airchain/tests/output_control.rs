@@ -319,11 +319,19 @@ fn listeners_stay_through_a_rename_and_a_change_of_bit_rate() {
     client.read_to_frames(5, 300);
     station.change_declared_output("live", fields(json!({"bitrate_kbps": null}))).unwrap();
     client.read_to_frames(9, 500);
+    // A name of its own goes before its mount's, and is what a rename gives.
+    station.change_declared_output("live", fields(json!({"name": "Own", "bitrate_kbps": 64}))).unwrap();
+    client.read_to_frames(5, 500);
+    assert!(Client::connect(address, "/live").head().contains("icy-name: own"));
+    station.rename_output("live", "live", Some("Third")).unwrap();
+    station.change_declared_output("live", fields(json!({"bitrate_kbps": 128, "burst_sec": 1}))).unwrap();
+    client.read_to_frames(9, 700);
+    assert!(Client::connect(address, "/live").head().contains("icy-name: third"));
     // No decoder goes on from MP3 with Ogg.
     station.change_declared_output("live", fields(json!({"format": "opus"}))).unwrap();
     while client.read_on() {}
     let head = Client::connect(address, "/live").head();
-    assert!(head.contains("audio/ogg") && head.contains("icy-name: new"), "{head}");
+    assert!(head.contains("audio/ogg") && head.contains("icy-name: third"), "{head}");
     assert_eq!(ids(), ["live", "main/1"]);
     host.shutdown(Duration::from_secs(5));
 }

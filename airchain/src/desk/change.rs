@@ -103,7 +103,12 @@ impl DeskStation {
         if let Some(declared) = &mut entry.declared {
             declared.insert("id".into(), new_id.into());
             if let Some(name) = name {
-                declared.insert("mount_name".into(), name.into());
+                // An output's own name goes before its mount's; that of a recording is one of files.
+                let kind = declared.get("type").and_then(Value::as_str).unwrap_or_default();
+                let has_own =
+                    matches!(kind, "http" | "icecast") && declared.get("name").is_some_and(Value::is_string);
+                let field = if has_own { "name" } else { "mount_name" };
+                declared.insert(field.into(), name.into());
             }
         }
         let declared = entry.declared.clone();

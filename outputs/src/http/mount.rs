@@ -94,6 +94,8 @@ impl Mount {
         let ring = all.ring.max(burst).max(CHUNK);
         let up = AtomicBool::new(false);
         let (meta, options, holders) = (Mutex::new(meta), Mutex::new(options), AtomicUsize::new(1));
+        // Those that follow may say nothing of a burst.
+        let burst = all.burst;
         Arc::new(Self { path, meta, options, holders, burst, ring, on_air: Mutex::default(), up })
     }
 
