@@ -151,7 +151,8 @@ fn durations_and_dates_never_drift() {
     let average = bytes as f64 * 8e6 / playlist.total_us() as f64;
     let declared = variant(dir.path());
     assert!((declared.average as f64 / average - 1.0).abs() < 0.1);
-    assert!((average..average * 1.25).contains(&(declared.bandwidth as f64)));
+    // What headers and filling can come to weighs much at so low a rate.
+    assert!((average..average * 1.6).contains(&(declared.bandwidth as f64)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! hls.js in a real browser, on a page of another origin, plays a minute of what `airchain run` puts on air without a stall or
 //! an error. Plays in real time: `make test-player` runs it.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that fails panics; figures are printed")]
 
 mod support;
 

@@ -126,7 +126,7 @@ fn dsp_node(out: &mut String, value: &Value) {
 
 fn scalar(kind: &Kind, value: &Value) -> String {
     match (kind, value) {
-        (Kind::Secret, _) => MASK.to_owned(),
+        (Kind::Secret, _) => quoted(MASK),
         (Kind::Url(_) | Kind::Source, Value::String(url)) => quoted(&mask_url(url)),
         (_, Value::String(text)) => quoted(text),
         // Whole numbers are shown as people write them.

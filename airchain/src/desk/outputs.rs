@@ -168,6 +168,11 @@ impl DeskStation {
             Target::Http { listen, path, options, .. } => {
                 let log = options.access_log.as_deref().map(|path| listeners.log(path)).transpose()?;
                 let listener = listeners.get(*listen)?;
+                // Whatever becomes of the output.
+                listener.trust(&options.trusted_proxies);
+                if !options.metrics {
+                    listener.admit_to_metrics(Audience::Nobody);
+                }
                 Some((*listen, listener, path.clone(), options.clone(), log))
             }
             _ => None,
@@ -229,11 +234,6 @@ impl DeskStation {
         }
         self.serving.remove(&id);
         if let Some((listen, listener, _, options, log)) = page {
-            // Whatever becomes of the output.
-            listener.trust(&options.trusted_proxies);
-            if !options.metrics {
-                listener.admit_to_metrics(Audience::Nobody);
-            }
             lock(&self.shared.pages).insert(listen, listener.state());
             log.iter().for_each(|log| listener.log_to(log));
             if options.serves_hls {

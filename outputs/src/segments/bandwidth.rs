@@ -75,7 +75,8 @@ fn promised(format: &Format, layout: &Layout) -> u64 {
     };
     // Bits per second for headers and filling, and bytes per segment for tables, tags and headers.
     let (always, each) = match layout.container {
-        Container::Ts => (12_000, 800),
+        // Each PES packet of a tenth of a second leaves most of a transport packet empty, at worst.
+        Container::Ts => (22_000, 900),
         Container::Fmp4 | Container::Packed => (3_000, 400),
     };
     audio + always + (f64::from(8 * each) / layout.segment_s) as u64

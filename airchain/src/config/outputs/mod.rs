@@ -135,11 +135,6 @@ impl OutputConfig {
     }
 }
 
-/// The refusal of an output that [`Declared::is_built`] denies.
-fn not_built(kind: &str) -> Error {
-    Error::Output(format!("output.type: {kind} is not in this build"))
-}
-
 // An output's encoding, with the formats that fit it.
 const BITRATE: Field = field(
     "bitrate_kbps",

@@ -6,8 +6,6 @@ use std::time::Duration;
 use airchain_codecs::Format;
 use serde::{Deserialize, Serialize};
 
-#[cfg(not(feature = "srt"))]
-use super::not_built;
 use super::{BITRATE, CHANNELS, Declared, MODE, PASSTHROUGH, Place, QUALITY, SAMPLE_RATE};
 use crate::config::encoding::Encoding;
 use crate::config::rules::Rules;
@@ -107,6 +105,6 @@ impl Declared for SrtConfig {
 
     #[cfg(not(feature = "srt"))]
     fn target(&self, _place: &Place<'_>) -> Result<(Format, Target), Error> {
-        Err(not_built(self.section().name))
+        Err(Error::Output("output.type: srt is not in this build, whose feature `srt` is off".into()))
     }
 }
