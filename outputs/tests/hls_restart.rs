@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use airchain_codecs::container::segment::Container;
 use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_outputs::hls::HlsConfig;
 use airchain_outputs::sink::{Health, Opening};
@@ -339,5 +340,32 @@ fn who_is_followed_by_another_at_its_folder_does_not_end_the_playlist() {
         let after = Playlist::read(dir.path());
         after.assert_continues(&before);
         assert!(after.ended && after.segments.iter().any(|segment| segment.discontinuity));
+    });
+}
+
+#[test]
+fn a_folder_that_is_taken_away_is_made_anew() {
+    let (info, packets) = aac(12);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("hls");
+    let mut output = hls_support::alone(&HlsConfig { container: Container::Fmp4, ..config(&dir) });
+    let at = |second: i64| packets.iter().position(|packet| packet.pts > second * 48_000).unwrap();
+    on_runtime(async {
+        let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
+        feed(sink.as_mut(), &packets[..at(5)]).await;
+        let before = Playlist::read(&dir);
+        fs::remove_dir_all(&dir).unwrap();
+        fs::write(&dir, "in the way").unwrap();
+        feed(sink.as_mut(), &packets[at(5)..at(7)]).await;
+        assert_eq!(sink.health().unwrap().0, Health::Down);
+        fs::remove_file(&dir).unwrap();
+        hls_support::well(sink.as_ref()).await;
+        // Reading it checks that whatever it announces is there, also what decoders need first.
+        let after = Playlist::read(&dir);
+        assert!(
+            after.sequence >= before.sequence + before.segments.len() as u64 && !after.segments.is_empty()
+        );
+        sink.close().await.unwrap();
+        assert!(ffmpeg(&dir.join("index.m3u8")).len() > 48_000);
     });
 }

@@ -38,7 +38,7 @@ pub(crate) struct Publisher {
     dash: Option<Lines>,
     /// It has not been told of what is in the window.
     untold: bool,
-    /// What decoders need before the segments of this run, until it is there.
+    /// What decoders need before the segments of this run.
     init: Option<Bytes>,
     /// Runs of which that lies in the folder.
     inits: BTreeSet<i64>,
@@ -73,11 +73,7 @@ impl Publisher {
             folder.set_aside(PLAYLIST).await?;
         }
         let extension = layout.container.extension(format.codec);
-        let mut segments: Vec<(u64, Found)> = found
-            .iter()
-            .filter_map(|found| parse_segment(&found.name).map(|(_, number, _)| (number, found.clone())))
-            .collect();
-        segments.sort_by_key(|(number, _)| *number);
+        let mut segments = segments(&found);
         let mut window = known.unwrap_or_else(|| Window::new(layout.target_s, extension, numbers.of(0)));
         // Files beyond the playlist were never announced: their number is free, their name is not used again.
         for (_, unannounced) in segments.extract_if(.., |(number, _)| *number >= window.next) {
@@ -133,13 +129,15 @@ impl Publisher {
         let outbox = &*publishing.outbox;
         // What is there may be worth naming before anything comes.
         let (mut pauses, mut unfinished) = (Pauses::default(), !self.window.entries.is_empty());
+        let mut failed = false;
         loop {
             if !unfinished {
                 outbox.work().await;
             }
-            let result = self.publish(outbox).await;
+            let result = self.try_to_publish(outbox, failed).await;
             outbox.tell(result.as_ref().err());
-            unfinished = result.is_err();
+            failed = result.is_err();
+            unfinished = failed;
             match result {
                 Ok(true) => break,
                 Ok(false) => pauses = Pauses::default(),
@@ -154,6 +152,26 @@ impl Publisher {
             }
         }
         self.folder.release().await;
+    }
+
+    async fn try_to_publish(&mut self, outbox: &Outbox, failed: bool) -> Result<bool, SinkError> {
+        if failed {
+            self.recover().await?;
+        }
+        self.publish(outbox).await
+    }
+
+    /// Takes the folder anew after a fault. Where somebody has taken away what was in it, that is not announced any more.
+    async fn recover(&mut self) -> Result<(), SinkError> {
+        self.folder.claim().await?;
+        if !self.window.entries.is_empty() && !self.folder.has(PLAYLIST).await {
+            let found = self.folder.list().await?;
+            let extension = self.window.extension.clone();
+            keep_what_fits(&mut self.window, &segments(&found), &extension);
+            self.inits.retain(|run| found.iter().any(|found| found.name == name::init(*run)));
+            self.unannounced = true;
+        }
+        Ok(())
     }
 
     /// Publishes what waits, and ends the playlist where nothing more will come. Whether that is so.
@@ -199,9 +217,9 @@ impl Publisher {
         };
         let is_there = data.is_some();
         if let Some(data) = data {
-            if let Some(init) = &self.init {
-                self.folder.put(&name::init(entry.run), init.clone()).await?;
-                (self.init, _) = (None, self.inits.insert(entry.run));
+            if let Some(init) = self.init.clone().filter(|_| !self.inits.contains(&entry.run)) {
+                self.folder.put(&name::init(entry.run), init).await?;
+                self.inits.insert(entry.run);
             }
             self.folder.put(&name, data).await?;
         }
@@ -325,6 +343,14 @@ async fn remove(folder: &dyn Folder, name: &str) {
 fn micros_up(frames: i64, rate: u32) -> u64 {
     let frames = u64::try_from(frames).unwrap_or(0);
     (frames * 1000).div_ceil(rate.max(1).into()) * 1000
+}
+
+/// The segments among files, with their numbers, the oldest first.
+fn segments(found: &[Found]) -> Vec<(u64, Found)> {
+    let number = |found: &Found| parse_segment(&found.name).map(|(_, number, _)| (number, found.clone()));
+    let mut segments: Vec<_> = found.iter().filter_map(number).collect();
+    segments.sort_by_key(|(number, _)| *number);
+    segments
 }
 
 /// Keeps those newest entries whose files are there, whole, and of this container, with their sizes.
