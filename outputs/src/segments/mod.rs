@@ -5,7 +5,7 @@
 //!            └──────────── `track`: an output's sink ───────────────┘    └ a task: order, retries, manifests ┘
 //! ```
 //!
-//! An output is a [`Presentation`] of one or more tracks, each an encoding: one number is one stretch of the programme in
+//! An output is a presentation of one or more tracks, each an encoding: one number is one stretch of the programme in
 //! all of them. What is published of a track is its `window`; playlists are made from it. Only a track that is alone differs:
 //! it numbers its segments one by one, so that nothing is given up where packets are missing.
 

@@ -1,4 +1,4 @@
-//! Where segments and manifests are kept: one file for each kind of store, and a line in [`StoreConfig::folder`].
+//! Where segments and manifests are kept: one file for each kind of store, and a line in `StoreConfig::folder`.
 //!
 //! `docs/stores.md` says what each of them promises.
 
