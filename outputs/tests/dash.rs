@@ -7,7 +7,6 @@ mod hls_support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use airchain_codecs::container::segment::Container;
 use airchain_codecs::packet::Packet;
@@ -16,7 +15,7 @@ use airchain_core::item::Metadata;
 use airchain_outputs::hls::{self, HlsConfig, RenditionConfig};
 use airchain_outputs::sink::{Opening, Output};
 use hls_support::playlist::Playlist;
-use hls_support::{RATE, alone, deliver, encoded, on_runtime, opening, programme};
+use hls_support::{RATE, alone, deliver, encoded, heard, on_runtime, opening, programme};
 use testkit::cmaf;
 
 fn config(dir: &Path) -> HlsConfig {
@@ -106,19 +105,6 @@ fn check(told: &[Told], playlist: &Playlist) {
     }
 }
 
-/// What ffmpeg plays in `seconds`, as it would live.
-fn heard(path: &Path, seconds: &str) -> Vec<u8> {
-    let run = Command::new("ffmpeg")
-        .args(["-v", "error", "-xerror", "-nostdin", "-i"])
-        .arg(path)
-        .args(["-t", seconds, "-af", "asetpts=N", "-f", "f32le", "-c:a", "pcm_f32le", "-ac", "2", "-"])
-        .output()
-        .expect("ffmpeg is installed");
-    let words = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success() && words.is_empty(), "{}: {words}", path.display());
-    run.stdout
-}
-
 #[test]
 fn ffmpeg_plays_it_to_the_very_samples() {
     let all = ["aac:128k", "he-aac:64k", "opus:96k", "flac", "flac:24"];
@@ -148,7 +134,8 @@ fn ffmpeg_plays_it_to_the_very_samples() {
         muxer.finish(&mut streamed);
         let reference = dir.path().join(format!("reference.{}", muxer.extension()));
         std::fs::write(&reference, streamed).unwrap();
-        let (heard, reference) = (heard(&dir.path().join("manifest.mpd"), "5"), heard(&reference, "5"));
+        let (heard, reference) =
+            (heard(&dir.path().join("manifest.mpd"), &["-t", "5"]), heard(&reference, &["-t", "5"]));
         assert_eq!((heard.len(), reference.len()), (5 * 48_000 * 8, 5 * 48_000 * 8), "{text}");
         assert!(heard == reference, "{text}: other samples");
     }

@@ -123,8 +123,7 @@ pub(crate) async fn serve(
     if let Some(live) = &dir.live {
         live.appear(relative).await;
     }
-    let waits = relative.ends_with(PLAYLIST) && dir.live.is_some();
-    let mut response = if waits || (dir.sessions && relative.ends_with(PLAYLIST)) {
+    let mut response = if relative.ends_with(PLAYLIST) && (dir.sessions || dir.live.is_some()) {
         playlist(dir, relative, query, body).await?
     } else {
         file(dir, relative, headers, body).await?

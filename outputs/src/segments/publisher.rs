@@ -49,6 +49,8 @@ pub(crate) struct Publisher {
     parts: Retired,
     /// The window has changed since its playlist was put.
     unannounced: bool,
+    /// There may be something new to say in the multivariant playlist, or a file that may go: at first, and with each segment.
+    unnamed: bool,
     /// Where the last segment of this run ended, in nanoseconds of what the station has sent.
     end: Option<i128>,
 }
@@ -115,6 +117,8 @@ impl Publisher {
             parts,
             presentation: Arc::clone(presentation),
             unannounced: false,
+            // What is there may be worth naming before anything comes.
+            unnamed: true,
             end: None,
             track,
             folder,
@@ -127,28 +131,22 @@ impl Publisher {
     /// Publishes what comes to the outbox, until the end.
     pub(crate) async fn run(mut self, publishing: Publishing) {
         let outbox = &*publishing.outbox;
-        // What is there may be worth naming before anything comes.
-        let (mut pauses, mut unfinished) = (Pauses::default(), !self.window.entries.is_empty());
-        let mut failed = false;
+        let (mut pauses, mut failed) = (Pauses::default(), false);
         loop {
-            if !unfinished {
-                outbox.work().await;
-            }
             let result = self.try_to_publish(outbox, failed).await;
             outbox.tell(result.as_ref().err());
             failed = result.is_err();
-            unfinished = failed;
             match result {
                 Ok(true) => break,
-                Ok(false) => pauses = Pauses::default(),
-                Err(error) => {
-                    let was_ending = outbox.is_ending();
-                    tokio::select! {
-                        () = sleep(pauses.next(error.retry)) => {}
-                        // What is left gets one more chance at once.
-                        () = outbox.ending(), if !was_ending => {}
-                    }
+                Ok(false) => {
+                    pauses = Pauses::default();
+                    outbox.work().await;
                 }
+                Err(error) => tokio::select! {
+                    () = sleep(pauses.next(error.retry)) => {}
+                    // What is left gets one more chance at once.
+                    () = outbox.ending(), if !outbox.is_ending() => {}
+                },
             }
         }
         self.folder.release().await;
@@ -169,7 +167,7 @@ impl Publisher {
             let extension = self.window.extension.clone();
             keep_what_fits(&mut self.window, &segments(&found), &extension);
             self.inits.retain(|run| found.iter().any(|found| found.name == name::init(*run)));
-            self.unannounced = true;
+            (self.unannounced, self.unnamed) = (true, true);
         }
         Ok(())
     }
@@ -247,7 +245,7 @@ impl Publisher {
         self.parts.note(&self.window, lasts_us, &[]);
         self.end = Some(nanos(frames.1, self.rate));
         self.bandwidth.measure(&self.window);
-        self.unannounced = true;
+        (self.unannounced, self.unnamed) = (true, true);
         Ok(())
     }
 
@@ -284,6 +282,9 @@ impl Publisher {
                 self.presentation.show(self.track, Shown { window, style, run });
             }
         }
+        if !self.unnamed {
+            return Ok(());
+        }
         if self.bandwidth.declared().is_none() && !self.window.entries.is_empty() {
             self.bandwidth.measure(&self.window);
         }
@@ -300,6 +301,7 @@ impl Publisher {
             self.parts.forget();
         }
         self.remove_inits().await;
+        self.unnamed = false;
         Ok(())
     }
 

@@ -90,6 +90,21 @@ pub fn ffmpeg(input: &Path) -> Vec<[i16; 2]> {
     out.stdout.chunks_exact(4).map(|frame| [sample(frame), sample(&frame[2..])]).collect()
 }
 
+/// What ffmpeg plays as 32-bit floats, between such bounds of its own (`-t`), without a word of complaint. Samples are counted:
+/// of packed audio it takes the time stamps of tags that it has read ahead.
+pub fn heard(path: &Path, bounds: &[&str]) -> Vec<u8> {
+    let run = Command::new("ffmpeg")
+        .args(["-v", "error", "-xerror", "-nostdin", "-i"])
+        .arg(path)
+        .args(bounds)
+        .args(["-af", "asetpts=N", "-f", "f32le", "-c:a", "pcm_f32le", "-ac", "2", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    let words = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && words.is_empty(), "{}: {words}", path.display());
+    run.stdout
+}
+
 /// One value that ffprobe shows of a file, by its `-show_entries` name.
 pub fn ffprobe(input: &Path, entry: &str) -> String {
     let out = Command::new("ffprobe")
