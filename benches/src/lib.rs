@@ -1,5 +1,6 @@
 //! Benchmarks: what they have in common.
 
+pub mod arguments;
 pub mod emergency;
 pub mod engine;
 pub mod listen;

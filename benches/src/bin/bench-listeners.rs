@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use airchain_benches::arguments::Arguments;
 use airchain_benches::emergency::free_address;
 use airchain_benches::listen::{admitted, wait_for};
 use airchain_benches::process::{Process, cpu_s, machine, resident_mib};
@@ -31,24 +32,10 @@ const SETTLE: Duration = Duration::from_secs(5);
 const ROUND: Duration = Duration::from_millis(50);
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (mut plain, mut write) = (Vec::new(), None);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--write" => write = arguments.next().map(PathBuf::from),
-            _ => plain.push(argument),
-        }
-    }
-    let airchain = plain.first().map_or("target/release/airchain", String::as_str);
-    let number = |index: usize, default| match plain.get(index).map(|text| text.parse::<u32>()) {
-        Some(number) => {
-            number.map_err(|_| Error::other("bench-listeners AIRCHAIN [LISTENERS] [SECONDS] [--write DIR]"))
-        }
-        None => Ok(default),
-    };
-    let text = report(airchain, number(1, 500)?, number(2, 60)?)?;
+    let asked = Arguments::of_process("bench-listeners AIRCHAIN [LISTENERS] [SECONDS] [--write DIR]");
+    let text = report(asked.airchain(), asked.number(1, 500)?, asked.number(2, 60)?)?;
     println!("{text}");
-    write.map_or(Ok(()), |to| write_between(&to.join("benchmarks.md"), "listeners", &text))
+    asked.write.map_or(Ok(()), |to| write_between(&to.join("benchmarks.md"), "listeners", &text))
 }
 
 /// A server under measurement.

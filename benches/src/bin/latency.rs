@@ -7,33 +7,20 @@
 #![allow(clippy::print_stdout)]
 
 use std::fmt::Write;
-use std::io::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::io::Result;
+use std::path::Path;
 
+use airchain_benches::arguments::Arguments;
 use airchain_benches::process::machine;
 use airchain_benches::table::{SPREAD, spread, today, write_between};
 use airchain_benches::{emergency, start};
 use testkit::icecast::{Icecast, PASSWORD};
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (mut plain, mut write) = (Vec::new(), None);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--write" => write = arguments.next().map(PathBuf::from),
-            _ => plain.push(argument),
-        }
-    }
-    let airchain = plain.first().map_or("target/release/airchain", String::as_str);
-    let number = |index: usize, default| match plain.get(index).map(|text| text.parse::<usize>()) {
-        Some(number) => {
-            number.map_err(|_| Error::other("latency AIRCHAIN [COMMANDS] [STARTS] [--write DIR]"))
-        }
-        None => Ok(default),
-    };
-    let text = report(airchain, number(1, 300)?, number(2, 20)?)?;
+    let asked = Arguments::of_process("latency AIRCHAIN [COMMANDS] [STARTS] [--write DIR]");
+    let text = report(asked.airchain(), asked.number(1, 300)?, asked.number(2, 20)?)?;
     println!("{text}");
-    write.map_or(Ok(()), |to| write_between(&to.join("benchmarks.md"), "latency", &text))
+    asked.write.map_or(Ok(()), |to| write_between(&to.join("benchmarks.md"), "latency", &text))
 }
 
 /// Measures; the tables.
