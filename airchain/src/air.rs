@@ -67,7 +67,10 @@ impl Ahead {
 /// A station on an air thread.
 pub(crate) struct AirStation {
     engine: Engine,
-    block: Vec<Stereo>,
+    /// Frames in a block.
+    frames: usize,
+    /// Room for a block, for a thread that has none as large yet: it must not allocate it.
+    brought: Vec<Stereo>,
     period: Duration,
     due: Instant,
     state: Arc<AirState>,
@@ -109,15 +112,17 @@ pub(crate) fn run(
     let _ = priority.send(os::make_urgent(running));
     drop(priority);
     let mut stations: Vec<Box<AirStation>> = Vec::with_capacity(STATIONS);
+    // One for all: it stays in the cache.
+    let mut block = Vec::new();
     loop {
-        let closed = take_in(arrivals, &mut stations);
+        let closed = take_in(arrivals, &mut stations, &mut block);
         if closed && stations.is_empty() {
             return;
         }
         // One block of each station per round, so that one that has much to make good holds up no other.
         let mut index = 0;
         while let Some(station) = stations.get_mut(index) {
-            let failed = !station.tick();
+            let failed = !station.tick(&mut block);
             if failed {
                 station.state.failed.store(true, Ordering::Release);
             }
@@ -138,12 +143,19 @@ pub(crate) fn run(
     }
 }
 
-/// Takes in the stations that have come; whether there will never be another.
+/// Takes in the stations that have come, and the largest block that one brought; whether there will never be another.
 #[allow(clippy::vec_box, reason = "they leave as the boxes they came as: none is freed here")]
-fn take_in(arrivals: &Receiver<Box<AirStation>>, stations: &mut Vec<Box<AirStation>>) -> bool {
+fn take_in(
+    arrivals: &Receiver<Box<AirStation>>,
+    stations: &mut Vec<Box<AirStation>>,
+    block: &mut Vec<Stereo>,
+) -> bool {
     while stations.len() < STATIONS {
         match arrivals.try_recv() {
             Ok(mut station) => {
+                if station.brought.len() > block.len() {
+                    std::mem::swap(&mut station.brought, block);
+                }
                 if let Some(other) = stations.first() {
                     station.fall_in(other.due);
                 }
@@ -165,10 +177,11 @@ impl AirStation {
         lost: Sender<Lost>,
     ) -> Self {
         let period = Duration::from_nanos(block as u64 * 1_000_000_000 / u64::from(rate.max(1)));
-        let block = vec![[0.0; 2]; block];
+        let brought = vec![[0.0; 2]; block];
         // Below that nothing would ever be due later.
         let period = period.max(Duration::from_micros(100));
-        Self { engine, block, period, due: Instant::now(), state, lost, untold: 0, panic: None }
+        let due = Instant::now();
+        Self { engine, frames: block, brought, period, due, state, lost, untold: 0, panic: None }
     }
 
     /// Puts the second and later blocks on the grid of another station that is due at `other`, so that the thread wakes
@@ -182,8 +195,8 @@ impl AirStation {
         self.due = self.due.checked_sub(early).unwrap_or(self.due);
     }
 
-    /// Renders a block if one is due. `false` when the engine panicked.
-    fn tick(&mut self) -> bool {
+    /// Renders a block into `block` if one is due. `false` when the engine panicked.
+    fn tick(&mut self, block: &mut [Stereo]) -> bool {
         let began = Instant::now();
         let late = began.saturating_duration_since(self.due);
         if late > HOPELESSLY_LATE {
@@ -194,7 +207,8 @@ impl AirStation {
         if self.due > began {
             return true;
         }
-        if !self.try_to(|station| station.engine.render(&mut station.block)) {
+        let block = block.get_mut(..self.frames).unwrap_or_default();
+        if !self.try_to(|station| station.engine.render(block)) {
             return false;
         }
         self.state.position.store(self.engine.position(), Ordering::Release);
@@ -220,7 +234,7 @@ impl AirStation {
     /// Gives up the whole blocks that it is late by. On the grid: what remains of a block is made good.
     fn give_up(&mut self, late: Duration) {
         let blocks = u32::try_from(late.as_nanos() / self.period.as_nanos().max(1)).unwrap_or(u32::MAX);
-        let frames = Frames::from(blocks).saturating_mul(self.block.len() as Frames);
+        let frames = Frames::from(blocks).saturating_mul(self.frames as Frames);
         self.due += self.period.saturating_mul(blocks);
         self.untold = self.untold.saturating_add(frames);
         // Known before the first frame behind it is: dates go by it.
@@ -244,7 +258,8 @@ mod tests {
         let (_control, engine, _) = StationSpec::default().engine().unwrap();
         let (lost, _told) = crossbeam_channel::bounded(LOSSES);
         let mut station = AirStation::new(engine, 480, 48_000, Arc::default(), lost);
-        assert!(station.try_to(|station| station.engine.render(&mut station.block)));
+        let mut block = vec![[0.0; 2]; 480];
+        assert!(station.try_to(|station| station.engine.render(&mut block)));
         let left = Arc::new(());
         let words = Box::new(Arc::clone(&left));
         assert!(!station.try_to(|_| resume_unwind(words)));

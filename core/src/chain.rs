@@ -152,6 +152,11 @@ impl Chain {
         self.pad.length() + self.slots.iter().map(|slot| slot.node.latency()).sum::<usize>()
     }
 
+    /// Whether it has no nodes: what comes out of it is what comes out of the bypass.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Whether the programme goes through it as it is, only later.
     pub(crate) fn is_clear(&self) -> bool {
         self.slots.iter().all(|slot| slot.node.is_clear())
@@ -174,7 +179,7 @@ impl Chain {
         let last = self.slots.iter().rposition(|slot| slot.adds().is_some());
         if last.is_none() {
             // As while this chain gives way to one that adds them.
-            stems.add(&mut due, None, block);
+            stems.add(&mut due, None, 0, block);
         }
         let meant_db = self.meant_gain_db();
         // Silence is exact where nobody speaks.

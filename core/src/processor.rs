@@ -131,7 +131,7 @@ impl Processor {
             && let Some(scratch) = self.scratch.get_mut(..block.len())
         {
             scratch.copy_from_slice(block);
-            match guarded(|| incoming.process(scratch, stems)) {
+            match guarded(|| process(incoming, &self.bypass, scratch, stems)) {
                 Ok(all) => (finite, fade_in) = (all, Some(*fade)),
                 Err(panic) => failed = Some((panic, fade.gain_at(at))),
             }
@@ -146,7 +146,8 @@ impl Processor {
                 self.begin(next, at);
             }
         }
-        match self.on_air.as_mut().map(|chain| guarded(|| chain.process(block, stems))) {
+        let bypass = &self.bypass;
+        match self.on_air.as_mut().map(|chain| guarded(|| process(chain, bypass, block, stems))) {
             Some(Ok(all)) => finite &= all,
             Some(Err(panic)) => {
                 self.joint.breaks();
@@ -175,6 +176,11 @@ impl Processor {
             outbox.retire(Retired::Chain(chain));
         }
     }
+}
+
+/// One without nodes is the bypass, which is fed anyway.
+fn process(chain: &mut Chain, bypass: &Bypass, block: &mut [Stereo], stems: &Stems) -> bool {
+    if chain.is_empty() { bypass.put(block) } else { chain.process(block, stems) }
 }
 
 /// A chain has panicked; whether there is none on air now.

@@ -47,6 +47,7 @@ pub(crate) fn ring(capacity: usize, memory: Memory) -> (RingWriter, RingReader) 
         shared: Arc::clone(&shared),
         capacity,
         written: 0,
+        read: 0,
         piece,
         most,
         memory,
@@ -73,6 +74,8 @@ pub(crate) struct RingWriter {
     shared: Arc<Shared>,
     capacity: usize,
     written: Frames,
+    /// How far the reader was when there was last too little room: it has come no less far since.
+    read: Frames,
     /// Frames in a piece.
     piece: usize,
     /// Pieces that there can be.
@@ -116,7 +119,7 @@ impl RingWriter {
 
     /// Writes as much of `frames` as there is room for and says how much that was.
     pub(crate) fn push_slice(&mut self, frames: &[Stereo]) -> usize {
-        let wanted = frames.len().min(self.vacant_len());
+        let wanted = frames.len().min(self.room_for(frames.len()));
         let mut done = 0;
         while let Some(rest) = frames.get(done..wanted).filter(|rest| !rest.is_empty()) {
             let pushed = self.ends.back_mut().map_or(0, |end| end.push_slice(rest));
@@ -129,6 +132,17 @@ impl RingWriter {
         // Release: a reader that sees the number also sees the frames, and the pieces they are in.
         self.shared.written.store(self.written, Ordering::Release);
         done
+    }
+
+    /// Frames for which there is room; if that is no less than `wanted`, there may be more. The reader's count is in another
+    /// processor's cache most of the time, so it is only looked at where the last look does not do.
+    fn room_for(&mut self, wanted: usize) -> usize {
+        let room = |read| self.capacity.saturating_sub(self.written.saturating_sub(read) as usize);
+        if room(self.read) < wanted {
+            // Acquire: pieces that were read before are back.
+            self.read = self.shared.read.load(Ordering::Acquire);
+        }
+        room(self.read)
     }
 
     /// Hands the reader another piece, to be filled from now on.

@@ -55,7 +55,7 @@ impl Slot {
         self.node.process(block, key);
         if adds.is_some() {
             let only = adds.filter(|_| !last);
-            let voices = side.voices.take(block.len(), |voices| stems.add(due, only, voices));
+            let voices = side.voices.take(block.len(), |voices| stems.add(due, only, 0, voices));
             add_scaled(block, voices.unwrap_or_default(), 1.0);
         }
     }

@@ -95,11 +95,19 @@ impl Stems {
         self.wanted.is_beside(tier)
     }
 
-    /// Adds those tiers to `out` that are `due`, or `only` one of them, which then are no longer.
-    pub(crate) fn add(&self, due: &mut [bool; Tier::COUNT], only: Option<Tier>, out: &mut [Stereo]) {
+    /// Adds those tiers to `out`, which begins `from` frames on, that are `due`, or `only` one of them, which then are no
+    /// longer.
+    pub(crate) fn add(
+        &self,
+        due: &mut [bool; Tier::COUNT],
+        only: Option<Tier>,
+        from: usize,
+        out: &mut [Stereo],
+    ) {
         for tier in Tier::ALL.into_iter().filter(|tier| only.is_none_or(|only| only == *tier)) {
             if std::mem::take(tier.of_mut(due)) {
-                add_scaled(out, self.of(tier).unwrap_or_default(), 1.0);
+                let stem = self.of(tier).and_then(|stem| stem.get(from..));
+                add_scaled(out, stem.unwrap_or_default(), 1.0);
             }
         }
     }

@@ -178,7 +178,9 @@ impl DeskStation {
         self.bind_again();
         self.measure();
         self.publish();
-        if self.shared.air.failed.swap(false, Ordering::AcqRel) {
+        let failed = &self.shared.air.failed;
+        // What is written to leaves the air thread's cache.
+        if failed.load(Ordering::Acquire) && failed.swap(false, Ordering::AcqRel) {
             tracing::error!("the engine panicked; the station is off the air");
             self.leaving = true;
         }

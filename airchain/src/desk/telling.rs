@@ -130,20 +130,22 @@ impl DeskStation {
     }
 
     pub(super) fn publish(&mut self) {
-        let pages = lock(&self.shared.pages);
-        if pages.is_empty() {
-            return;
-        }
         let now = Instant::now();
-        if now >= self.levels_due && pages.values().any(StateHandle::has_clients) {
+        if now >= self.levels_due {
             self.levels_due = now + LEVELS;
-            let levels = serde_json::to_value(self.shared.levels.read()).unwrap_or_default();
-            pages.values().for_each(|page| page.publish("levels", levels.clone()));
+            let pages = lock(&self.shared.pages);
+            if pages.values().any(StateHandle::has_clients) {
+                let levels = serde_json::to_value(self.shared.levels.read()).unwrap_or_default();
+                pages.values().for_each(|page| page.publish("levels", levels.clone()));
+            }
         }
         if now >= self.snapshot_due {
-            self.snapshot_due = now + SNAPSHOT;
-            let snapshot = snapshot(&self.shared);
-            pages.values().for_each(|page| page.set_snapshot(snapshot.clone()));
+            let pages = lock(&self.shared.pages);
+            if !pages.is_empty() {
+                self.snapshot_due = now + SNAPSHOT;
+                let snapshot = snapshot(&self.shared);
+                pages.values().for_each(|page| page.set_snapshot(snapshot.clone()));
+            }
         }
     }
 }
