@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::Checker;
 use super::made::{Made, adts, mp3, packed, run, ticks};
 
@@ -202,6 +204,44 @@ fn from_one_text_to_the_next() {
         ("4.3.2.6", "from now", edit(LIVE, "06.720Z", "07.720Z")),
         ("4.3.2.6", "before it came", edit(LIVE, "06.720Z", "03.720Z")),
     ]);
+}
+
+/// A presentation whose clock is set at the eighth text by so many seconds as everybody is told, and whose dates leap by so many from a
+/// segment on, as if it had been set.
+fn set(told_s: i64, leaps_s: i64, from: u64, with_discontinuity: bool) -> Vec<super::Finding> {
+    let mut checker = Checker::new(INDEX, Duration::ZERO);
+    run(|made| {
+        let mut made = made.clone();
+        for path in [LIVE, "other/live.m3u8"] {
+            made.leap(path, from, leaps_s, with_discontinuity);
+        }
+        if made.step == 7 {
+            checker.clock_set(SignedDuration::from_secs(told_s));
+        }
+        checker.poll(&mut made);
+    });
+    checker.findings().to_vec()
+}
+
+#[test]
+fn dates_leap_where_the_clock_was_set_behind_a_discontinuity_and_nowhere_else() {
+    // 107 ends a tenth of a second before the clock is set, 108 has begun by then.
+    for by_s in [3_600, -3_600, 1, -1] {
+        assert_eq!(set(by_s, by_s, 109, true), [], "{by_s} s");
+        let found = |told_s, leaps_s, from, with_discontinuity, what: &str| {
+            let findings = set(told_s, leaps_s, from, with_discontinuity);
+            let is_it = |f: &super::Finding| f.rule == "4.3.2.6" && f.what.contains(what);
+            assert!(findings.iter().any(is_it), "{by_s} s, {what:?}: {findings:#?}");
+        };
+        found(by_s, by_s, 109, false, "off by");
+        // Nobody has set it.
+        let beside = if by_s > 0 { "from now" } else { "before it came" };
+        found(0, by_s, 109, true, beside);
+        // Not where it was set, and not by as much.
+        found(by_s, by_s, 112, true, "after the clock was set");
+        found(by_s, 0, 109, false, "after the clock was set");
+        found(by_s, by_s + 2, 109, true, "from now");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::decode::{Stretch, stretches};
 use super::watched::{Kept, Watched};
 use super::{Finding, Media, Multivariant, Notes, Origin, micros_between};
@@ -52,6 +54,12 @@ impl Checker {
     /// The server was away, and is there again: an end may be taken back now, and nothing is late.
     pub fn restarted(&mut self) {
         self.watched.values_mut().for_each(Watched::restarted);
+    }
+
+    /// The clock by which dates are given was set, that of the [`Origin`] was not: what begins from now on has its dates by it,
+    /// behind a discontinuity, and what had begun by then has not.
+    pub fn clock_set(&mut self, by: SignedDuration) {
+        self.watched.values_mut().for_each(|watched| watched.clock_set(by));
     }
 
     /// What was found so far.

@@ -138,6 +138,38 @@ impl Made {
         self.files.insert(path.to_owned(), text.replace(from, to).into_bytes());
     }
 
+    /// Has the dates of a playlist leap by so many seconds from a segment on.
+    pub(super) fn leap(&mut self, path: &str, from: u64, by_s: i64, with_discontinuity: bool) {
+        let text = String::from_utf8(self.files[path].clone()).expect("a text");
+        let mut leapt = String::new();
+        for line in text.lines() {
+            let old = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:");
+            let is_it = |number: &u64| old == Some(&*format!("{:.3}", date(*number)));
+            let line = match (from..FIRST + STEPS).find(is_it) {
+                Some(number) => {
+                    let tag = if with_discontinuity && number == from {
+                        "#EXT-X-DISCONTINUITY
+"
+                    } else {
+                        ""
+                    };
+                    let date = date(number) + SignedDuration::from_secs(by_s);
+                    format!("{tag}#EXT-X-PROGRAM-DATE-TIME:{date:.3}")
+                }
+                None => line.to_owned(),
+            };
+            leapt += &format!(
+                "{line}
+"
+            );
+        }
+        self.files.insert(path.to_owned(), leapt.into_bytes());
+        let has_left = FIRST + self.step >= from + WINDOW;
+        if with_discontinuity && has_left {
+            self.edit(path, "DISCONTINUITY-SEQUENCE:6", "DISCONTINUITY-SEQUENCE:7");
+        }
+    }
+
     /// Puts something at the end of the media playlist.
     pub(super) fn append(&mut self, text: &str) {
         self.files.get_mut("live.m3u8").expect("a playlist").extend_from_slice(text.as_bytes());

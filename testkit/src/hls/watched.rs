@@ -30,6 +30,16 @@ pub(super) struct Watched {
     cut: Option<u64>,
     /// A new start may take an end away.
     reopens: bool,
+    clock: Clock,
+}
+
+/// The clock by which dates are given, beside the origin's.
+#[derive(Default)]
+struct Clock {
+    /// By how much dates are ahead of the origin's clock, in microseconds.
+    ahead_us: i64,
+    /// By how much they will be behind the next discontinuity, and when that was known.
+    set: Option<(i64, Option<Timestamp>)>,
 }
 
 /// A text as it was last seen.
@@ -68,7 +78,14 @@ impl Watched {
             due_us: None,
             cut: None,
             reopens: false,
+            clock: Clock::default(),
         }
+    }
+
+    /// The clock by which dates are given was set.
+    pub(super) fn clock_set(&mut self, by: SignedDuration) {
+        let ahead_us = self.clock.set.map_or(self.clock.ahead_us, |(ahead_us, _)| ahead_us);
+        self.clock.set = Some((ahead_us + by.as_micros() as i64, None));
     }
 
     /// The server was away meanwhile.
@@ -81,6 +98,9 @@ impl Watched {
         let path = self.path.clone();
         let notes = &mut Notes { playlist: &path, found };
         let asked = origin.now();
+        if let Some((_, known)) = &mut self.clock.set {
+            known.get_or_insert(asked);
+        }
         let Some(fetched) = origin.get(&path) else {
             return notes.note("6.2.1", 0, "it is not there");
         };
@@ -192,8 +212,20 @@ impl Watched {
                 notes.note("6.2.1", line, format!("{uri} was the name of {other}"));
             }
             let line_since = self.date(segment, notes);
+            if segment.discontinuity
+                && let Some((ahead_us, _)) = self.clock.set.take()
+            {
+                self.clock.ahead_us = ahead_us;
+            }
             if let Some(date) = segment.date {
-                let end_us = date.as_microsecond() + segment.duration_us as i64;
+                let begin_us = date.as_microsecond() - self.clock.ahead_us;
+                let end_us = begin_us + segment.duration_us as i64;
+                let set = self.clock.set.and_then(|(_, known)| known);
+                let since_s = set.map_or(0.0, |set| (begin_us - set.as_microsecond()) as f64 / 1e6);
+                if since_s > late_s {
+                    let what = format!("{uri} begins {since_s:.3} s after the clock was set, by the old one");
+                    notes.note("4.3.2.6", line, what);
+                }
                 let ahead_us = end_us - answered.as_microsecond();
                 if ahead_us > DATE_US {
                     notes.note("4.3.2.6", line, format!("{uri} ends {ahead_us} us from now"));
@@ -233,11 +265,12 @@ impl Watched {
 
     /// Date ranges never change, and stay while what they name is there.
     fn ranges(&mut self, media: &Media, last: Option<&Seen>, notes: &mut Notes<'_>) {
-        let (first, end) = (media.segments.first(), media.segments.last());
-        let first = first.and_then(|segment| segment.date);
-        let end = end.and_then(|segment| {
-            segment.date?.checked_add(SignedDuration::from_micros(segment.duration_us as i64)).ok()
-        });
+        let span = |segment: &Segment| {
+            let begin = segment.date?;
+            Some((begin, begin.checked_add(micros(segment.duration_us)).ok()?))
+        };
+        // The last is not the latest by its date where the clock was set back.
+        let end = media.segments.iter().filter_map(span).map(|(_, end)| end).max();
         for range in &media.date_ranges {
             let before = self.ranges.insert(range.id.clone(), range.text.clone());
             if before.as_ref().is_some_and(|before| *before != range.text) {
@@ -251,7 +284,11 @@ impl Watched {
         for range in last.iter().flat_map(|last| &last.media.date_ranges) {
             let stays = media.date_ranges.iter().any(|now| now.id == range.id);
             let over = range.end.unwrap_or(range.start);
-            if !stays && first.is_some_and(|first| over > first) {
+            // Nor is one date one moment.
+            let named =
+                |segment: &&Segment| span(segment).is_some_and(|(begin, end)| over > begin && over <= end);
+            let mut named = last.iter().flat_map(|last| &last.media.segments).filter(named).peekable();
+            if !stays && named.peek().is_some() && named.all(|segment| segment.number >= media.sequence) {
                 notes.note("6.2.1", 0, format!("{:?} is gone before what it names", range.id));
             }
         }
