@@ -23,11 +23,6 @@ pub(crate) fn is_own(text: &str) -> bool {
 
 /// The text, of tracks by their folders (with a `/`, or empty), in the order in which players choose.
 pub(crate) fn render(layout: &Layout, tracks: &[(&str, &Told)], published: Timestamp) -> String {
-    // Numbers are the same stretch in all tracks: where one begins anew, all do.
-    let mut periods = BTreeMap::new();
-    for line in tracks.iter().flat_map(|(_, told)| &told.lines.all) {
-        periods.entry(line.period.number).or_insert(line.period);
-    }
     let mut out = String::with_capacity(4096);
     let _ = write!(out, "{HEAD} publishTime=\"{published:.3}\"");
     let second = layout.segment_s;
@@ -51,12 +46,10 @@ pub(crate) fn render(layout: &Layout, tracks: &[(&str, &Told)], published: Times
         3 * layout.target_s,
         layout.target_s,
     );
-    let mut periods = periods.values().peekable();
-    while let Some(period) = periods.next() {
-        let end = periods.peek().map_or(u64::MAX, |next| next.number);
-        let (run, number, start) = (period.run, period.number, lasts(millis(period.date)));
-        let _ = writeln!(out, " <Period id=\"{run}-{number}\" start=\"{start}\">");
-        sets(tracks, period, end, &mut out);
+    for span in spans(tracks) {
+        let Period { run, number, date, .. } = span.period;
+        let _ = writeln!(out, " <Period id=\"{run}-{number}\" start=\"{}\">", lasts(millis(date)));
+        sets(tracks, &span, &mut out);
         out.push_str(" </Period>\n");
     }
     // The time of day is that of the server that this comes from: it tells it with every answer.
@@ -67,9 +60,52 @@ pub(crate) fn render(layout: &Layout, tracks: &[(&str, &Told)], published: Times
     out
 }
 
-/// The adaptation sets of a period that ends before the segment `end`. Players change freely within one: it has encodings
-/// of one kind and rate.
-fn sets(tracks: &[(&str, &Told)], period: &Period, end: u64, out: &mut String) {
+/// A period, and what is told of in it.
+struct Span {
+    period: Period,
+    /// The number of the first segment behind it.
+    end: u64,
+    /// When the next one begins.
+    until: Option<Timestamp>,
+}
+
+impl Span {
+    fn holds(&self, line: &Line, rate: u32) -> bool {
+        let since = nanos(line.time - line.period.time(rate), rate);
+        let begins = || line.period.date.as_nanosecond() + since;
+        line.period.run == self.period.run
+            && (self.period.number..self.end).contains(&line.number)
+            && self.until.is_none_or(|until| begins() < until.as_nanosecond())
+    }
+}
+
+/// The periods, one behind the other also in time on air (5.3.2.1): what was on air before the clock was set back, and by its date
+/// would come behind that, is not told any more.
+fn spans(tracks: &[(&str, &Told)]) -> Vec<Span> {
+    // Numbers are the same stretch in all tracks: where one begins anew, all do.
+    let mut periods = BTreeMap::new();
+    for line in tracks.iter().flat_map(|(_, told)| &told.lines.all) {
+        periods.entry(line.period.number).or_insert(line.period);
+    }
+    let (mut spans, mut end, mut until) = (Vec::new(), u64::MAX, None);
+    for (number, period) in periods.into_iter().rev() {
+        let span = Span { period, end, until };
+        if tracks.iter().any(|(_, told)| told.lines.all.iter().any(|line| span.holds(line, rate(told)))) {
+            until = Some(period.date);
+            spans.push(span);
+        }
+        end = number;
+    }
+    spans.reverse();
+    spans
+}
+
+fn rate(told: &Told) -> u32 {
+    told.lines.format.sample_rate_hz
+}
+
+/// The adaptation sets of a period. Players change freely within one: it has encodings of one kind and rate.
+fn sets(tracks: &[(&str, &Told)], span: &Span, out: &mut String) {
     let kind = |told: &Told| {
         let format = &told.lines.format;
         let codec = format.codec.hls_codecs_string().unwrap_or_default();
@@ -81,7 +117,7 @@ fn sets(tracks: &[(&str, &Told)], period: &Period, end: u64, out: &mut String) {
     // In the order of tracks.
     kinds.sort_by_key(|of| tracks.iter().position(|(_, told)| kind(told) == *of));
     for (index, of) in kinds.into_iter().enumerate() {
-        let there = |told: &Told| told.lines.all.iter().any(|line| within(line, period, end));
+        let there = |told: &Told| told.lines.all.iter().any(|line| span.holds(line, rate(told)));
         if !tracks.iter().any(|(_, told)| kind(told) == of && there(told)) {
             continue;
         }
@@ -92,22 +128,19 @@ fn sets(tracks: &[(&str, &Told)], period: &Period, end: u64, out: &mut String) {
         );
         for (id, (folder, told)) in tracks.iter().enumerate() {
             if kind(told) == of && there(told) {
-                representation(id, folder, told, period, end, out);
+                representation(id, folder, told, span, out);
             }
         }
         out.push_str("  </AdaptationSet>\n");
     }
 }
 
-fn within(line: &Line, period: &Period, end: u64) -> bool {
-    line.period.run == period.run && (period.number..end).contains(&line.number)
-}
-
-fn representation(id: usize, folder: &str, told: &Told, period: &Period, end: u64, out: &mut String) {
+fn representation(id: usize, folder: &str, told: &Told, span: &Span, out: &mut String) {
+    let period = &span.period;
     let format = &told.lines.format;
     let (rate, channels) = (format.sample_rate_hz, format.channels);
     let (codec, bandwidth) = (format.codec.hls_codecs_string().unwrap_or_default(), told.bandwidth);
-    let lines: Vec<&Line> = told.lines.all.iter().filter(|line| within(line, period, end)).collect();
+    let lines: Vec<&Line> = told.lines.all.iter().filter(|line| span.holds(line, rate)).collect();
     let first = lines.first().map_or(0, |line| line.number);
     let (init, media) = (name::init(period.run), name::segment(period.run, "$Number$", "m4s"));
     let _ = writeln!(
@@ -302,6 +335,45 @@ mod tests {
         assert_eq!(parse(&text, "other/", 48_000).map(|lines| lines.len()), Some(0));
         assert_eq!(parse(&text, "", 44_100).map(|lines| lines.len()), Some(0));
         assert_eq!(parse(&text.replace("startNumber=\"5\"", "startNumber=\"x\""), "", 48_000), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_begins_a_period_and_they_never_go_back() {
+        let second = |second: i64| (second * 48_000, (second + 1) * 48_000);
+        let line = |n: i64, zero: i64| (1, n as u64, second(n), zero);
+        let starts = |segments: &[(i64, u64, (i64, i64), i64)]| {
+            let told = told("aac:128k", segments);
+            let text = render(&layout(), &[("", &told)], Timestamp::UNIX_EPOCH);
+            let of = |line: &str| {
+                let number = attribute(line, "start").or(attribute(line, "startNumber"));
+                number.or(attribute(line, "r")).unwrap_or_default().to_owned()
+            };
+            let is_told = |line: &&str| ["<Period ", "<SegmentT", "<S "].iter().any(|tag| line.contains(tag));
+            let told = text.lines().filter(is_told).filter(|line| !line.contains("Timeline>"));
+            told.map(of).collect::<Vec<_>>().join(" ")
+        };
+        let day: i64 = 86_400_000;
+        // Forward, by an hour and by a second.
+        let hour = 3_600_000;
+        let forward = [line(1, day), line(2, day), line(3, day + hour), line(4, day + hour + 1_000)];
+        assert_eq!(starts(&forward), "PT86401.000S 1 1 PT90003.000S 3 0 PT90005.000S 4 0");
+        // Back by an hour: what was told before would come an hour later.
+        let back = [line(1, day), line(2, day), line(3, day - hour), line(4, day - hour)];
+        assert_eq!(starts(&back), "PT82803.000S 3 1");
+        // Back by a second and a half: the last would.
+        let little = [line(1, day), line(2, day), line(3, day), line(4, day - 1_500), line(5, day - 1_500)];
+        assert_eq!(starts(&little), "PT86401.000S 1 1 PT86402.500S 4 1");
+        // And on again, to where it was.
+        let twice = [line(1, day), line(2, day - hour), line(3, day), line(4, day)];
+        assert_eq!(starts(&twice), "PT82802.000S 2 0 PT86403.000S 3 1");
+        // What has long been told of since has no segment left before that.
+        let mut long: Vec<_> = (1..4_000).map(|n| line(n, day)).collect();
+        long.extend([line(4_000, day - 60_000), line(4_001, day - 60_000)]);
+        let mut told = told("aac:128k", &long);
+        told.lines.all.retain(|line| line.number > 3_990);
+        let text = render(&layout(), &[("", &told)], Timestamp::UNIX_EPOCH);
+        assert_eq!(text.matches("<Period ").count(), 1, "{text}");
+        assert!(text.contains("<Period id=\"1-4000\""), "{text}");
     }
 
     /// The `presentationTimeOffset` of a track in a period.
