@@ -217,7 +217,7 @@ impl Rendition {
         let Some(start) = self.tap.start() else { return };
         let epoch = self.epoch.unwrap_or_else(|| {
             self.begin(start);
-            self.station.bus_utc_of(start)
+            self.station.date_of(start)
         });
         let leaps =
             self.leaps.get_or_insert_with(|| self.station.leaps.from(start, self.station_rate)).clone();

@@ -22,8 +22,8 @@ use airchain_outputs::sink::Health;
 use airchain_outputs::tenure::Gone;
 use airchain_outputs::worker::OutputHandle;
 use crossbeam_channel::{Receiver, Sender};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
@@ -203,11 +203,11 @@ pub(crate) struct Shared {
     orders: Sender<Order>,
     /// What the air thread gives up, on its way to the leaps.
     lost: Receiver<Lost>,
-    /// Where the programme leaves out time.
+    /// Where dates leap.
     pub(crate) leaps: Leaps,
     epoch: Mutex<Timestamp>,
     /// By how much the system's clock has been set since the station began, in nanoseconds.
-    pub(crate) set_by_ns: AtomicI64,
+    set_by_ns: AtomicI64,
     subscribers: Mutex<Vec<Subscriber>>,
     /// The command log, for the one who asks for it.
     commands: (Sender<Line>, Receiver<Line>),
@@ -285,24 +285,36 @@ impl Shared {
     /// nanoseconds since 1970: what is asked for a time is heard then.
     pub(crate) fn epoch_ns(&self) -> i64 {
         let utc = self.utc_of(0).as_nanosecond();
-        let since = self.leaps.sum_ns() - self.leaps.before(self.latency, self.rate);
+        let since = self.leaps.missing_ns() - self.leaps.missing_before(self.latency, self.rate);
         i64::try_from(utc + since).unwrap_or(i64::MAX)
     }
 
     /// Time at which a programme frame leaves the bus, by the clock that people see, also after that was set.
     pub(crate) fn utc_of(&self, frame: Frames) -> Timestamp {
-        let set_by = SignedDuration::from_nanos(self.set_by_ns.load(Ordering::Acquire));
-        let utc = self.bus_utc_of(frame + self.latency);
-        utc.checked_add(set_by).unwrap_or(utc)
+        let frame = frame + self.latency;
+        self.note_lost();
+        let set_by = i128::from(self.set_by_ns.load(Ordering::Acquire));
+        self.later(frame, self.leaps.missing_before(frame, self.rate) + set_by)
     }
 
-    /// Time of a frame of the bus, on the grid that an output's dates keep whatever becomes of the system's clock.
-    pub(crate) fn bus_utc_of(&self, frame: Frames) -> Timestamp {
+    /// Date of a frame of the bus, as outputs give it: by the clock as it was when that was on air.
+    pub(crate) fn date_of(&self, frame: Frames) -> Timestamp {
         self.note_lost();
-        let nanos = i128::from(frame) * 1_000_000_000 / i128::from(self.rate);
-        let nanos = nanos + self.leaps.before(frame, self.rate);
+        self.later(frame, self.leaps.before(frame, self.rate))
+    }
+
+    /// When a frame of the bus would be on air by the clock of the beginning, and so many nanoseconds.
+    fn later(&self, frame: Frames, nanos: i128) -> Timestamp {
+        let nanos = i128::from(frame) * 1_000_000_000 / i128::from(self.rate) + nanos;
         let epoch = *lock(&self.epoch);
         Timestamp::from_nanosecond(epoch.as_nanosecond() + nanos).unwrap_or(epoch)
+    }
+
+    /// Takes note of by how much the system's clock has been set since the station began; with blocks of so many frames.
+    pub(crate) fn note_set(&self, set_by_ns: i64, block: Frames) {
+        self.set_by_ns.store(set_by_ns, Ordering::Release);
+        // The block that is being rendered may be on the bus already; what is behind it is not.
+        self.leaps.follow(set_by_ns, self.rate, || self.position() + block);
     }
 
     /// Takes note of what the air thread has given up before any frame that has been read from a tap.

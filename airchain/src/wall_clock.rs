@@ -1,7 +1,8 @@
 //! The system's clock beside one that only runs: by how much it has been set since.
 //!
 //! Frames go by the clock that only runs. The schedule goes by the one that people see, so when that is set, by a person,
-//! by the network or for a leap second, the station's map between the two is moved. The clock that only runs stands while the
+//! by the network or for a leap second, the station's map between the two is moved, and the dates that its outputs give leap
+//! ([`Leaps`](airchain_outputs::leaps::Leaps)). The clock that only runs stands while the
 //! machine sleeps; that time is told apart, for it is missing from the programme.
 
 use std::time::{Duration, Instant};

@@ -37,22 +37,22 @@ pub struct Opening {
     /// Position of frame 0 of the encoder in what its station has sent since it began, in frames at the format's rate.
     /// By it packets of several encoders are told to be of the same moment.
     pub position: i64,
-    /// Where the programme leaves out time, [from](Leaps::from) frame 0 of the encoder on: dates run on by it.
+    /// Where dates leap, [from](Leaps::from) frame 0 of the encoder on.
     pub leaps: Leaps,
     /// What is on air now, if anything has been.
     pub metadata: Option<Arc<Metadata>>,
 }
 
 impl Opening {
-    /// Wall-clock time of a frame.
+    /// Wall-clock time of a frame: by the clock as it was when that was on air.
     pub fn time_of(&self, pts: i64) -> Timestamp {
         let rate = i128::from(self.info.format.sample_rate_hz);
-        let nanos = (i128::from(pts) * 1_000_000_000).div_euclid(rate) + self.left_out_ns(pts);
+        let nanos = (i128::from(pts) * 1_000_000_000).div_euclid(rate) + self.leapt_ns(pts);
         Timestamp::from_nanosecond(self.epoch.as_nanosecond() + nanos).unwrap_or(self.epoch)
     }
 
-    /// Nanoseconds that the programme leaves out between frame 0 of the encoder and a frame.
-    pub fn left_out_ns(&self, pts: i64) -> i128 {
+    /// Nanoseconds by which dates leap between frame 0 of the encoder and a frame; negative where they leap back.
+    pub fn leapt_ns(&self, pts: i64) -> i128 {
         let rate = i128::from(self.info.format.sample_rate_hz);
         let frame = i128::from(self.position.saturating_add(pts));
         self.leaps.since_begin_ns((frame * 1_000_000_000).div_euclid(rate))

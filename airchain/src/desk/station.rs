@@ -130,10 +130,10 @@ impl DeskStation {
         self.as_run = Some(log.teller);
     }
 
-    /// Tells the director at which time frame 0 would have been by the system's clock of now.
+    /// Tells the director at which time frame 0 would have been by the system's clock of now, and has dates follow that.
     fn set_clock(&mut self) {
         let Moved { set_by_ns, slept } = self.wall_clock.look();
-        self.shared.set_by_ns.store(set_by_ns, Ordering::Release);
+        self.shared.note_set(set_by_ns, self.block);
         if !slept.is_zero() {
             let position = self.shared.air.position.load(Ordering::Acquire);
             let frames = self.shared.note_slept(position, slept);

@@ -3,6 +3,7 @@
 //! Where the time alone makes their names, the names say so. A title in them could be anything, so there a list beside the
 //! recordings says it: a line for each, written when the file is made. Whatever else is in the folder is not ours.
 
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,9 @@ use super::name::Naming;
 
 /// A larger list is none of ours: a file an hour takes that in a hundred years.
 const LARGEST: u64 = 256 << 20;
+
+/// Recordings whose order is remembered.
+const REMEMBERED: usize = 10_000;
 
 /// A recording that was found.
 pub(super) struct Recorded {
@@ -31,7 +35,11 @@ pub(super) struct Catalog {
     naming: Naming,
     /// Where names do not tell, what the list says.
     listed: Option<Vec<Line>>,
+    made: Made,
 }
+
+/// Recordings of this run in the order in which they were made. Behind a clock that was set back their times are in another.
+pub(super) type Made = VecDeque<PathBuf>;
 
 /// A line of the list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,11 +49,16 @@ struct Line {
 }
 
 impl Catalog {
-    /// The recordings of such names in a folder.
-    pub(super) fn open(dir: &Path, naming: Naming) -> Self {
-        let mut this = Self { dir: dir.to_owned(), naming, listed: None };
+    /// The recordings of such names in a folder, of which some were `made` in this run.
+    pub(super) fn open(dir: &Path, naming: Naming, made: Made) -> Self {
+        let mut this = Self { dir: dir.to_owned(), naming, listed: None, made };
         this.listed = (!this.naming.tells_time()).then(|| read(&this.list()));
         this
+    }
+
+    /// Those that were made in this run.
+    pub(super) fn into_made(self) -> Made {
+        self.made
     }
 
     pub(super) fn naming(&self) -> &Naming {
@@ -54,6 +67,10 @@ impl Catalog {
 
     /// Takes down a recording that has been created.
     pub(super) fn note(&mut self, path: &Path, began: Timestamp) -> io::Result<()> {
+        self.made.push_back(path.to_owned());
+        if self.made.len() > REMEMBERED {
+            self.made.pop_front();
+        }
         let list = self.list();
         let Some(listed) = &mut self.listed else { return Ok(()) };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -73,7 +90,8 @@ impl Catalog {
             Some(_) => self.of_list(),
             None => self.of_names(),
         };
-        found.sort_by_key(|file| file.began);
+        let made: HashMap<&Path, usize> = self.made.iter().map(PathBuf::as_path).zip(0..).collect();
+        found.sort_by_key(|file| (made.get(&*file.path).copied(), file.began));
         found
     }
 

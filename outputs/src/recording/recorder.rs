@@ -8,8 +8,8 @@ use std::sync::Arc;
 use airchain_codecs::container::{self, Muxer};
 use airchain_codecs::packet::Packet;
 use airchain_core::item::Metadata;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::RecordingConfig;
 use super::catalog::Catalog;
@@ -23,7 +23,7 @@ use crate::sink::{Opening, Retry, SinkError};
 
 /// How much of the programme before a file its muxer gets to see, to warm decoders up.
 const LEAD_MS: i64 = 400;
-/// A file that leaves out more time than this ends there: where something is in it tells when that was. In nanoseconds.
+/// A file in which dates leap by more than this ends there: where something is in it tells when that was. In nanoseconds.
 const LEAP: i128 = 1_000_000_000;
 /// Most audio that waits for a disk to recover.
 const PENDING_S: i64 = 60;
@@ -41,10 +41,10 @@ pub(super) struct Recorder {
     file: Option<Recording>,
     /// Where the packets written so far end.
     end: Option<i64>,
-    /// From this frame on a new file.
-    cut: i64,
-    /// Nanoseconds that the programme had left out when the file under way began.
-    left_out: i128,
+    /// From this time on a new file, whatever becomes of the clock until then.
+    due: Option<Timestamp>,
+    /// Nanoseconds by which dates had leapt when the file under way began.
+    leapt: i128,
     /// Packets before `end`, to warm up the decoders of the next file.
     lead: VecDeque<Packet>,
     /// When old recordings are looked for next.
@@ -63,8 +63,8 @@ impl Recorder {
             pending: Vec::new(),
             file: None,
             end: None,
-            cut: 0,
-            left_out: 0,
+            due: None,
+            leapt: 0,
             lead: VecDeque::new(),
             tidy: 0,
             full: false,
@@ -92,11 +92,12 @@ impl Recorder {
         };
         let naming = self.config.naming(extension);
         let naming = naming.ok_or_else(|| unfit(format!("name: {} is not accepted", self.config.name)))?;
-        let mut catalog = Catalog::open(path, naming);
+        let made = self.catalog.take().map(Catalog::into_made).unwrap_or_default();
+        let mut catalog = Catalog::open(path, naming, made);
         if self.full {
             // What is old may go, and nothing is written just to learn that nothing can be.
             let end = self.pending.last().map_or(0, Packet::end);
-            retention(&self.config).apply(&mut catalog, None, opening.time_of(end));
+            retention(&self.config).apply(&mut catalog, None, settled(opening, end));
             let waiting: u64 = self.pending.iter().map(|packet| packet.data.len() as u64).sum();
             let needed = waiting + waiting / 8 + AHEAD_BYTES;
             if reserve::room(path).is_some_and(|room| room < needed) {
@@ -137,15 +138,13 @@ impl Recorder {
             let (start, gap) = (first.pts, self.end != Some(first.pts));
             let full = self.config.rotate_max_bytes;
             let is_full = full > 0 && self.file.as_ref().is_some_and(|file| file.bytes() >= full);
-            let leapt = opening.left_out_ns(start) - self.left_out > LEAP;
-            if self.file.is_none() || gap || leapt || start >= self.cut || is_full {
+            if self.file.is_none() || gap || is_full || self.is_over(opening, start) {
                 self.rotate(opening, start, gap)?;
             }
             // As far as the programme runs on without a break and belongs to this file.
             let mut end = start;
             let run = self.pending.iter().take_while(|packet| {
-                let leapt = opening.left_out_ns(packet.pts) - self.left_out > LEAP;
-                let belongs = packet.pts == end && packet.pts < self.cut && !leapt;
+                let belongs = packet.pts == end && !self.is_over(opening, packet.pts);
                 end = packet.end();
                 belongs
             });
@@ -189,8 +188,7 @@ impl Recorder {
         if gap {
             self.lead.clear();
         }
-        // What a decoder gives before frame 0 is its delay, not programme; containers know that by themselves.
-        let begin = start.max(0);
+        let begin = heard(start);
         let takes_over = (start > 0).then_some(start);
         let began = opening.time_of(begin);
         self.retain(opening, begin);
@@ -215,28 +213,24 @@ impl Recorder {
             file.keep_cue(CueSheet::new(file.path(), &tags, rate_hz, begin, &title));
         }
         self.file = Some(file);
-        self.left_out = opening.left_out_ns(begin);
-        self.cut = self.next_cut(opening, begin);
+        self.leapt = opening.leapt_ns(begin);
+        let period_s = i64::try_from(self.config.rotate_every_s).ok().filter(|period| *period > 0);
+        self.due = period_s
+            .and_then(|period_s| Timestamp::from_second(next_point(began, period_s, &self.config.zone)).ok());
         Ok(())
     }
 
-    /// The first frame at or after the next point of the wall clock's grid.
-    fn next_cut(&self, opening: &Opening, begin: i64) -> i64 {
-        let Some(period_s) = i64::try_from(self.config.rotate_every_s).ok().filter(|period| *period > 0)
-        else {
-            return i64::MAX;
-        };
-        let next_s = next_point(opening.time_of(begin), period_s, &self.config.zone);
-        let next = i128::from(next_s) * 1_000_000_000 - opening.epoch.as_nanosecond();
-        let frames = (next - opening.left_out_ns(begin)) * i128::from(opening.info.format.sample_rate_hz);
-        // Rounded up; a cut is never at or before the beginning, whatever the rounding of time.
-        i64::try_from(-(-frames).div_euclid(1_000_000_000)).unwrap_or(i64::MAX).max(begin + 1)
+    /// Whether the file under way ends before a frame: at the next point of the wall clock's grid, or where dates leap.
+    fn is_over(&self, opening: &Opening, frame: i64) -> bool {
+        let frame = heard(frame);
+        let leaps = (opening.leapt_ns(frame) - self.leapt).abs() > LEAP;
+        leaps || self.due.is_some_and(|due| opening.time_of(frame) >= due)
     }
 
     fn retain(&mut self, opening: &Opening, at: i64) {
         let current = self.file.as_ref().map(Recording::path);
         if let Some(catalog) = &mut self.catalog {
-            retention(&self.config).apply(catalog, current, opening.time_of(at));
+            retention(&self.config).apply(catalog, current, settled(opening, at));
         }
     }
 
@@ -249,6 +243,20 @@ impl Recorder {
         self.full = error.kind() == ErrorKind::StorageFull;
         fault(doing, path, error)
     }
+}
+
+/// The first frame from one on that is programme: what a decoder gives before frame 0 is its delay. Containers know that by
+/// themselves.
+fn heard(frame: i64) -> i64 {
+    frame.max(0)
+}
+
+/// The time that says which recordings are old, at a frame. A clock that is set forward says so only when it has stood for a day:
+/// what it takes for old is gone for good, and until then somebody may see that it is wrong.
+fn settled(opening: &Opening, at: i64) -> Timestamp {
+    let day = 86_400 * i64::from(opening.info.format.sample_rate_hz);
+    let (now, yesterday) = (opening.time_of(at), opening.time_of(at - day));
+    yesterday.checked_add(SignedDuration::from_hours(24)).map_or(now, |by_old| by_old.min(now))
 }
 
 fn retention(config: &RecordingConfig) -> Retention {
@@ -295,7 +303,37 @@ fn fault(doing: &str, path: &Path, error: &io::Error) -> SinkError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use airchain_codecs::packet::StreamInfo;
+    use airchain_codecs::{Bitrate, Codec, Format};
+
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_forward_says_what_is_old_when_it_has_stood_for_a_day() {
+        let format =
+            Format { codec: Codec::Flac, bitrate: Bitrate::Lossless, sample_rate_hz: 48_000, channels: 2 };
+        let info = Arc::new(StreamInfo { format, delay: 0, packet_frames: None, headers: Vec::new() });
+        let (epoch, leaps) = ("2026-03-01T12:00:00Z".parse().unwrap(), Default::default());
+        let opening = Opening { info, epoch, position: 0, leaps, metadata: None };
+        let frame = |hour: i64| hour * 3_600 * 48_000;
+        let year_ns = 365 * 86_400 * 1_000_000_000;
+        let set = |by_ns, hour: i64| opening.leaps.follow(by_ns, 48_000, || frame(hour) as u64);
+        let at = |hour: i64| settled(&opening, frame(hour)).to_string();
+        set(year_ns, 1);
+        assert_eq!(
+            [at(0), at(2), at(24)],
+            ["2026-03-01T12:00:00Z", "2026-03-01T14:00:00Z", "2026-03-02T12:00:00Z"]
+        );
+        assert_eq!([at(25), at(26)], ["2027-03-02T13:00:00Z", "2027-03-02T14:00:00Z"]);
+        // Back is at once.
+        set(0, 30);
+        assert_eq!(
+            [at(29), at(30), at(31)],
+            ["2027-03-02T17:00:00Z", "2026-03-02T18:00:00Z", "2026-03-02T19:00:00Z"]
+        );
+    }
 
     #[test]
     fn cuts_are_where_the_clocks_of_the_zone_show_it() {

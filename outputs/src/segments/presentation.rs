@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::name::{INDEX, PLAYLIST, parse_segment};
 use super::store::{Folder, StoreConfig};
-use super::timeline::{Run, Timeline, nanos};
+use super::timeline::{Begin, Run, Timeline, nanos};
 use super::window::{Entry, Window};
 use crate::dash::{Lines, MANIFEST, Told, mpd};
 use crate::hls::multivariant::{self, Variant};
@@ -84,7 +84,7 @@ pub(crate) struct Shown {
 pub(crate) struct Numbers {
     /// Unix time in milliseconds at which it began: part of all names.
     pub(crate) run: i64,
-    /// UTC of the position 0, in nanoseconds since 1970, and what the programme leaves out since.
+    /// UTC of the position 0, in nanoseconds since 1970, and where dates leap since.
     zero: i128,
     leaps: Leaps,
     /// Number of its first stretch.
@@ -326,28 +326,37 @@ impl Numbers {
         self.first + stretch
     }
 
-    /// Discontinuities before a number of this run.
-    pub(crate) fn discontinuities_before(&self, number: u64) -> u64 {
-        self.discontinuities + u64::from(self.joins && number > self.first)
+    /// Discontinuities before a number of a run that is cut like this, as far as settings of the clock are remembered.
+    pub(crate) fn discontinuities_before(&self, run: &Run, number: u64) -> u64 {
+        let Some(last) = number.checked_sub(self.first + 1) else { return self.discontinuities };
+        let settings = self.leaps.settings(run.stretch(0).0, run.stretch(last).0);
+        let mut behind: Vec<u64> = settings.into_iter().map(|at| run.first_from(at)).collect();
+        behind.dedup();
+        self.discontinuities + u64::from(self.joins) + behind.len() as u64
     }
 
-    /// When a position is on air, in nanoseconds of what the station has sent: to the millisecond.
-    pub(crate) fn date(&self, position: i128) -> Timestamp {
-        let millis = (self.zero + position + self.leaps.before_ns(position)).div_euclid(1_000_000);
+    /// When a position in a segment is on air, in nanoseconds of what the station has sent: to the millisecond.
+    pub(crate) fn date(&self, begin: Begin, position: i128) -> Timestamp {
+        let millis = (self.zero + position + self.leaps.before_ns(begin.at)).div_euclid(1_000_000);
         let date = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
         date.unwrap_or_default()
     }
 
-    /// The entry of what is between two positions, in nanoseconds.
-    pub(crate) fn entry(&self, number: u64, (start, end): (i128, i128), bytes: u64) -> Entry {
+    /// Whether the clock was set since the segment before, so that players have to map dates anew.
+    fn is_set(&self, begin: Begin) -> bool {
+        begin.before.is_some_and(|before| !self.leaps.settings(before, begin.at).is_empty())
+    }
+
+    /// The entry of what is between two positions of a segment, in nanoseconds.
+    pub(crate) fn entry(&self, number: u64, begin: Begin, (start, end): (i128, i128), bytes: u64) -> Entry {
         // Both ends are rounded on one scale, so that any number of durations adds up.
         let micros = |nanos: i128| (nanos + 500).div_euclid(1000);
         Entry {
             number,
             run: self.run,
-            date: self.date(start),
+            date: self.date(begin, start),
             duration_us: u64::try_from(micros(end) - micros(start)).unwrap_or(0),
-            discontinuity: self.joins && number == self.first,
+            discontinuity: (self.joins && number == self.first) || self.is_set(begin),
             bytes,
             gap: false,
             parts: Vec::new(),
@@ -365,7 +374,8 @@ impl Numbers {
         match number.checked_sub(self.first) {
             Some(stretch) => {
                 let (start, end) = run.stretch(stretch);
-                Some(self.entry(number, (from.unwrap_or(start), to.unwrap_or(end)), 0))
+                let ends = (from.unwrap_or(start), to.unwrap_or(end));
+                Some(self.entry(number, Begin::of(run, stretch), ends, 0))
             }
             None => self.before.get(&number).cloned(),
         }

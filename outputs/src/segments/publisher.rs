@@ -232,11 +232,11 @@ impl Publisher {
             }
             return Ok(());
         }
+        let (entry, lasts_us) = (Entry { gap: !is_there, ..entry }, entry.duration_us);
+        let left = self.window.append(entry.clone(), self.presentation.layout.window);
         for (at, metadata) in titles {
             self.window.songs.begin(self.numbers.run, at, &metadata);
         }
-        let (entry, lasts_us) = (Entry { gap: !is_there, ..entry }, entry.duration_us);
-        let left = self.window.append(entry.clone(), self.presentation.layout.window);
         if let Some(lines) = self.dash.as_mut().filter(|_| is_there) {
             lines.note(&entry, frames, &self.window);
         }
@@ -260,8 +260,10 @@ impl Publisher {
         let gaps = self.window.entries.iter().filter(|entry| entry.number >= first);
         let gaps_us = gaps.map(|entry| entry.duration_us).sum();
         self.retired.note(&self.window, gaps_us, &left);
-        let discontinuities = self.numbers.discontinuities_before(number);
-        if (self.window.next, self.window.discontinuities_so_far()) != (number, discontinuities) {
+        // The window knows of those that are long ago.
+        let so_far = self.window.discontinuities_so_far();
+        let discontinuities = self.numbers.discontinuities_before(run, number).max(so_far);
+        if (self.window.next, so_far) != (number, discontinuities) {
             let left = self.window.begin_anew(number, discontinuities);
             self.retired.note(&self.window, 0, &left);
         }

@@ -1,7 +1,8 @@
 //! Ended songs as players read them (`EXT-X-DATERANGE`; RFC 8216, 4.3.2.7). Pure, no clock and no files.
 //!
 //! A song is listed when it has ended, for as long as its end is in the window; what is said of it never changes. One that was
-//! on air when its run of the output ended is not listed: nobody knows where it would have ended.
+//! on air when its run of the output ended is not listed: nobody knows where it would have ended. One that was on air when the clock
+//! was set is listed as two, each by the clock of its own segments.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,13 @@ pub(crate) struct Song {
     end: Timestamp,
     /// Its tag, without a line's end.
     tag: String,
+}
+
+impl Song {
+    /// Its `ID`, by which players tell it from others.
+    fn id(&self) -> Option<&str> {
+        self.tag.split(',').next()
+    }
 }
 
 /// The songs of a window.
@@ -34,11 +42,26 @@ impl Songs {
     /// From a time on the audio belongs to `metadata`; what was on air has ended. `run` is that of the output.
     pub(crate) fn begin(&mut self, run: i64, at: Timestamp, metadata: &Arc<Metadata>) {
         if let Some((since, metadata)) = self.current.replace((at, Arc::clone(metadata))) {
-            self.ended.extend(song(run, (since, at), &metadata));
+            let song = song(run, (since, at), &metadata);
+            // By a clock that was set back another may have begun at the very millisecond.
+            self.ended.extend(song.filter(|new| self.ended.iter().all(|song| song.id() != new.id())));
         }
         while self.ended.len() > MOST {
             self.ended.pop_front();
         }
+    }
+
+    /// The dates leap: what is on air ends at a time by the old ones, and goes on from another by the new ones.
+    pub(crate) fn leap(&mut self, run: i64, end: Timestamp, begin: Timestamp) {
+        if let Some((_, metadata)) = self.current.clone() {
+            self.begin(run, end, &metadata);
+            self.current = Some((begin, metadata));
+        }
+    }
+
+    /// Forgets those that ended between two times.
+    pub(crate) fn forget_within(&mut self, from: Timestamp, to: Timestamp) {
+        self.ended.retain(|song| song.end < from || song.end > to);
     }
 
     /// Forgets those that ended before a time.
@@ -137,8 +160,28 @@ mod tests {
         assert!(told.lines().all(|line| again.parse(line)) && !again.parse("#EXTM3U"));
         assert_eq!(text(&again), told);
         again.forget_before(at(180));
+        again.forget_within(at(0), at(179));
+        again.forget_within(at(181), at(190));
         assert_eq!(text(&again), told);
         again.forget_before(at(181));
         assert_eq!(text(&again), "");
+    }
+
+    #[test]
+    fn what_is_on_air_where_the_dates_leap_is_two() {
+        let mut songs = Songs::default();
+        songs.leap(7, at(0), at(100));
+        songs.begin(7, at(0), &titled("one", None));
+        songs.leap(7, at(10), at(-90));
+        songs.begin(7, at(-85), &titled("two", None));
+        // To the very moment at which the other one began: players could not tell them apart.
+        songs.leap(7, at(-80), at(0));
+        songs.begin(7, at(5), &titled("three", None));
+        let told = text(&songs);
+        let lasts = |line: &str| line.split_once(",DURATION=").unwrap().1.to_owned();
+        let told: Vec<_> = told.lines().map(lasts).collect();
+        assert_eq!(told, ["10.000,X-TITLE=\"one\"", "5.000,X-TITLE=\"one\"", "5.000,X-TITLE=\"two\""]);
+        songs.forget_within(at(5), at(10));
+        assert_eq!(text(&songs).lines().count(), 2);
     }
 }

@@ -103,6 +103,17 @@ impl Run {
         (start, self.cut(end))
     }
 
+    /// The first stretch that begins at a position or behind it.
+    pub(crate) fn first_from(&self, position: i128) -> u64 {
+        // Cuts may lie a little beside where they are wanted, but not by a stretch.
+        let before = position.div_euclid(self.duration) - self.first;
+        let mut stretch = u64::try_from(before).unwrap_or(0);
+        while self.stretch(stretch).0 < position {
+            stretch += 1;
+        }
+        stretch
+    }
+
     /// Whether a stretch ends at a boundary, or has ended before it.
     pub(crate) fn ends(&self, stretch: u64, boundary: Boundary) -> bool {
         self.stretch(stretch).1 <= boundary.to
@@ -126,6 +137,22 @@ impl Run {
         let cut = (2 * boundary.at + self.duration).div_euclid(2 * self.duration);
         let stretch = u64::try_from(cut - self.first + 1).ok().filter(|stretch| *stretch > 0)?;
         boundary.is_nearest(self.cut(cut)).then_some(stretch)
+    }
+}
+
+/// Where a segment begins, as far as its dates go: all in it is dated by the clock as it was there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    pub(crate) at: i128,
+    /// Where the one before has begun, if there was one in this run.
+    pub(crate) before: Option<i128>,
+}
+
+impl Begin {
+    /// That of a stretch: the same for all renditions, wherever their packets lie.
+    pub(crate) fn of(run: &Run, stretch: u64) -> Self {
+        let before = stretch.checked_sub(1).map(|before| run.stretch(before).0);
+        Self { at: run.stretch(stretch).0, before }
     }
 }
 
@@ -277,6 +304,19 @@ mod tests {
                     last = end;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_stretch_behind_a_position_is_found() {
+        for renditions in [&[(48_000, 2048, -4096), (48_000, 1024, -2048)][..], &[(44_100, 1024, 7919)]] {
+            let run = run(2.002, 2, renditions);
+            for stretch in 0..200 {
+                let (start, end) = run.stretch(stretch);
+                assert_eq!([run.first_from(start), run.first_from(start + 1)], [stretch, stretch + 1]);
+                assert_eq!([run.first_from(end - 1), run.first_from(end)], [stretch + 1; 2]);
+            }
+            assert_eq!(run.first_from(run.start - 10 * SECOND), 0);
         }
     }
 

@@ -3,7 +3,6 @@
 //! Its sink never waits long for the store: what is complete goes to the [`Publisher`]'s outbox. While a folder fails the
 //! other tracks go on, and when something is lost for good, that stretch is a gap in its playlist.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::cutter::{Cutter, OnGap, Piece, What};
 use super::outbox::{Outbox, Waiting};
 use super::presentation::{Numbers, Presentation};
 use super::publisher::Publisher;
-use super::timeline::{Run, nanos};
+use super::timeline::{Begin, Run, nanos};
 use crate::sink::{Health, Opening, Output, Retry, Sink, SinkError};
 
 /// How long a sink waits for what it has just handed over to be published: where all is well, it is out when the packet that
@@ -41,8 +40,8 @@ pub(crate) struct Track {
 struct Shared {
     cutter: Mutex<Option<Cutter>>,
     outbox: Arc<Outbox>,
-    /// Segments handed over, of a track that is alone: they are numbered one by one.
-    count: AtomicU64,
+    /// The last segment handed over of a track that is alone: which one of this run, and where it began.
+    last: Mutex<Option<(u64, i128)>>,
 }
 
 /// The publisher's task. It ends with the output.
@@ -58,7 +57,7 @@ impl Track {
     /// The `index`-th of a presentation.
     pub(crate) fn new(presentation: Arc<Presentation>, index: usize) -> Self {
         let outbox = Arc::new(Outbox::new(presentation.layout.window));
-        let shared = Arc::new(Shared { cutter: Mutex::default(), outbox, count: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { cutter: Mutex::default(), outbox, last: Mutex::default() });
         Self { presentation, index, shared, publishing: None }
     }
 
@@ -121,14 +120,29 @@ struct TrackSink {
 }
 
 impl TrackSink {
+    /// The number of what is of a stretch, in a segment that begins at a frame, and where it is taken to begin. A track that is
+    /// alone numbers its segments one by one.
+    fn place(&self, stretch: u64, start: i64, is_whole: bool, run: Option<&Run>) -> (u64, Begin) {
+        if let Some(run) = run {
+            return (self.numbers.of(stretch), Begin::of(run, stretch));
+        }
+        let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = nanos(start, self.rate);
+        let (before, index) = (last.map(|(_, began)| began), last.map_or(0, |(index, _)| index + 1));
+        if is_whole {
+            *last = Some((index, at));
+        }
+        (self.numbers.of(index), Begin { at, before })
+    }
+
+    /// `run` is how other tracks are cut alike, where there are any.
     fn waiting(&self, Piece { stretch, what, discontinuity }: Piece, run: Option<Run>) -> Waiting {
-        let is_whole = matches!(what, What::Segment(_));
-        let number = if self.is_alone {
-            self.numbers.of(self.shared.count.fetch_add(u64::from(is_whole), Ordering::Relaxed))
-        } else {
-            self.numbers.of(stretch)
+        let (first, is_whole) = match &what {
+            What::Segment(segment) => (segment.start, true),
+            What::Part(part) => (part.segment, false),
         };
-        let date = |at: i64| self.numbers.date(nanos(at, self.rate));
+        let (number, begin) = self.place(stretch, first, is_whole, run.as_ref());
+        let date = |at: i64| self.numbers.date(begin, nanos(at, self.rate));
         let (data, start, end, titles, part) = match what {
             What::Segment(Segment { data, start, end, titles }) => {
                 let titles = titles.into_iter().map(|(at, title)| (date(at), title)).collect();
@@ -139,10 +153,10 @@ impl TrackSink {
             }
         };
         let ends = (nanos(start, self.rate), nanos(end, self.rate));
-        let mut entry = self.numbers.entry(number, ends, data.len() as u64);
+        let mut entry = self.numbers.entry(number, begin, ends, data.len() as u64);
         entry.discontinuity |= discontinuity;
         let frames = (start, end);
-        Waiting { entry, frames, data: Some(data), run: run.filter(|_| !self.is_alone), titles, part }
+        Waiting { entry, frames, data: Some(data), run, titles, part }
     }
 
     /// Has the cutter do something, and hands over what that completes. Whether it was anything.
@@ -157,7 +171,7 @@ impl TrackSink {
         if pieces.is_empty() {
             return Ok(false);
         }
-        let run = cutter.run();
+        let run = cutter.run().filter(|_| !self.is_alone);
         self.shared.outbox.hand(pieces.into_iter().map(|piece| self.waiting(piece, run)));
         Ok(true)
     }

@@ -27,6 +27,20 @@ pub(crate) struct Entry {
     pub(crate) parts: Vec<u64>,
 }
 
+impl Entry {
+    /// When its last frame has been on air, to the millisecond, by the clock as it was when it began.
+    pub(crate) fn end(&self) -> Timestamp {
+        let millis = (self.date.as_microsecond() + self.duration_us as i64).div_euclid(1000);
+        Timestamp::from_millisecond(millis).unwrap_or(self.date)
+    }
+
+    /// Whether its date is not where another ends that it follows.
+    fn leaps_from(&self, before: &Self) -> bool {
+        // Dates are whole milliseconds.
+        self.date.as_millisecond().abs_diff(before.end().as_millisecond()) > 2
+    }
+}
+
 /// A window over what is published, the oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
@@ -81,13 +95,18 @@ impl Window {
         if let Some(open) = self.open.take().filter(whole) {
             entry.parts = open.parts;
         }
+        let before = self.entries.back().filter(|before| entry.discontinuity && entry.leaps_from(before));
+        if let Some(before) = before {
+            self.songs.leap(entry.run, before.end(), entry.date);
+        }
         self.entries.push_back(entry);
         let mut left = Vec::new();
         while self.overfull(size) {
             left.extend(self.pop());
         }
-        if let Some(first) = self.entries.front() {
-            self.songs.forget_before(first.date);
+        // The first is not the oldest by its date where the clock was set back.
+        if let Some(oldest) = self.entries.iter().map(|entry| entry.date).min() {
+            self.songs.forget_before(oldest);
         }
         left
     }
@@ -108,6 +127,7 @@ impl Window {
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.discontinuities += u64::from(entry.discontinuity);
+        self.songs.forget_within(entry.date, entry.end());
         Some(entry)
     }
 
