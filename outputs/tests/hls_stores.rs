@@ -37,7 +37,7 @@ fn peer(face: Face) -> Peer {
     let is_s3 = matches!(face, Face::S3(_));
     let store = ObjectStore::new(face).with_key(key);
     let served = store.listen();
-    let url = format!("http://{}", served.address);
+    let url = format!("http://{}", served.address());
     let (kept, root) = if is_s3 {
         let mut config = S3Config::new("station", "eu-west-1");
         config.prefix = "radio/live".into();

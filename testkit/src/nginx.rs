@@ -1,8 +1,8 @@
 //! nginx as a peer: the real server, as a folder that takes files by WebDAV's `PUT`, `DELETE` and `MKCOL`.
 
 use std::io::ErrorKind;
-use std::net::TcpStream;
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -26,13 +26,31 @@ impl Nginx {
     /// # Panics
     /// When `nginx` is not installed or does not start.
     pub fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::start_below(&std::env::temp_dir())
+    }
+
+    /// The same, with all that it writes below `folder`.
+    ///
+    /// # Panics
+    /// When `nginx` is not installed or does not start.
+    pub fn start_below(folder: &Path) -> Self {
+        let dir = tempfile::tempdir_in(folder).expect("a temporary directory");
         let mut server = Self { child: None, dir, port: Port::free() };
         std::fs::create_dir(server.root()).expect("a folder to serve");
         let (user, password) = USER;
-        let users = server.dir.path().join("users");
-        std::fs::write(&users, format!("{user}:{{PLAIN}}{password}\n")).expect("nginx's users");
-        let (dir, port) = (server.dir.path().display(), server.port.number);
+        std::fs::write(server.users(), format!("{user}:{{PLAIN}}{password}\n")).expect("nginx's users");
+        server.set_read_only(false);
+        server
+    }
+
+    /// Starts it again, as one that writes nothing: it answers 403 to whoever wants it to; or as one that does.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        let (dir, port) = (self.dir.path().display(), self.port.number);
+        let deny = if read_only { "limit_except GET { deny all; }" } else { "" };
+        let users = self.users();
         let config = format!(
             "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;\n\
              events {{}}\n\
@@ -40,13 +58,13 @@ impl Nginx {
              access_log off; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; \
              fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;\n\
              server {{ listen 127.0.0.1:{port}; location / {{\n\
-             root {dir}/www; dav_methods PUT DELETE MKCOL; client_max_body_size {LONGEST};\n\
-             auth_basic ingest; auth_basic_user_file {dir}/users;\n\
-             }} }} }}\n"
+             root {dir}/www; dav_methods PUT DELETE MKCOL; client_max_body_size {LONGEST}; {deny}\n\
+             auth_basic ingest; auth_basic_user_file {users};\n\
+             }} }} }}\n",
+            users = users.display()
         );
-        std::fs::write(server.config(), config).expect("nginx's configuration");
-        server.restart();
-        server
+        std::fs::write(self.config(), config).expect("nginx's configuration");
+        self.restart();
     }
 
     /// Starts it, again where it runs, on the same port.
@@ -84,14 +102,23 @@ impl Nginx {
         }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port.number))
+    }
+
     /// Where it takes files.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port.number)
+        format!("http://{}", self.address())
     }
 
     /// The folder that it serves.
     pub fn root(&self) -> PathBuf {
         self.dir.path().join("www")
+    }
+
+    fn users(&self) -> PathBuf {
+        self.dir.path().join("users")
     }
 
     fn config(&self) -> PathBuf {

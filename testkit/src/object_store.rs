@@ -10,12 +10,15 @@ mod protocol;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use airchain_net::{Connection, DialError, Dialler, Place};
 use async_trait::async_trait;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, duplex};
 use tokio::sync::oneshot;
+
+use crate::icecast::Port;
 
 /// What kind of server it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,8 +196,8 @@ impl ObjectStore {
     }
 
     /// Sees whether everything was done in an order that players can rely on: no playlist named what was not there, nothing
-    /// was removed that a playlist named, no segment was changed, and everything was put with a type and a time to live. Tells how
-    /// many playlists were put.
+    /// was removed that a playlist named, no segment was changed, nor what playlists tell of it (its date and length, say), and
+    /// everything was put with a type and a time to live. Tells how many playlists were put.
     ///
     /// # Errors
     /// What was done out of order.
@@ -202,31 +205,14 @@ impl ObjectStore {
         check::order(&self.lock().events)
     }
 
-    /// Serves on a free port of 127.0.0.1, as long as the value lives.
+    /// Serves on a port of its own of 127.0.0.1, as long as the value lives.
     ///
     /// # Panics
     /// When there is none.
     pub fn listen(&self) -> Served {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        listener.set_nonblocking(true).expect("a listener that does not block");
-        let address = listener.local_addr().expect("its address");
-        let (stop, stopped) = oneshot::channel::<()>();
-        let store = self.clone();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async move {
-                let accept = async {
-                    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                    while let Ok((stream, _)) = listener.accept().await {
-                        if store.take() {
-                            tokio::spawn(serve(store.clone(), stream));
-                        }
-                    }
-                };
-                tokio::select! { () = accept => {}, _ = stopped => {} }
-            });
-        });
-        Served { address, _stop: stop }
+        let mut served = Served { store: self.clone(), port: Port::free(), running: None };
+        served.restart();
+        served
     }
 
     /// Whether a connection is taken.
@@ -243,9 +229,58 @@ impl ObjectStore {
 
 /// A served [`ObjectStore`].
 pub struct Served {
+    store: ObjectStore,
+    port: Port,
+    /// What ends it, and the thread that it runs on.
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Served {
     /// Where it listens.
-    pub address: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port.number))
+    }
+
+    /// Serves, again where it does, on the same port.
+    ///
+    /// # Panics
+    /// When somebody has taken it.
+    pub fn restart(&mut self) {
+        self.kill();
+        let listener = std::net::TcpListener::bind(self.address()).expect("its port");
+        listener.set_nonblocking(true).expect("a listener that does not block");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let store = self.store.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async move {
+                let accept = async {
+                    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                    while let Ok((stream, _)) = listener.accept().await {
+                        if store.take() {
+                            tokio::spawn(serve(store.clone(), stream));
+                        }
+                    }
+                };
+                tokio::select! { () = accept => {}, _ = stopped => {} }
+            });
+        });
+        self.running = Some((stop, thread));
+    }
+
+    /// Ends it as a kill does: connections break off, and what was put stays.
+    pub fn kill(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            drop(stop);
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 #[async_trait]

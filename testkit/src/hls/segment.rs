@@ -29,7 +29,7 @@ impl Heard {
 }
 
 /// Follows the segments of a stretch without discontinuities.
-pub(super) trait Container {
+pub(super) trait Container: Send {
     /// Takes the initialization section.
     fn init(&mut self, _data: &[u8]) -> Result<(), String> {
         Err("segments of this kind have no initialization section".into())

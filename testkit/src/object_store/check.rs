@@ -7,7 +7,7 @@ use super::Event;
 /// See [`ObjectStore::check_order`](super::ObjectStore::check_order).
 pub(super) fn order(events: &[Event]) -> Result<usize, String> {
     let mut files: BTreeMap<&str, &[u8]> = BTreeMap::new();
-    let mut playlists = 0;
+    let (mut playlists, mut told) = (0, BTreeMap::new());
     for Event { request, status } in events.iter().filter(|event| (200..300).contains(&event.status)) {
         let (path, body) = (request.path.as_str(), request.body.as_slice());
         match request.method.as_str() {
@@ -20,7 +20,15 @@ pub(super) fn order(events: &[Event]) -> Result<usize, String> {
                 }
                 if is_playlist(path) {
                     playlists += 1;
-                    for uri in named(&String::from_utf8_lossy(body)) {
+                    let text = String::from_utf8_lossy(body);
+                    for (uri, tags) in segments(&text) {
+                        let segment = beside(path, uri);
+                        let before = told.entry(segment.clone()).or_insert_with(|| tags.clone());
+                        if *before != tags {
+                            return Err(format!("{path} tells {tags:?} of {segment}, and told {before:?}"));
+                        }
+                    }
+                    for uri in named(&text) {
                         let named = beside(path, &uri);
                         if !files.contains_key(named.as_str()) {
                             return Err(format!("{path} names {named}, which is not there"));
@@ -48,6 +56,20 @@ pub(super) fn order(events: &[Event]) -> Result<usize, String> {
 
 fn is_playlist(path: &str) -> bool {
     path.ends_with(".m3u8")
+}
+
+/// The segments of a playlist, with what it tells of each that is never to change.
+fn segments(playlist: &str) -> Vec<(&str, Vec<String>)> {
+    const FIXED: [&str; 4] = ["#EXTINF:", "#EXT-X-PROGRAM-DATE-TIME:", "#EXT-X-DISCONTINUITY", "#EXT-X-GAP"];
+    let (mut segments, mut tags) = (Vec::new(), Vec::new());
+    for line in playlist.lines().filter(|line| !line.starts_with("#EXT-X-DISCONTINUITY-SEQUENCE")) {
+        if FIXED.iter().any(|tag| line.starts_with(tag)) {
+            tags.push(line.to_owned());
+        } else if !line.is_empty() && !line.starts_with('#') {
+            segments.push((line, std::mem::take(&mut tags)));
+        }
+    }
+    segments
 }
 
 /// What a playlist names, but for gaps, which are not there.
@@ -99,6 +121,10 @@ mod tests {
     fn every_disorder_is_found() {
         let segment = event("PUT", "/a/1.ts", "one");
         let playlist = event("PUT", "/a/live.m3u8", "#EXTM3U\n#EXT-X-GAP\n0.ts\n1.ts\n");
+        let dated = |date: &str| {
+            let text = format!("#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:{date}\n#EXTINF:1.0,\n1.ts\n");
+            event("PUT", "/a/live.m3u8", &text)
+        };
         let index = event("PUT", "/index.m3u8", "#EXTM3U\na/live.m3u8\n");
         let good = [segment.clone(), playlist.clone(), index.clone()];
         assert_eq!(order(&good), Ok(2));
@@ -109,6 +135,7 @@ mod tests {
             (vec![index], "not there"),
             (vec![segment.clone(), playlist, event("DELETE", "/a/1.ts", "")], "removed"),
             (vec![segment.clone(), event("PUT", "/a/1.ts", "two")], "changed"),
+            (vec![segment.clone(), dated("06:00"), dated("07:00")], "and told"),
             (vec![event("PUT", "/a/live.m3u8", "#EXT-X-MAP:URI=\"init.mp4\"\n")], "not there"),
             (vec![event("PUT", "/a/live.m3u8", "#EXT-X-PART:DURATION=0.3,URI=\"1.0.ts\"\n")], "not there"),
             (
