@@ -7,6 +7,7 @@ mod hls_support;
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use airchain_codecs::container::segment::Container;
 use airchain_codecs::packet::Packet;
@@ -210,6 +211,28 @@ fn a_store_that_is_away_is_caught_up_with_in_order() {
         let numbers = peer.put();
         assert!(numbers.is_sorted() && numbers.len() < 18, "{numbers:?}");
     }
+}
+
+#[test]
+fn of_a_store_that_is_slow_segments_wait_and_not_audio() {
+    let mut peer = peer(Face::Plain);
+    (peer.config.segment_duration_s, peer.config.playlist_size) = (0.5, 1000);
+    let (info, packets) = aac(5);
+    let mut output = hls_support::alone(&peer.config);
+    on_runtime(async {
+        let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
+        // It takes at least four times as long for a segment as that lasts.
+        peer.store.script(|request| (request.method == "PUT").then_some(Fault::Slow(Duration::from_secs(1))));
+        feed(sink.as_mut(), &packets).await;
+        let (health, why) = sink.health().expect("it is behind");
+        assert!(health == Health::Degraded && why.contains("wait to be published"), "{why}");
+        peer.store.heal();
+        sink.close().await.unwrap();
+    });
+    peer.store.check_order().unwrap();
+    let published = peer.playlist();
+    assert!(published.segments.len() >= 10, "{published:?}");
+    assert!(published.segments.iter().all(|segment| !segment.gap && !segment.discontinuity));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use airchain_codecs::packet::Packet;
 use airchain_core::item::Metadata;
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use super::builder::{Part, Segment};
@@ -22,8 +22,9 @@ use super::publisher::Publisher;
 use super::timeline::{Begin, Run, nanos};
 use crate::sink::{Health, Opening, Output, Retry, Sink, SinkError};
 
-/// How long a sink waits for what it has just handed over to be published: where all is well, it is out when the packet that
-/// completed it is taken.
+/// By how much longer than the audio lasts a sink waits, in all, for what it has handed over to be published. Where all is well,
+/// that is out when the packet that completed it is taken. Where the store is too slow, segments wait in the outbox, which holds a
+/// whole window and says so, and not audio in the queue.
 const SETTLING: Duration = Duration::from_secs(5);
 /// How long closing waits for what is left; less than a worker allows for it.
 const CLOSING: Duration = Duration::from_secs(8);
@@ -108,6 +109,7 @@ impl Output for Track {
             rate: opening.info.format.sample_rate_hz,
             shared: Arc::clone(&self.shared),
             numbers,
+            patience: SETTLING,
         }))
     }
 }
@@ -117,6 +119,8 @@ struct TrackSink {
     rate: u32,
     shared: Arc<Shared>,
     numbers: Numbers,
+    /// How long it may wait for the store.
+    patience: Duration,
 }
 
 impl TrackSink {
@@ -159,21 +163,24 @@ impl TrackSink {
         Waiting { entry, frames, data: Some(data), run, titles, part }
     }
 
-    /// Has the cutter do something, and hands over what that completes. Whether it was anything.
+    /// Has the cutter do something, and hands over what that completes. If it is anything, how long the segments among it last.
     fn cut(
         &self,
         work: impl FnOnce(&mut Cutter, &mut Vec<Piece>) -> Result<(), SegmentError>,
-    ) -> Result<bool, SinkError> {
+    ) -> Result<Option<Duration>, SinkError> {
         let mut pieces = Vec::new();
         let mut cutter = self.shared.cutter();
-        let Some(cutter) = &mut *cutter else { return Ok(false) };
+        let Some(cutter) = &mut *cutter else { return Ok(None) };
         work(cutter, &mut pieces).map_err(unfit)?;
         if pieces.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let run = cutter.run().filter(|_| !self.is_alone);
-        self.shared.outbox.hand(pieces.into_iter().map(|piece| self.waiting(piece, run)));
-        Ok(true)
+        let waiting: Vec<_> = pieces.into_iter().map(|piece| self.waiting(piece, run)).collect();
+        let segments = waiting.iter().filter(|waiting| waiting.part.is_none());
+        let lasts_us = segments.map(|segment| segment.entry.duration_us).sum();
+        self.shared.outbox.hand(waiting);
+        Ok(Some(Duration::from_micros(lasts_us)))
     }
 }
 
@@ -184,8 +191,11 @@ impl Sink for TrackSink {
             let message = "publishing failed by a fault in airchain (a panic); please report it".into();
             return Err(SinkError { message, retry: Retry::Soon });
         }
-        if self.cut(|cutter, out| cutter.packet(packet, out))? {
-            let _ = timeout(SETTLING, self.shared.outbox.settled()).await;
+        if let Some(lasts) = self.cut(|cutter, out| cutter.packet(packet, out))? {
+            self.patience = SETTLING.min(self.patience + lasts);
+            let since = Instant::now();
+            let _ = timeout(self.patience, self.shared.outbox.settled()).await;
+            self.patience = self.patience.saturating_sub(since.elapsed());
         }
         Ok(())
     }
