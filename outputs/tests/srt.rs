@@ -5,11 +5,7 @@
 
 mod icecast_rig;
 
-use std::collections::BTreeMap;
-use std::io::Read;
-use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use airchain_outputs::sink::{Health, Output, Retry};
@@ -17,69 +13,7 @@ use airchain_outputs::srt::{SrtConfig, SrtOutput};
 use airchain_outputs::worker::WorkerOptions;
 use icecast_rig::{MP3, Programme, RATE, Rig, runtime};
 use testkit::lossy::Lossy;
-
-/// A receiver that listens, and keeps every byte that it is sent until the sender says goodbye.
-struct Receiver {
-    child: Child,
-    address: SocketAddr,
-    bytes: Option<JoinHandle<Vec<u8>>>,
-}
-
-impl Receiver {
-    fn start(options: &str) -> Self {
-        let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self::start_at(address, options)
-    }
-
-    fn start_at(address: SocketAddr, options: &str) -> Self {
-        let url = format!("srt://{address}?mode=listener{options}");
-        let mut child = Command::new("ffmpeg")
-            .args(["-nostdin", "-v", "fatal", "-f", "data", "-i", &url])
-            .args(["-map", "0", "-c", "copy", "-flush_packets", "1", "-f", "data", "-"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("ffmpeg runs");
-        let mut out = child.stdout.take().unwrap();
-        let bytes = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            out.read_to_end(&mut bytes).unwrap();
-            bytes
-        });
-        Self { child, address, bytes: Some(bytes) }
-    }
-
-    fn bytes(mut self) -> Vec<u8> {
-        self.bytes.take().unwrap().join().unwrap()
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The audio in a transport stream without a gap, and how often its tables stand in it.
-fn audio(stream: &[u8]) -> (Vec<u8>, usize) {
-    let (mut counters, mut audio, mut tables) = (BTreeMap::new(), Vec::new(), 0);
-    assert!(!stream.is_empty() && stream.len().is_multiple_of(188), "{} bytes", stream.len());
-    for packet in stream.chunks(188) {
-        assert_eq!(packet[0], 0x47, "in step");
-        let pid = u16::from(packet[1] & 0x1F) << 8 | u16::from(packet[2]);
-        let counter = packet[3] & 15;
-        if let Some(last) = counters.insert(pid, counter) {
-            assert_eq!(counter, (last + 1) & 15, "nothing of PID {pid:#x} is missing");
-        }
-        tables += usize::from(pid == 0);
-        if pid == 0x100 {
-            let filling = if packet[3] & 0x20 == 0 { 0 } else { 1 + usize::from(packet[4]) };
-            let header = if packet[1] & 0x40 == 0 { 0 } else { 14 };
-            audio.extend_from_slice(&packet[4 + filling + header..]);
-        }
-    }
-    (audio, tables)
-}
+use testkit::srt::{Receiver, audio};
 
 fn config(to: SocketAddr) -> SrtConfig {
     SrtConfig { latency: Duration::from_secs(1), ..SrtConfig::new(format!("srt://{to}")) }
@@ -107,7 +41,7 @@ fn feed_in_time(rig: &mut Rig, seconds: u64) {
 #[test]
 fn what_the_way_loses_is_sent_again() {
     let receiver = Receiver::start("&passphrase=s3cret-s3cret");
-    let way = Lossy::start(receiver.address, 100);
+    let way = Lossy::start(receiver.address(), 100);
     let secret = Some("s3cret-s3cret".to_owned());
     let mut rig =
         rig(SrtConfig { passphrase: secret, stream_id: Some("live".into()), ..config(way.address()) });
@@ -127,14 +61,13 @@ fn what_the_way_loses_is_sent_again() {
 
 #[test]
 fn a_receiver_that_comes_back_gets_the_stream_again() {
-    let receiver = Receiver::start("");
-    let address = receiver.address;
-    let mut rig = rig(config(address));
+    let mut receiver = Receiver::start("");
+    let mut rig = rig(config(receiver.address()));
     rig.feed_until_up();
-    drop(receiver);
+    receiver.kill();
     rig.feed_until("health down", |rig| rig.handle.health() == Health::Down);
     rig.feed_until("nobody", |rig| rig.reasons().iter().any(|reason| reason.contains("nobody answers")));
-    let receiver = Receiver::start_at(address, "");
+    receiver.restart();
     rig.feed_until_up();
     feed_in_time(&mut rig, 1);
     rig.end();
@@ -149,8 +82,8 @@ fn a_receiver_that_comes_back_gets_the_stream_again() {
 
 #[test]
 fn a_way_that_is_cut_and_heals() {
-    let receiver = Receiver::start("");
-    let way = Lossy::start(receiver.address, 0);
+    let mut receiver = Receiver::start("");
+    let way = Lossy::start(receiver.address(), 0);
     let mut rig = rig(config(way.address()));
     rig.feed_until_up();
     way.lose(1000);
@@ -158,9 +91,7 @@ fn a_way_that_is_cut_and_heals() {
     let said = rig.reasons().pop().unwrap();
     assert!(said.contains("the receiver is gone; check it and the way there"), "{said}");
     // ffmpeg ends with the connection.
-    let address = receiver.address;
-    drop(receiver);
-    let receiver = Receiver::start_at(address, "");
+    receiver.restart();
     let fed = rig.sent.len();
     way.lose(0);
     rig.feed_until_up();
@@ -174,12 +105,12 @@ fn a_way_that_is_cut_and_heals() {
 #[test]
 fn a_wrong_passphrase_is_named_and_never_shown() {
     let receiver = Receiver::start("&passphrase=s3cret-s3cret");
-    let wrong = SrtConfig { passphrase: Some("wr0ng-wr0ng".into()), ..config(receiver.address) };
+    let wrong = SrtConfig { passphrase: Some("wr0ng-wr0ng".into()), ..config(receiver.address()) };
     let mut output = SrtOutput::new(wrong).unwrap();
     let opening = Programme::new(&MP3).opening();
     let error = runtime().block_on(output.open(&opening)).err().unwrap();
     assert!(
-        error.message.starts_with(&format!("srt to {}: the receiver refuses", receiver.address)),
+        error.message.starts_with(&format!("srt to {}: the receiver refuses", receiver.address())),
         "{error}"
     );
     assert!(error.message.contains("passphrase") && !error.message.contains("wr0ng"), "{error}");

@@ -19,5 +19,6 @@ pub mod packed;
 pub mod proxy;
 pub mod rig;
 pub mod signal;
+pub mod srt;
 pub mod studio;
 pub mod ts;
