@@ -48,6 +48,8 @@ const GOOD: Duration = Duration::from_secs(60);
 pub(crate) struct DeskStation {
     pub(super) director: Director,
     pub(super) wall_clock: WallClock,
+    /// What the director's clock goes by: nanoseconds by which the system's was set, and frames that were missed.
+    moved_by: Option<(i64, Frames)>,
     /// Missed frames that have been told of.
     pub(super) missed: Frames,
     pub(super) shared: Arc<Shared>,
@@ -91,6 +93,7 @@ impl DeskStation {
         Self {
             director,
             wall_clock: WallClock::now(),
+            moved_by: None,
             missed: 0,
             shared,
             orders,
@@ -133,13 +136,16 @@ impl DeskStation {
     /// Tells the director at which time frame 0 would have been by the system's clock of now, and has dates follow that.
     fn set_clock(&mut self) {
         let Moved { set_by_ns, slept } = self.wall_clock.look();
-        self.shared.note_set(set_by_ns, self.block);
         if !slept.is_zero() {
             let position = self.shared.air.position.load(Ordering::Acquire);
             let frames = self.shared.note_slept(position, slept);
             self.tell_missed(frames, ASLEEP);
         }
-        self.director.set_clock(self.shared.epoch_ns());
+        let moved_by = (set_by_ns, self.shared.missed());
+        if self.moved_by.replace(moved_by) != Some(moved_by) {
+            self.shared.note_set(set_by_ns, self.block);
+            self.director.set_clock(self.shared.epoch_ns());
+        }
     }
 
     /// One round. `false` when the station is gone.
