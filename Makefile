@@ -67,16 +67,24 @@ MANAGER := examples/hls-manager
 test-manager: test-python $(VENV)/manager-installed target/hls.js/hls.min.js
 	cd $(MANAGER) && $(abspath $(VENV))/bin/mypy && $(abspath $(VENV))/bin/python -m pytest --quiet --numprocesses 6 --dist worksteal
 
-# hls.js in Chromium plays a minute of each kind of segments, which takes a minute.
-test-player: deps target/hls.js/hls.min.js
-	$(CARGO) test --locked -p airchain-server --test hls_js -- --ignored
+# hls.js and dash.js in Chromium play a minute of each kind of segments, which takes some minutes.
+test-player: deps target/hls.js/hls.min.js target/dash.js/dash.mediaplayer.min.js
+	$(CARGO) test --locked -p airchain-server --test hls_js --test dash_js -- --ignored --nocapture
 
-# A player of HLS, which runs in Chromium. Without npm its test is skipped.
+# Players of HLS and DASH, which run in Chromium. Without npm their tests are skipped.
 target/hls.js/hls.min.js:
+	$(call from-npm,hls.js,1.7.4,dist/hls.min.js)
+
+target/dash.js/dash.mediaplayer.min.js:
+	$(call from-npm,dashjs,5.2.1,dist/modern/umd/dash.mediaplayer.min.js)
+
+# A file of a package of a version.
+define from-npm
 	mkdir -p $(@D)
 	@if command -v npm >/dev/null; then set -x; \
-		cd $(@D) && npm pack --silent hls.js@1.7.4 && tar --extract --gzip --strip-components 2 --file hls.js-1.7.4.tgz package/dist/hls.min.js; \
-	else echo "there is no npm to take hls.js with"; fi
+		cd $(@D) && npm pack --silent $(1)@$(2) && tar --extract --gzip --transform 's,.*/,,' --file $(1)-$(2).tgz package/$(3); \
+	else echo "there is no npm to take $(1) with"; fi
+endef
 
 # Memory over 10 000 stations, events at asyncio, relays beside one ffmpeg each: tables for docs/python.md.
 figures-python: wheel

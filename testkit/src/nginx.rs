@@ -1,4 +1,5 @@
-//! nginx as a peer: the real server, as a folder that takes files by WebDAV's `PUT`, `DELETE` and `MKCOL`.
+//! nginx as a peer: the real server, as a folder that takes files by WebDAV's `PUT`, `DELETE` and `MKCOL`, or one that players
+//! are served from.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +22,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one over an empty folder.
+    /// Starts one that takes files over an empty folder.
     ///
     /// # Panics
     /// When `nginx` is not installed or does not start.
@@ -34,12 +35,23 @@ impl Nginx {
     /// # Panics
     /// When `nginx` is not installed or does not start.
     pub fn start_below(folder: &Path) -> Self {
-        let dir = tempfile::tempdir_in(folder).expect("a temporary directory");
-        let mut server = Self { child: None, dir, port: Port::free() };
-        std::fs::create_dir(server.root()).expect("a folder to serve");
+        let mut server = Self::below(folder);
         let (user, password) = USER;
         std::fs::write(server.users(), format!("{user}:{{PLAIN}}{password}\n")).expect("nginx's users");
         server.set_read_only(false);
+        server
+    }
+
+    /// Starts one over an empty folder that shows pages of any origin what lies in it, and what time it is (`Date`).
+    ///
+    /// # Panics
+    /// When `nginx` is not installed or does not start.
+    pub fn serving() -> Self {
+        let mut server = Self::below(&std::env::temp_dir());
+        server.run(
+            "add_header Access-Control-Allow-Origin *; add_header Access-Control-Expose-Headers Date;\n\
+             add_header Cache-Control no-cache;",
+        );
         server
     }
 
@@ -48,9 +60,24 @@ impl Nginx {
     /// # Panics
     /// When it does not listen.
     pub fn set_read_only(&mut self, read_only: bool) {
-        let (dir, port) = (self.dir.path().display(), self.port.number);
         let deny = if read_only { "limit_except GET { deny all; }" } else { "" };
-        let users = self.users();
+        self.run(&format!(
+            "dav_methods PUT DELETE MKCOL; client_max_body_size {LONGEST}; {deny}\n\
+             auth_basic ingest; auth_basic_user_file {};",
+            self.users().display()
+        ));
+    }
+
+    fn below(folder: &Path) -> Self {
+        let dir = tempfile::tempdir_in(folder).expect("a temporary directory");
+        let server = Self { child: None, dir, port: Port::free() };
+        std::fs::create_dir(server.root()).expect("a folder to serve");
+        server
+    }
+
+    /// Starts it with what its configuration is to say of the folder.
+    fn run(&mut self, location: &str) {
+        let (dir, port) = (self.dir.path().display(), self.port.number);
         let config = format!(
             "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;\n\
              events {{}}\n\
@@ -58,10 +85,7 @@ impl Nginx {
              access_log off; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; \
              fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;\n\
              server {{ listen 127.0.0.1:{port}; location / {{\n\
-             root {dir}/www; dav_methods PUT DELETE MKCOL; client_max_body_size {LONGEST}; {deny}\n\
-             auth_basic ingest; auth_basic_user_file {users};\n\
-             }} }} }}\n",
-            users = users.display()
+             root {dir}/www;\n{location}\n}} }} }}\n"
         );
         std::fs::write(self.config(), config).expect("nginx's configuration");
         self.restart();
@@ -107,12 +131,12 @@ impl Nginx {
         SocketAddr::from(([127, 0, 0, 1], self.port.number))
     }
 
-    /// Where it takes files.
+    /// Where its folder is.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// The folder that it serves.
+    /// That folder.
     pub fn root(&self) -> PathBuf {
         self.dir.path().join("www")
     }
