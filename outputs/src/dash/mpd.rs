@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use airchain_codecs::container::segment::EPOCH_S;
+use airchain_codecs::encode::ENCODERS;
 use jiff::Timestamp;
 
-use super::{Line, MANIFEST, Period, Told};
-use crate::segments::name;
-use crate::segments::{Layout, nanos};
+use super::{Encoding, Line, MANIFEST, Period, Told};
+use crate::segments::{BEHIND, Layout, name, nanos};
 
 /// How a manifest of airchain's begins.
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -21,36 +21,51 @@ pub(crate) fn is_own(text: &str) -> bool {
     text.starts_with(HEAD)
 }
 
-/// The text, of tracks by their folders (with a `/`, or empty), in the order in which players choose.
+/// How far players may go back, in milliseconds: as far as there always are segments.
+pub(super) fn depth_ms(layout: &Layout) -> i128 {
+    let window = (layout.segment_s * 1000.0 * layout.window as f64).round() as i128;
+    window.max(i128::from(layout.target_s) * 3000)
+}
+
+/// The text, of tracks by their folders (with a `/`, or empty), in the order in which players choose. Those that are far
+/// behind the others are not offered.
 pub(crate) fn render(layout: &Layout, tracks: &[(&str, &Told)], published: Timestamp) -> String {
+    // Those that are not offered count, too, for nothing of a period may change.
+    let spans = spans(tracks);
+    let newest = tracks.iter().map(|(_, told)| told.lines.next()).max().unwrap_or(0);
+    let tracks: Vec<_> =
+        tracks.iter().filter(|(_, told)| told.lines.next() + BEHIND >= newest).copied().collect();
+    let lines = || tracks.iter().flat_map(|(_, told)| &told.lines.all);
     let mut out = String::with_capacity(4096);
     let _ = write!(out, "{HEAD} publishTime=\"{published:.3}\"");
-    let second = layout.segment_s;
+    let (second, target) = (layout.segment_s, layout.target_s as f64);
+    // Behind the end as players of HLS are, but never at the very beginning.
+    let depth = depth_ms(layout) as f64 / 1000.0;
+    let delay = (3.0 * target).min(depth - target);
     if tracks.iter().all(|(_, told)| told.ended) {
         // Still counted from 1970 on, but with an end.
-        let ends = tracks.iter().filter_map(|(_, told)| {
-            let (line, rate) = (told.lines.all.back()?, told.lines.format.sample_rate_hz);
-            let lasts = line.time + line.frames - line.period.time(rate);
-            Some(millis(line.period.date) + lasts * 1000 / i64::from(rate))
-        });
-        let end = ends.max().unwrap_or(0);
-        let _ = write!(out, " mediaPresentationDuration=\"{}\"", lasts(end));
+        let end = lines().map(Line::ends).max().unwrap_or(0).div_euclid(1_000_000);
+        let _ = write!(out, " mediaPresentationDuration=\"{}\"", lasts(end as i64));
     } else {
-        let _ = write!(out, " minimumUpdatePeriod=\"PT{second:.3}S\"");
+        // A segment is known half of one before it is wanted at the latest.
+        let update = (delay - 1.5 * second).min(second);
+        let _ = write!(out, " minimumUpdatePeriod=\"PT{update:.3}S\"");
     }
+    // Some may be of a run that had longer ones.
+    let longest =
+        lines().map(|line| line.frames as f64 / f64::from(line.encoding.rate)).fold(target + 0.5, f64::max);
     let _ = writeln!(
         out,
-        " minBufferTime=\"PT{second:.3}S\" timeShiftBufferDepth=\"PT{:.3}S\" \
-         suggestedPresentationDelay=\"PT{}S\" maxSegmentDuration=\"PT{}.5S\">",
-        second * layout.window as f64,
-        3 * layout.target_s,
-        layout.target_s,
+        " minBufferTime=\"PT{second:.3}S\" timeShiftBufferDepth=\"PT{depth:.3}S\" \
+         suggestedPresentationDelay=\"PT{delay:.3}S\" maxSegmentDuration=\"PT{longest:.3}S\">"
     );
-    for span in spans(tracks) {
+    for span in spans {
         let Period { run, number, date, .. } = span.period;
-        let _ = writeln!(out, " <Period id=\"{run}-{number}\" start=\"{}\">", lasts(millis(date)));
-        sets(tracks, &span, &mut out);
-        out.push_str(" </Period>\n");
+        let sets = sets(&tracks, &span);
+        if !sets.is_empty() {
+            let start = lasts(millis(date));
+            let _ = write!(out, " <Period id=\"{run}-{number}\" start=\"{start}\">\n{sets} </Period>\n");
+        }
     }
     // The time of day is that of the server that this comes from: it tells it with every answer.
     let _ = write!(
@@ -70,12 +85,10 @@ struct Span {
 }
 
 impl Span {
-    fn holds(&self, line: &Line, rate: u32) -> bool {
-        let since = nanos(line.time - line.period.time(rate), rate);
-        let begins = || line.period.date.as_nanosecond() + since;
+    fn holds(&self, line: &Line) -> bool {
         line.period.run == self.period.run
             && (self.period.number..self.end).contains(&line.number)
-            && self.until.is_none_or(|until| begins() < until.as_nanosecond())
+            && self.until.is_none_or(|until| line.begins() < until.as_nanosecond())
     }
 }
 
@@ -83,14 +96,15 @@ impl Span {
 /// would come behind that, is not told any more.
 fn spans(tracks: &[(&str, &Told)]) -> Vec<Span> {
     // Numbers are the same stretch in all tracks: where one begins anew, all do.
+    let lines = || tracks.iter().flat_map(|(_, told)| &told.lines.all);
     let mut periods = BTreeMap::new();
-    for line in tracks.iter().flat_map(|(_, told)| &told.lines.all) {
+    for line in lines() {
         periods.entry(line.period.number).or_insert(line.period);
     }
     let (mut spans, mut end, mut until) = (Vec::new(), u64::MAX, None);
     for (number, period) in periods.into_iter().rev() {
         let span = Span { period, end, until };
-        if tracks.iter().any(|(_, told)| told.lines.all.iter().any(|line| span.holds(line, rate(told)))) {
+        if lines().any(|line| span.holds(line)) {
             until = Some(period.date);
             spans.push(span);
         }
@@ -100,56 +114,53 @@ fn spans(tracks: &[(&str, &Told)]) -> Vec<Span> {
     spans
 }
 
-fn rate(told: &Told) -> u32 {
-    told.lines.format.sample_rate_hz
+/// What adaptation sets are of, in the order of their ids within a rate.
+const FAMILIES: [&str; 3] = ["mp4a", "opus", "fLaC"];
+
+/// The id of the adaptation set that has encodings of one kind and rate, between which players change freely: the same in all
+/// periods, whatever else is there.
+fn set_id(encoding: &Encoding) -> u32 {
+    let family = FAMILIES.iter().position(|family| encoding.codecs.split('.').next() == Some(family));
+    encoding.rate * 10 + family.unwrap_or(FAMILIES.len()) as u32
 }
 
-/// The adaptation sets of a period. Players change freely within one: it has encodings of one kind and rate.
-fn sets(tracks: &[(&str, &Told)], span: &Span, out: &mut String) {
-    let kind = |told: &Told| {
-        let format = &told.lines.format;
-        let codec = format.codec.hls_codecs_string().unwrap_or_default();
-        (codec.split('.').next().unwrap_or_default(), format.sample_rate_hz)
-    };
-    let mut kinds: Vec<_> = tracks.iter().map(|(_, told)| kind(told)).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    // In the order of tracks.
-    kinds.sort_by_key(|of| tracks.iter().position(|(_, told)| kind(told) == *of));
-    for (index, of) in kinds.into_iter().enumerate() {
-        let there = |told: &Told| told.lines.all.iter().any(|line| span.holds(line, rate(told)));
-        if !tracks.iter().any(|(_, told)| kind(told) == of && there(told)) {
-            continue;
+/// The adaptation sets of a period, in the order of tracks.
+fn sets(tracks: &[(&str, &Told)], span: &Span) -> String {
+    let mut sets = Vec::<(u32, String)>::new();
+    for (folder, told) in tracks {
+        let lines: Vec<&Line> = told.lines.all.iter().filter(|line| span.holds(line)).collect();
+        let Some(first) = lines.first() else { continue };
+        let id = set_id(&first.encoding);
+        let text = representation(folder, told.bandwidth, &lines, &span.period, first);
+        match sets.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, set)) => set.push_str(&text),
+            None => sets.push((id, text)),
         }
-        let _ = writeln!(
-            out,
-            "  <AdaptationSet id=\"{index}\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" \
-             startWithSAP=\"1\">\n   <InbandEventStream schemeIdUri=\"https://aomedia.org/emsg/ID3\" value=\"\"/>"
-        );
-        for (id, (folder, told)) in tracks.iter().enumerate() {
-            if kind(told) == of && there(told) {
-                representation(id, folder, told, span, out);
-            }
-        }
-        out.push_str("  </AdaptationSet>\n");
     }
+    let set = |(id, representations)| {
+        format!(
+            "  <AdaptationSet id=\"{id}\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" \
+             startWithSAP=\"1\">\n   <InbandEventStream schemeIdUri=\"https://aomedia.org/emsg/ID3\" value=\"\"/>\n\
+             {representations}  </AdaptationSet>\n"
+        )
+    };
+    sets.into_iter().map(set).collect()
 }
 
-fn representation(id: usize, folder: &str, told: &Told, span: &Span, out: &mut String) {
-    let period = &span.period;
-    let format = &told.lines.format;
-    let (rate, channels) = (format.sample_rate_hz, format.channels);
-    let (codec, bandwidth) = (format.codec.hls_codecs_string().unwrap_or_default(), told.bandwidth);
-    let lines: Vec<&Line> = told.lines.all.iter().filter(|line| span.holds(line, rate)).collect();
-    let first = lines.first().map_or(0, |line| line.number);
+/// What a track has of a period: these lines, of which there is a first.
+fn representation(folder: &str, bandwidth: u64, lines: &[&Line], period: &Period, first: &Line) -> String {
+    let Encoding { codecs, rate, channels } = first.encoding;
     let (init, media) = (name::init(period.run), name::segment(period.run, "$Number$", "m4s"));
+    let mut out = String::new();
     let _ = writeln!(
         out,
-        "   <Representation id=\"{id}\" codecs=\"{codec}\" bandwidth=\"{bandwidth}\" audioSamplingRate=\"{rate}\">\n    \
+        "   <Representation id=\"{folder}audio\" codecs=\"{codecs}\" bandwidth=\"{bandwidth}\" \
+         audioSamplingRate=\"{rate}\">\n    \
          <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" \
          value=\"{channels}\"/>\n    <SegmentTemplate timescale=\"{rate}\" presentationTimeOffset=\"{}\" \
-         startNumber=\"{first}\" initialization=\"{folder}{init}\" media=\"{folder}{media}\">\n     <SegmentTimeline>",
+         startNumber=\"{}\" initialization=\"{folder}{init}\" media=\"{folder}{media}\">\n     <SegmentTimeline>",
         period.time(rate),
+        first.number,
     );
     for same in lines.chunk_by(|a, b| a.frames == b.frames) {
         if let [line, more @ ..] = same {
@@ -158,6 +169,7 @@ fn representation(id: usize, folder: &str, told: &Told, span: &Span, out: &mut S
         }
     }
     out.push_str("     </SegmentTimeline>\n    </SegmentTemplate>\n   </Representation>\n");
+    out
 }
 
 fn millis(date: Timestamp) -> i64 {
@@ -169,11 +181,10 @@ fn lasts(millis: i64) -> String {
     format!("PT{}.{:03}S", millis.div_euclid(1000), millis.rem_euclid(1000))
 }
 
-/// What a text that [`render`] made tells of the track in a folder, whose rate is still this; nothing where it cannot be
-/// read.
-pub(crate) fn parse(text: &str, folder: &str, rate: u32) -> Option<Vec<Line>> {
+/// What a text that [`render`] made tells of the track in a folder; nothing where it cannot be read.
+pub(crate) fn parse(text: &str, folder: &str) -> Option<Vec<Line>> {
     let mut lines = Vec::new();
-    let (mut begins, mut at) = (None, None);
+    let (mut begins, mut codecs, mut channels, mut at) = (None, None, None, None);
     for line in text.lines().map(str::trim_start) {
         let number = |name: &str| attribute(line, name)?.parse::<i64>().ok();
         if line.starts_with("<Period ") {
@@ -181,18 +192,30 @@ pub(crate) fn parse(text: &str, folder: &str, rate: u32) -> Option<Vec<Line>> {
             let start = attribute(line, "start")?.strip_prefix("PT")?.strip_suffix('S')?.replace('.', "");
             let date = Timestamp::from_millisecond(start.parse().ok()?).ok()?;
             begins = Some((run.parse().ok()?, number.parse::<u64>().ok()?, date));
+        } else if line.starts_with("<Representation ") {
+            let told = attribute(line, "codecs")?;
+            codecs = ENCODERS.iter().filter_map(|encoder| encoder.hls).find(|known| *known == told);
+        } else if line.starts_with("<AudioChannelConfiguration ") {
+            channels = attribute(line, "value")?.parse().ok();
         } else if line.starts_with("<SegmentTemplate ") {
             let (run, first, date) = begins?;
+            let encoding = Encoding {
+                codecs: codecs?,
+                rate: number("timescale")?.try_into().ok().filter(|rate| *rate > 0)?,
+                channels: channels?,
+            };
             let media = attribute(line, "media")?.strip_suffix(&name::segment(run, "$Number$", "m4s"));
-            let is_this = media == Some(folder) && number("timescale")? == i64::from(rate);
-            let position = nanos(number("presentationTimeOffset")? - EPOCH_S * i64::from(rate), rate);
+            let offset = number("presentationTimeOffset")?;
+            let position = nanos(offset - EPOCH_S * i64::from(encoding.rate), encoding.rate);
             let period = Period { run, number: first, position, date };
-            at = is_this.then_some((u64::try_from(number("startNumber")?).ok()?, period));
+            let next = u64::try_from(number("startNumber")?).ok()?;
+            at = (media == Some(folder)).then_some((next, period, encoding));
         } else if line.starts_with("<S ") {
-            let Some((next, period)) = &mut at else { continue };
+            let Some((next, period, encoding)) = &mut at else { continue };
             let (time, frames) = (number("t")?, number("d")?);
             for repeat in 0..=number("r")?.min(10_000) {
-                lines.push(Line { number: *next, time: time + repeat * frames, frames, period: *period });
+                let (number, time) = (*next, time + repeat * frames);
+                lines.push(Line { number, time, frames, period: *period, encoding: *encoding });
                 *next += 1;
             }
         }
@@ -230,10 +253,14 @@ mod tests {
 
     /// Segments of a run, each given by its number and its positions; on air at a time in milliseconds from position 0.
     fn told(format: &str, segments: &[(i64, u64, (i64, i64), i64)]) -> Told {
-        let format = Format::parse(format).unwrap();
-        let mut lines = Lines { format, all: Default::default() };
+        let mut lines = Lines::new(&Format::parse(format).unwrap());
+        tell(&mut lines, segments);
+        Told { lines, bandwidth: 128_000, ended: false }
+    }
+
+    fn tell(lines: &mut Lines, segments: &[(i64, u64, (i64, i64), i64)]) {
         for &(run, number, (start, end), zero) in segments {
-            let date = zero + (start * 1000).div_euclid(i64::from(format.sample_rate_hz));
+            let date = zero + (start * 1000).div_euclid(i64::from(lines.encoding.rate));
             let date = Timestamp::from_millisecond(date).unwrap();
             let entry = Entry {
                 number,
@@ -245,9 +272,8 @@ mod tests {
                 gap: false,
                 parts: Vec::new(),
             };
-            lines.note(&entry, (start, end), &Window::new(4, "m4s", 0));
+            lines.note(&entry, (start, end), &Window::new(4, "m4s", 0), &layout());
         }
-        Told { lines, bandwidth: 128_000, ended: false }
     }
 
     #[test]
@@ -263,11 +289,11 @@ mod tests {
             <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011,\
             urn:mpeg:dash:profile:cmaf:2019\" type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" \
             publishTime=\"2026-03-01T12:00:00.000Z\" minimumUpdatePeriod=\"PT4.000S\" minBufferTime=\"PT4.000S\" \
-            timeShiftBufferDepth=\"PT24.000S\" suggestedPresentationDelay=\"PT12S\" maxSegmentDuration=\"PT4.5S\">\n \
+            timeShiftBufferDepth=\"PT24.000S\" suggestedPresentationDelay=\"PT12.000S\" maxSegmentDuration=\"PT4.500S\">\n \
             <Period id=\"1700-5\" start=\"PT1.957S\">\n  \
-            <AdaptationSet id=\"0\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">\n   \
+            <AdaptationSet id=\"480000\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">\n   \
             <InbandEventStream schemeIdUri=\"https://aomedia.org/emsg/ID3\" value=\"\"/>\n   \
-            <Representation id=\"0\" codecs=\"mp4a.40.2\" bandwidth=\"128000\" audioSamplingRate=\"48000\">\n    \
+            <Representation id=\"audio\" codecs=\"mp4a.40.2\" bandwidth=\"128000\" audioSamplingRate=\"48000\">\n    \
             <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>\n    \
             <SegmentTemplate timescale=\"48000\" presentationTimeOffset=\"477952\" startNumber=\"5\" \
             initialization=\"1700-init.mp4\" media=\"1700-$Number$.m4s\">\n     <SegmentTimeline>\n      \
@@ -294,7 +320,7 @@ mod tests {
             (1, 4, (144_000, 192_000), 2_000),
             (1, 5, (192_000, 240_000), 5_000),
             (1, 6, (240_000, 287_999), 5_000),
-            (8_000, 7, (100, 48_100), 60_000),
+            (8_000, 7, (100, 48_100), 12_000),
         ];
         let (low, high) = (told("he-aac:48k", &segments), told("flac@96000", &[]));
         let double: Vec<_> = segments
@@ -311,7 +337,7 @@ mod tests {
             "1-2\" start=\"PT3.000S",
             "1-4\" start=\"PT5.000S",
             "1-5\" start=\"PT9.000S",
-            "8000-7\" start=\"PT60.002S",
+            "8000-7\" start=\"PT12.002S",
         ];
         assert_eq!(periods, expected.map(|period| format!(" <Period id=\"{period}\">")));
         // Encodings of different kinds are not for switching between.
@@ -321,20 +347,69 @@ mod tests {
                 && text.contains("<S t=\"960200\" d=\"96000\" r=\"0\"/>")
         );
         for (folder, told) in tracks {
-            let rate = told.lines.format.sample_rate_hz;
-            let back = parse(&text, folder, rate).unwrap();
-            let of = |lines: &[Line]| {
-                lines.iter().map(|l| (l.period.run, l.number, l.time, l.frames)).collect::<Vec<_>>()
-            };
-            assert_eq!(of(&back), of(&told.lines.all.iter().copied().collect::<Vec<_>>()), "{folder}");
+            let rate = told.lines.encoding.rate;
+            let back = parse(&text, folder).unwrap();
+            let of = |line: &Line| (line.period.run, line.number, line.time, line.frames, line.encoding);
+            assert!(back.iter().map(of).eq(told.lines.all.iter().map(of)), "{folder}: {back:?}");
             // Told again, it is the same.
             assert!(
                 back.iter().all(|line| line.period.time(rate) == period_time(&text, folder, &line.period))
             );
         }
-        assert_eq!(parse(&text, "other/", 48_000).map(|lines| lines.len()), Some(0));
-        assert_eq!(parse(&text, "", 44_100).map(|lines| lines.len()), Some(0));
-        assert_eq!(parse(&text.replace("startNumber=\"5\"", "startNumber=\"x\""), "", 48_000), None);
+        assert_eq!(parse(&text, "other/").map(|lines| lines.len()), Some(0));
+        assert_eq!(parse(&text.replace("startNumber=\"5\"", "startNumber=\"x\""), ""), None);
+    }
+
+    /// The values of an attribute, in the order of lines.
+    fn values<'a>(text: &'a str, element: &str, name: &str) -> Vec<&'a str> {
+        text.lines().filter(|line| line.contains(element)).filter_map(|line| attribute(line, name)).collect()
+    }
+
+    /// Of a run, one second each at 48 kHz, on air from 2 s on.
+    fn seconds(run: i64, numbers: std::ops::Range<u64>) -> Vec<(i64, u64, (i64, i64), i64)> {
+        numbers.map(|n| (run, n, (48_000 * n as i64, 48_000 * (n as i64 + 1)), 2_000)).collect()
+    }
+
+    #[test]
+    fn ids_are_the_same_whoever_is_behind() {
+        let (late, high, best) = (
+            told("opus", &seconds(1, 1..3)),
+            told("aac", &seconds(1, 1..9)),
+            told("flac", &seconds(1, 1..9)),
+        );
+        let ids = |tracks: &[(&str, &Told)]| {
+            let text = render(&layout(), tracks, Timestamp::UNIX_EPOCH);
+            let ids =
+                |element| values(&text, element, "id").into_iter().map(str::to_owned).collect::<Vec<_>>();
+            (ids("<AdaptationSet "), ids("<Representation "))
+        };
+        let (sets, representations) = ids(&[("", &high), ("best/", &best)]);
+        assert_eq!(representations, ["audio", "best/audio"]);
+        assert_eq!(ids(&[("", &high), ("low/", &late), ("best/", &best)]), (sets.clone(), representations));
+        // What it alone still has is nobody's.
+        let text = render(
+            &layout(),
+            &[("", &late), ("high/", &told("aac", &seconds(2, 5..9)))],
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(values(&text, "<Period ", "id"), ["2-5"]);
+        let (with_all, _) = ids(&[("", &high), ("low/", &told("opus", &seconds(1, 1..8))), ("best/", &best)]);
+        assert_eq!(with_all.iter().filter(|id| sets.contains(id)).collect::<Vec<_>>(), [&sets[0], &sets[1]]);
+    }
+
+    #[test]
+    fn a_period_keeps_its_encoding_when_the_next_run_has_another() {
+        let mut first = told("aac", &seconds(1, 1..4));
+        let text = render(&layout(), &[("", &first)], Timestamp::UNIX_EPOCH);
+        first.lines = Lines {
+            all: parse(&text, "").unwrap().into(),
+            ..Lines::new(&Format::parse("opus/mono").unwrap())
+        };
+        tell(&mut first.lines, &seconds(9, 5..7));
+        let text = render(&layout(), &[("", &first)], Timestamp::UNIX_EPOCH);
+        assert_eq!(values(&text, "<Representation ", "codecs"), ["mp4a.40.2", "opus"]);
+        assert_eq!(values(&text, "<AudioChannelConfiguration ", "value"), ["2", "1"]);
+        assert_eq!(values(&text, "<AdaptationSet ", "id"), ["480000", "480001"]);
     }
 
     #[test]
@@ -374,6 +449,44 @@ mod tests {
         let text = render(&layout(), &[("", &told)], Timestamp::UNIX_EPOCH);
         assert_eq!(text.matches("<Period ").count(), 1, "{text}");
         assert!(text.contains("<Period id=\"1-4000\""), "{text}");
+    }
+
+    #[test]
+    fn what_lies_further_back_than_players_may_go_is_not_told() {
+        // 24 s.
+        let mut told = told("aac", &seconds(1, 1..4));
+        tell(&mut told.lines, &[(2, 4, (0, 48_000), 28_500)]);
+        assert_eq!(told.lines.all.iter().map(|line| line.number).collect::<Vec<_>>(), [3, 4]);
+    }
+
+    #[test]
+    fn players_are_told_to_begin_where_there_is_something_on_both_sides() {
+        let told = told("aac", &seconds(1, 1..9));
+        let names = [
+            "timeShiftBufferDepth",
+            "suggestedPresentationDelay",
+            "minimumUpdatePeriod",
+            "maxSegmentDuration",
+        ];
+        // Segments, target duration and window; what is told. There are never less than three target durations; the beginning
+        // and what has just come to an end, is told of and fetched, are kept away from.
+        for (segment_s, target_s, window, expected) in [
+            (6.0, 6, 6, ["36.000", "18.000", "6.000", "6.500"]),
+            (6.0, 6, 3, ["18.000", "12.000", "3.000", "6.500"]),
+            (2.5, 3, 3, ["9.000", "6.000", "2.250", "3.500"]),
+            (0.5, 1, 3, ["3.000", "2.000", "0.500", "1.500"]),
+            (1.24, 1, 3, ["3.720", "2.720", "0.860", "1.500"]),
+            (60.0, 60, 4, ["240.000", "180.000", "60.000", "60.500"]),
+        ] {
+            let layout = Layout { segment_s, target_s, window, ..layout() };
+            let text = render(&layout, &[("", &told)], Timestamp::UNIX_EPOCH);
+            let found = names.map(|name| values(&text, "<MPD ", name)[0].to_owned());
+            assert_eq!(found, expected.map(|seconds| format!("PT{seconds}S")), "{segment_s} s, {window}");
+        }
+        // Some may be of a run that had longer ones.
+        let longer = self::told("aac", &[(1, 1, (0, 480_000), 0)]);
+        let text = render(&layout(), &[("", &longer)], Timestamp::UNIX_EPOCH);
+        assert_eq!(values(&text, "<MPD ", "maxSegmentDuration"), ["PT10.000S"]);
     }
 
     /// The `presentationTimeOffset` of a track in a period.

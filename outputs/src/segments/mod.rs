@@ -22,7 +22,7 @@ mod timeline;
 mod track;
 pub(crate) mod window;
 
-pub(crate) use presentation::{Layout, Presentation, Shown};
+pub(crate) use presentation::{BEHIND, Layout, Presentation, Shown};
 #[cfg(feature = "s3")]
 pub use store::S3Config;
 pub use store::{InvalidStore, PutConfig, StoreConfig};

@@ -121,9 +121,9 @@ struct Known {
     next: u64,
 }
 
-/// Stretches by which a track may be behind the others before the multivariant playlist no longer names it: players
-/// would begin with what does not go on.
-const BEHIND: u64 = 3;
+/// Stretches by which a track may be behind the others before the multivariant playlist and the manifest of DASH no longer
+/// name it: players would begin with what does not go on.
+pub(crate) const BEHIND: u64 = 3;
 
 impl Presentation {
     /// Of tracks in folders of a store: the first lies where the multivariant playlist does, `further` ones in folders below,
@@ -235,8 +235,7 @@ impl Presentation {
         Lines::found(&self.manifest.lock().await.found, self.below(track), format, window)
     }
 
-    /// Has the manifest of DASH tell something new of a track: as with the multivariant playlist, without those that are far
-    /// behind, and once all have something published or it `cannot_wait`.
+    /// Has the manifest of DASH tell something new of a track, once all have something published or it `cannot_wait`.
     pub(crate) async fn write_manifest(
         &self,
         track: usize,
@@ -248,9 +247,7 @@ impl Presentation {
         if manifest.told.len() < self.count() && !cannot_wait {
             return Ok(());
         }
-        let newest = manifest.told.values().map(|told| told.lines.next()).max().unwrap_or(0);
-        let goes_on = manifest.told.iter().filter(|(_, told)| told.lines.next() + BEHIND >= newest);
-        let told: Vec<_> = goes_on.map(|(track, told)| (self.below(*track), told)).collect();
+        let told: Vec<_> = manifest.told.iter().map(|(track, told)| (self.below(*track), told)).collect();
         let text = mpd::render(&self.layout, &told, Timestamp::now());
         self.folder(0).put(MANIFEST, text.into()).await
     }

@@ -238,7 +238,7 @@ impl Publisher {
             self.window.songs.begin(self.numbers.run, at, &metadata);
         }
         if let Some(lines) = self.dash.as_mut().filter(|_| is_there) {
-            lines.note(&entry, frames, &self.window);
+            lines.note(&entry, frames, &self.window, &self.presentation.layout);
         }
         self.untold = true;
         self.retired.note(&self.window, lasts_us, &left);
