@@ -67,7 +67,7 @@ MANAGER := examples/hls-manager
 test-manager: test-python $(VENV)/manager-installed target/hls.js/hls.min.js
 	cd $(MANAGER) && $(abspath $(VENV))/bin/mypy && $(abspath $(VENV))/bin/python -m pytest --quiet --numprocesses 6 --dist worksteal
 
-# hls.js and dash.js in Chromium play a minute of each kind of segments, which takes some minutes.
+# hls.js and dash.js in Chromium play a minute of each kind of HLS and DASH, which takes some minutes.
 test-player: deps target/hls.js/hls.min.js target/dash.js/dash.mediaplayer.min.js
 	$(CARGO) test --locked -p airchain-server --test hls_js --test dash_js -- --ignored --nocapture
 

@@ -123,7 +123,7 @@ fn ffmpeg_plays_it_to_the_very_samples() {
             check(&told["audio"], &Playlist::read(dir.path()));
         }
         // It has an end, and that is when the last segment ends.
-        assert!(root.contains(" type=\"dynamic\" ") && !root.contains("minimumUpdatePeriod"), "{root}");
+        assert!(root.contains(" type=\"static\" ") && !root.contains("minimumUpdatePeriod"), "{root}");
         let last = told["audio"].last().unwrap();
         let end = last.date_ms + last.duration as f64 * 1000.0 / f64::from(RATE);
         let (_, said) = root.split_once("mediaPresentationDuration=\"PT").unwrap();

@@ -13,8 +13,7 @@ use crate::segments::{BEHIND, Layout, name, nanos};
 /// How a manifest of airchain's begins.
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
      <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" \
-     profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\" \
-     type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\"";
+     profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\" type=\"";
 
 /// Whether a manifest is one that airchain wrote.
 pub(crate) fn is_own(text: &str) -> bool {
@@ -36,42 +35,53 @@ pub(crate) fn render(layout: &Layout, tracks: &[(&str, &Told)], published: Times
     let tracks: Vec<_> =
         tracks.iter().filter(|(_, told)| told.lines.next() + BEHIND >= newest).copied().collect();
     let lines = || tracks.iter().flat_map(|(_, told)| &told.lines.all);
+    // Still counted from 1970 on, but with an end, which is a whole millisecond: nothing is cut off.
+    let ended = tracks.iter().all(|(_, told)| told.ended);
+    let last = tracks.iter().filter_map(|(_, told)| told.lines.all.back());
+    let end = (last.map(Line::ends).max().unwrap_or(0) + 999_999).div_euclid(1_000_000) as i64;
     let mut out = String::with_capacity(4096);
-    let _ = write!(out, "{HEAD} publishTime=\"{published:.3}\"");
     let (second, target) = (layout.segment_s, layout.target_s as f64);
-    // Behind the end as players of HLS are, but never at the very beginning.
-    let depth = depth_ms(layout) as f64 / 1000.0;
-    let delay = (3.0 * target).min(depth - target);
-    if tracks.iter().all(|(_, told)| told.ended) {
-        // Still counted from 1970 on, but with an end.
-        let end = lines().map(Line::ends).max().unwrap_or(0).div_euclid(1_000_000);
-        let _ = write!(out, " mediaPresentationDuration=\"{}\"", lasts(end as i64));
+    if ended {
+        // What dash.js waits for, as DASH-IF has it (IOP 4.3, 4.6.4).
+        let end = lasts(end);
+        let _ =
+            write!(out, "{HEAD}static\" publishTime=\"{published:.3}\" mediaPresentationDuration=\"{end}\"");
     } else {
-        // A segment is known half of one before it is wanted at the latest.
+        // Behind the end as players of HLS are, but never at the very beginning. A segment is known half of one before it is
+        // wanted at the latest.
+        let depth = depth_ms(layout) as f64 / 1000.0;
+        let delay = (3.0 * target).min(depth - target);
         let update = (delay - 1.5 * second).min(second);
-        let _ = write!(out, " minimumUpdatePeriod=\"PT{update:.3}S\"");
+        let _ = write!(
+            out,
+            "{HEAD}dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"{published:.3}\" \
+             minimumUpdatePeriod=\"PT{update:.3}S\" timeShiftBufferDepth=\"PT{depth:.3}S\" \
+             suggestedPresentationDelay=\"PT{delay:.3}S\""
+        );
     }
     // Some may be of a run that had longer ones.
-    let longest =
-        lines().map(|line| line.frames as f64 / f64::from(line.encoding.rate)).fold(target + 0.5, f64::max);
-    let _ = writeln!(
-        out,
-        " minBufferTime=\"PT{second:.3}S\" timeShiftBufferDepth=\"PT{depth:.3}S\" \
-         suggestedPresentationDelay=\"PT{delay:.3}S\" maxSegmentDuration=\"PT{longest:.3}S\">"
-    );
+    let longest = lines().map(|line| line.frames as f64 / f64::from(line.encoding.rate));
+    let longest = longest.fold(target + 0.5, f64::max);
+    let _ = writeln!(out, " minBufferTime=\"PT{second:.3}S\" maxSegmentDuration=\"PT{longest:.3}S\">");
     for span in spans {
         let Period { run, number, date, .. } = span.period;
         let sets = sets(&tracks, &span);
-        if !sets.is_empty() {
-            let start = lasts(millis(date));
-            let _ = write!(out, " <Period id=\"{run}-{number}\" start=\"{start}\">\n{sets} </Period>\n");
+        if sets.is_empty() {
+            continue;
         }
+        let start = millis(date);
+        let _ = write!(out, " <Period id=\"{run}-{number}\" start=\"{}\"", lasts(start));
+        if ended && span.until.is_none() {
+            let _ = write!(out, " duration=\"{}\"", lasts(end - start));
+        }
+        let _ = write!(out, ">\n{sets} </Period>\n");
     }
-    // The time of day is that of the server that this comes from: it tells it with every answer.
-    let _ = write!(
-        out,
-        " <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-head:2014\" value=\"{MANIFEST}\"/>\n</MPD>\n"
-    );
+    if !ended {
+        // The time of day is that of the server that this comes from: it tells it with every answer.
+        let scheme = "urn:mpeg:dash:utc:http-head:2014";
+        let _ = writeln!(out, " <UTCTiming schemeIdUri=\"{scheme}\" value=\"{MANIFEST}\"/>");
+    }
+    out.push_str("</MPD>\n");
     out
 }
 
@@ -288,8 +298,9 @@ mod tests {
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
             <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011,\
             urn:mpeg:dash:profile:cmaf:2019\" type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" \
-            publishTime=\"2026-03-01T12:00:00.000Z\" minimumUpdatePeriod=\"PT4.000S\" minBufferTime=\"PT4.000S\" \
-            timeShiftBufferDepth=\"PT24.000S\" suggestedPresentationDelay=\"PT12.000S\" maxSegmentDuration=\"PT4.500S\">\n \
+            publishTime=\"2026-03-01T12:00:00.000Z\" minimumUpdatePeriod=\"PT4.000S\" \
+            timeShiftBufferDepth=\"PT24.000S\" suggestedPresentationDelay=\"PT12.000S\" minBufferTime=\"PT4.000S\" \
+            maxSegmentDuration=\"PT4.500S\">\n \
             <Period id=\"1700-5\" start=\"PT1.957S\">\n  \
             <AdaptationSet id=\"480000\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\">\n   \
             <InbandEventStream schemeIdUri=\"https://aomedia.org/emsg/ID3\" value=\"\"/>\n   \
@@ -304,11 +315,12 @@ mod tests {
         assert!(is_own(&text));
         let ended = Told { ended: true, ..told };
         let text = render(&layout(), &[("", &ended)], Timestamp::UNIX_EPOCH);
-        // The last segment ends 11.989 s behind position 0.
-        assert!(
-            text.contains(" mediaPresentationDuration=\"PT13.989S\"") && !text.contains("Update"),
-            "{text}"
-        );
+        // The last segment ends 11.989 s behind position 0. Nothing of a live one is left.
+        let root = "publishTime=\"1970-01-01T00:00:00.000Z\" mediaPresentationDuration=\"PT13.989S\" minBufferTime=\"PT4.000S\" \
+            maxSegmentDuration=\"PT4.500S\">\n <Period id=\"1700-5\" start=\"PT1.957S\" duration=\"PT12.032S\">\n";
+        assert!(is_own(&text) && text.contains(&format!(" type=\"static\" {root}")), "{text}");
+        assert!(text.ends_with(" </Period>\n</MPD>\n"), "{text}");
+        assert_eq!(parse(&text, "").unwrap(), ended.lines.all.iter().copied().collect::<Vec<_>>());
     }
 
     #[test]

@@ -134,6 +134,13 @@ automation: {{ playlist: [tone.wav], item_loudness: off }}
         format!("http://{}/hls/one", self.address)
     }
 
+    /// Has it end in its own way.
+    pub(crate) fn stop(&mut self) {
+        let id = self.airchain.0.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        assert!(self.airchain.0.wait().unwrap().success());
+    }
+
     /// Kills it, and starts it anew.
     pub(crate) fn restart(&mut self) {
         let _ = self.airchain.0.kill();
