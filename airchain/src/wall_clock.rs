@@ -36,10 +36,15 @@ pub(crate) struct Moved {
 }
 
 impl WallClock {
-    /// Both clocks as they are.
+    /// Both clocks as they are. What they seem to be apart here would count as a setting ever after.
     pub(crate) fn now() -> Self {
-        let (utc, at) = (Timestamp::now(), Instant::now());
-        Self { utc, at, slept: os::slept(), set_by: SignedDuration::ZERO }
+        loop {
+            let at = Instant::now();
+            let (utc, slept) = (Timestamp::now(), os::slept());
+            if at.elapsed() < HELD_UP {
+                return Self { utc, at, slept, set_by: SignedDuration::ZERO };
+            }
+        }
     }
 
     /// Looks at the clocks.
