@@ -11,12 +11,16 @@ use testkit::ts::Checker;
 
 const PACKET: usize = 188;
 
-/// Segments of 40 access units each, and which of them are given up.
-fn segments(count: i64, given_up: &[i64]) -> Vec<Vec<u8>> {
+fn muxer() -> Box<dyn SegmentMuxer> {
     let format =
         Format { codec: Codec::AacLc, bitrate: Bitrate::Cbr(96), sample_rate_hz: 48_000, channels: 2 };
     let info = StreamInfo { format, delay: 2048, packet_frames: Some(1024), headers: Vec::new() };
-    let mut muxer: Box<dyn SegmentMuxer> = segment_muxer(Container::Ts, &info).unwrap();
+    segment_muxer(Container::Ts, &info).unwrap()
+}
+
+/// Segments of 40 access units each, and which of them are given up.
+fn segments(count: i64, given_up: &[i64]) -> Vec<Vec<u8>> {
+    let mut muxer = muxer();
     let mut all = Vec::new();
     for segment in 0..count {
         let mut out = Vec::new();
@@ -58,6 +62,32 @@ fn nothing_is_found_where_nothing_is_wrong() {
     assert!(checker.check(&first).is_ok());
     checker.pause();
     assert!(checker.check(&third).is_ok(), "a gap leaves the counters as they were");
+}
+
+#[test]
+fn parts_are_begun_with_and_are_a_segment_together() {
+    let (mut muxer, mut whole, mut from) = (muxer(), Vec::new(), 0);
+    muxer.begin(0, &Metadata::default(), &mut whole);
+    for n in 0..40 {
+        if n == 20 {
+            muxer.end(&mut whole);
+            from = whole.len();
+            muxer.begin_part(&mut whole);
+        }
+        let packet = Packet { data: Bytes::from(vec![7; 250]), pts: n * 1024, duration: 1024 };
+        muxer.packet(&packet, &mut whole).unwrap();
+    }
+    muxer.end(&mut whole);
+    assert!(Checker::default().check(&whole).is_ok());
+    let part = &whole[from..];
+    assert!(Checker::default().check_part(part).is_ok());
+    let without =
+        |found: Result<_, String>, what: &str| assert!(found.map(|_| ()).unwrap_err().contains(what));
+    without(Checker::default().check(part), "without its title");
+    without(Checker::default().check_part(&part[2 * PACKET..]), "instead of the PAT");
+    let mut torn = whole.clone();
+    torn.drain(from + PACKET..from + 2 * PACKET);
+    without(Checker::default().check(&torn), "instead of the PMT");
 }
 
 #[test]

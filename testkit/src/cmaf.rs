@@ -176,8 +176,22 @@ impl Checker {
         let found = boxes(data);
         let (first, brands) = &found[0];
         assert!(first == "styp" && brands.chunks(4).skip(2).any(|brand| brand == b"msdh"), "a segment");
-        let (mut segment, mut at, mut pending) = (Segment::default(), 8 + brands.len(), None);
-        for (kind, body) in &found[1..] {
+        self.fragments(&found[1..], 8 + brands.len())
+    }
+
+    /// The same for a part of a segment (low-latency HLS), of which the first alone says that it is one.
+    pub fn part(&mut self, data: &[u8]) -> Segment {
+        let found = boxes(data);
+        match &found[0] {
+            (first, brands) if first == "styp" => self.fragments(&found[1..], 8 + brands.len()),
+            _ => self.fragments(&found, 0),
+        }
+    }
+
+    /// Checks the fragments that begin at a byte.
+    fn fragments(&mut self, found: &[Found<'_>], mut at: usize) -> Segment {
+        let (mut segment, mut pending) = (Segment::default(), None);
+        for (kind, body) in found {
             match (kind.as_str(), pending.take()) {
                 ("emsg", None) => segment.events.push(self.event(body)),
                 ("moof", None) => pending = Some((at, self.fragment(body))),

@@ -51,13 +51,23 @@ impl Checker {
 
     /// The same as [`segment`](Self::segment), but says in a sentence what does not hold.
     pub fn check(&mut self, data: &[u8]) -> Result<Vec<Pes>, String> {
+        self.read(data, true)
+    }
+
+    /// The same for a part of a segment (low-latency HLS), which need not open with a title.
+    pub fn check_part(&mut self, data: &[u8]) -> Result<Vec<Pes>, String> {
+        self.read(data, false)
+    }
+
+    /// Tables may come again between PES packets, where a part begins.
+    fn read(&mut self, data: &[u8], titled: bool) -> Result<Vec<Pes>, String> {
         ensure!(
             !data.is_empty() && data.len().is_multiple_of(188),
             "{} bytes are not whole packets",
             data.len()
         );
         let (mut audio, mut found, mut pes) = (None, Vec::new(), Vec::new());
-        let (mut title, mut title_pts) = (Vec::new(), None);
+        let (mut title, mut title_pts, mut is_table) = (Vec::new(), None, false);
         for (index, packet) in data.chunks(188).enumerate() {
             ensure!(packet[0] == 0x47, "no sync byte at packet {index}");
             ensure!(packet[1] & 0xA0 == 0, "error or priority bit at packet {index}");
@@ -87,13 +97,16 @@ impl Checker {
                 ensure!(field[used..].iter().all(|byte| *byte == 0xFF), "stuffing of packet {index}");
                 payload = &payload[1 + length..];
             }
-            match index {
-                0 => {
+            match pid {
+                _ if index == 0 || pid == 0 => {
                     ensure!(pid == 0 && start, "a segment begins with PID {pid:#x} instead of the PAT");
+                    ensure!(title.is_empty(), "tables between a title and its audio");
+                    found.extend(self.finish(&mut pes)?);
                     let body = section(payload, 0x00)?;
                     ensure!(body.len() == 4 && body[2..] == [0xF0, 0], "the PAT names more than PMT 0x1000");
+                    is_table = true;
                 }
-                1 => {
+                _ if std::mem::take(&mut is_table) => {
                     ensure!(pid == 0x1000 && start, "PID {pid:#x} follows the PAT instead of the PMT");
                     let body = section(payload, 0x02)?;
                     ensure!(body.len() == 46, "a PMT of {} bytes", body.len());
@@ -109,7 +122,7 @@ impl Checker {
                     self.stream_type = streams[0];
                     audio = Some(stream);
                 }
-                _ if pid == 0x101 => {
+                0x101 => {
                     ensure!(clock.is_none(), "a clock reference with a title");
                     if start {
                         ensure!(title.is_empty(), "a title follows another");
@@ -123,7 +136,8 @@ impl Checker {
                     ensure!(start == clock.is_some(), "a clock reference with each PES packet");
                     if start {
                         found.extend(self.finish(&mut pes)?);
-                        ensure!(!found.is_empty() || !title.is_empty(), "a segment begins without its title");
+                        let opens = titled && found.is_empty();
+                        ensure!(!opens || !title.is_empty(), "a segment begins without its title");
                         if !title.is_empty() {
                             title_pts = Some(self.title(std::mem::take(&mut title))?);
                         }

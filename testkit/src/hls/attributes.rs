@@ -49,6 +49,11 @@ impl Attributes {
         self.0.get(name).filter(|value| value.quoted).map(|value| value.text.as_str())
     }
 
+    /// An enumerated string, which has no quotes.
+    pub(super) fn word(&self, name: &str) -> Option<&str> {
+        self.0.get(name).filter(|value| !value.quoted).map(|value| value.text.as_str())
+    }
+
     /// A decimal integer.
     pub(super) fn integer(&self, name: &str) -> Option<u64> {
         let value = self.0.get(name).filter(|value| !value.quoted)?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::decode::{Stretch, stretches};
+use super::decode::{Stretch, from_second_part, stretches};
+use super::reports::{Reports, places};
 use super::watched::{Kept, Watched};
 use super::{Finding, Media, Multivariant, Notes, Origin, micros_between};
 
@@ -22,6 +23,7 @@ pub struct Checker {
     /// The lowest `BANDWIDTH` that was ever said of a variant: what those know who have read it then.
     lowest: BTreeMap<String, u64>,
     averages: BTreeMap<String, u64>,
+    reports: Reports,
     findings: Vec<Finding>,
 }
 
@@ -36,17 +38,20 @@ impl Checker {
             watched: BTreeMap::new(),
             lowest: BTreeMap::new(),
             averages: BTreeMap::new(),
+            reports: Reports::default(),
             findings: Vec::new(),
         }
     }
 
-    /// Looks once. Several times per segment is often enough.
+    /// Looks once. Several times per segment is often enough. Where a server holds requests, this takes as long as it does so.
     pub fn poll(&mut self, origin: &mut dyn Origin) {
         self.read_index(origin);
         self.check_peaks();
+        let before = (origin.now(), &places(&self.watched));
         for watched in self.watched.values_mut() {
             watched.poll(origin, self.late.as_secs_f64(), &mut self.findings);
         }
+        self.reports.check(&self.watched, before, &mut self.findings);
         self.check_variants();
         self.check_alike();
     }
@@ -54,6 +59,7 @@ impl Checker {
     /// The server was away, and is there again: an end may be taken back now, and nothing is late.
     pub fn restarted(&mut self) {
         self.watched.values_mut().for_each(Watched::restarted);
+        self.reports.forget();
     }
 
     /// The clock by which dates are given was set, that of the [`Origin`] was not: what begins from now on has its dates by it,
@@ -94,12 +100,19 @@ impl Checker {
 
     /// What can be decoded as a whole, of all segments of all media playlists.
     pub fn stretches(&self) -> Vec<Stretch> {
-        let variants = self.named.iter().flat_map(|named| &named.variants);
-        let codecs: BTreeMap<&str, &str> = variants.map(|v| (v.uri.as_str(), v.codecs.as_str())).collect();
-        let of = |watched: &Watched| {
-            stretches(watched, codecs.get(watched.path.as_str()).copied().unwrap_or_default())
-        };
-        self.watched.values().flat_map(of).collect()
+        self.watched.values().flat_map(|watched| stretches(watched, self.codecs(watched))).collect()
+    }
+
+    /// Of each media playlist with parts a segment without its first part, as a player hears it that begins with the second.
+    pub fn second_parts(&self) -> Vec<Stretch> {
+        let all = self.watched.values();
+        all.filter_map(|watched| from_second_part(watched, self.codecs(watched))).collect()
+    }
+
+    /// `CODECS` of a media playlist.
+    fn codecs(&self, watched: &Watched) -> &str {
+        let mut variants = self.named.iter().flat_map(|named| &named.variants);
+        variants.find(|variant| variant.uri == watched.path).map_or("", |variant| &variant.codecs)
     }
 
     fn read_index(&mut self, origin: &mut dyn Origin) {
@@ -176,6 +189,15 @@ impl Checker {
             let mut notes = Notes { playlist: &other.path, found: &mut self.findings };
             if media.target_s != first_media.target_s {
                 notes.note("6.2.4", 0, format!("another target duration than {}", first.path));
+            }
+            if media.control != first_media.control && !media.ended && !first_media.ended {
+                let what = format!("another EXT-X-SERVER-CONTROL than {}", first.path);
+                notes.note("bis 6.2.4", 0, what);
+            }
+            let hold_back_us = media.control.as_ref().and_then(|control| control.part_hold_back_us);
+            if hold_back_us.zip(first_media.part_target_us).is_some_and(|(back, part)| back < 3 * part) {
+                let what = format!("PART-HOLD-BACK is less than three part targets of {}", first.path);
+                notes.note("bis 4.4.3.8", 0, what);
             }
             for segment in &media.segments {
                 let (Some(a), Some(b)) = (first.kept.get(&segment.number), other.kept.get(&segment.number))

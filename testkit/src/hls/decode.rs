@@ -70,6 +70,31 @@ pub(super) fn stretches(watched: &Watched, codecs: &str) -> Vec<Stretch> {
     found
 }
 
+/// The newest segment with several parts, without the first.
+pub(super) fn from_second_part(watched: &Watched, codecs: &str) -> Option<Stretch> {
+    let mut known = watched.kept.iter().rev().filter_map(|(number, kept)| {
+        let (heard, audio) = (kept.heard.as_ref()?, watched.parts.data(*number, 1)?);
+        (!audio.is_empty()).then_some((*number, kept, heard, audio))
+    });
+    let (number, kept, heard, audio) = known.next()?;
+    let map = kept.segment.map.as_ref().and_then(|map| watched.maps.get(map));
+    let lasts_us = watched.parts.duration_us(number, 1);
+    let start_us = heard.start_us + (kept.segment.duration_us - lasts_us) as i64;
+    Some(Stretch {
+        playlist: watched.path.clone(),
+        first: number,
+        count: 1,
+        start_us,
+        date_us: kept.segment.date.map_or(0, |date| date.as_microsecond()),
+        samples: (lasts_us * u64::from(heard.rate_hz) + 500_000) / 1_000_000,
+        rate_hz: heard.rate_hz,
+        packet: heard.packet,
+        codecs: codecs.to_owned(),
+        extension: extension(&kept.segment.uri).to_owned(),
+        data: [map.cloned().unwrap_or_default(), audio].concat(),
+    })
+}
+
 /// The audio of a stretch at `rate_hz`, which must be its own rate.
 ///
 /// # Panics

@@ -15,8 +15,16 @@ pub(super) struct Audio {
 
 /// Reads frames to the end, none of which may be cut.
 pub(super) fn read(data: &[u8]) -> Result<Audio, String> {
+    match read_to_tag(data)? {
+        (audio, []) => Ok(audio),
+        _ => Err("a tag between frames".into()),
+    }
+}
+
+/// Reads frames to the end, or to an ID3 tag between two, and gives what is left.
+pub(super) fn read_to_tag(data: &[u8]) -> Result<(Audio, &[u8]), String> {
     let (mut audio, mut at) = (None::<Audio>, 0);
-    while at < data.len() {
+    while at < data.len() && !data[at..].starts_with(b"ID3") {
         let rest = &data[at..];
         let frame = if is_mp3(rest) { mp3(rest) } else { adts(rest) };
         let (frame, bytes) = frame.ok_or_else(|| format!("no frame of AAC or MP3 at byte {at}"))?;
@@ -30,7 +38,8 @@ pub(super) fn read(data: &[u8]) -> Result<Audio, String> {
         so_far.samples += frame.samples;
         at += bytes;
     }
-    audio.ok_or_else(|| "there is no audio".into())
+    let audio = audio.ok_or("there is no audio")?;
+    Ok((audio, &data[at..]))
 }
 
 /// Layer III; ADTS has layer 0.

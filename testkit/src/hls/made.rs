@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Checker, Fetched, Finding, Origin};
 
-const FIRST: u64 = 100;
+pub(super) const FIRST: u64 = 100;
 const JOIN: u64 = 103;
 const GAP: u64 = 106;
 const STEPS: u64 = 14;
 const WINDOW: u64 = 4;
-const SEGMENT_US: i64 = 960_000;
+pub(super) const SEGMENT_US: i64 = 960_000;
 const FRAMES: usize = 45;
 
 #[derive(Clone)]
@@ -176,7 +176,8 @@ impl Made {
     }
 }
 
-fn date(number: u64) -> Timestamp {
+/// When a segment begins.
+pub(super) fn date(number: u64) -> Timestamp {
     let since = "2026-03-01T12:00:00Z".parse::<Timestamp>().expect("a date");
     since + SignedDuration::from_micros((number - FIRST) as i64 * SEGMENT_US)
 }

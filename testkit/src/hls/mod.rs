@@ -2,41 +2,51 @@
 //! or its second edition (8216bis) is broken, in sentences.
 //!
 //! ```text
-//! Origin ─► playlist, multivariant  (one text: its grammar)
-//!      └──► checker ─► watched      (one media playlist from poll to poll, and its files)
-//!                       └► segment  (the bytes of a segment: time, length, codec)
+//! origin ─► reader, low_latency, multivariant  (one text: its grammar)
+//!      └──► checker ─► watched      (one media playlist from poll to poll, its files, and what its server promises)
+//!            └► reports └► segment  (the bytes of a segment: time, length, codec)
 //!                           └► decode (all of them joined, by ffmpeg)
 //! ```
 //!
 //! What it holds a presentation to beyond the letter: each segment has an `EXT-X-PROGRAM-DATE-TIME`; no name is ever used
 //! for anything else; an `EXT-X-ENDLIST` may be taken away by a new start, and by nothing else ([`Checker::restarted`]); and
-//! `EXT-X-VERSION` may change, as a window without gaps is to be readable for older players.
+//! `EXT-X-VERSION` may change, as a window without gaps is to be readable for older players. Of low latency: no part but the
+//! last of a segment is shorter than 85 % of the part target, also where decoding can begin with it; a segment is its parts, one
+//! after the other, and lasts as long as they to a microsecond each, which is what their lengths are rounded by; parts are told
+//! of segments that ended within three target durations; `PART-HOLD-BACK` is three part targets, which is but recommended; and
+//! each playlist reports all others.
 
 mod attributes;
 mod checker;
 mod decode;
 mod frames;
+mod low_latency;
 mod multivariant;
+mod origin;
 mod playlist;
+mod reader;
+mod reports;
 mod segment;
 mod watched;
 
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod broken_parts;
+#[cfg(test)]
 mod made;
+#[cfg(test)]
+mod made_parts;
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::http;
-
 pub use checker::Checker;
 pub use decode::{Stretch, decode};
+pub use low_latency::{Control, Part, Report};
 pub use multivariant::{Multivariant, Variant};
+pub use origin::{Fetched, Folder, Origin, Served};
 pub use playlist::{DateRange, Media, Segment};
 
 /// A rule that is broken.
@@ -79,64 +89,17 @@ impl Notes<'_> {
     }
 }
 
-/// A file as it came.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// Its bytes.
-    pub data: Vec<u8>,
-    /// What the server says it is; nothing where files are read.
-    pub mime: Option<String>,
-}
-
-/// Where a presentation is fetched from.
-pub trait Origin {
-    /// The time there.
-    fn now(&self) -> Timestamp;
-
-    /// A file, by its path relative to the presentation; nothing when it is not there.
-    fn get(&mut self, path: &str) -> Option<Fetched>;
-}
-
-/// A folder.
-pub struct Folder(pub PathBuf);
-
-impl Origin for Folder {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    fn get(&mut self, path: &str) -> Option<Fetched> {
-        let path = path.split('?').next().unwrap_or_default();
-        std::fs::read(self.0.join(path)).ok().map(|data| Fetched { data, mime: None })
-    }
-}
-
-/// A path of an HTTP server.
-pub struct Served {
-    /// The server.
-    pub address: SocketAddr,
-    /// What comes before each path, with a `/` at both ends.
-    pub base: String,
-}
-
-impl Origin for Served {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    fn get(&mut self, path: &str) -> Option<Fetched> {
-        let answer = http::get(self.address, &format!("{}{path}", self.base)).ok()?;
-        let mime = Some(answer.header("content-type").to_owned());
-        (answer.status == 200).then_some(Fetched { data: answer.body, mime })
-    }
-}
-
 /// The path that a URI in a playlist leads to, which must lie where the presentation lies.
 fn resolve(playlist: &str, uri: &str) -> String {
-    match playlist.rsplit_once('/') {
-        Some((folder, _)) => format!("{folder}/{uri}"),
-        None => uri.to_owned(),
+    let mut path: Vec<&str> = playlist.split('/').collect();
+    path.pop();
+    for name in uri.split('/') {
+        match name {
+            ".." if !path.is_empty() => drop(path.pop()),
+            _ => path.push(name),
+        }
     }
+    path.join("/")
 }
 
 /// Microseconds between two moments.

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::Notes;
-use super::attributes::{Attributes, integer, micros};
+use super::low_latency::{Control, Part, Report};
+use super::reader::Reader;
+use super::{Notes, low_latency};
 
 /// A media playlist as a player reads it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +25,18 @@ pub struct Media {
     pub date_ranges: Vec<DateRange>,
     /// `EXT-X-ENDLIST`.
     pub ended: bool,
+    /// `EXT-X-SERVER-CONTROL`.
+    pub control: Option<Control>,
+    /// `PART-TARGET` of `EXT-X-PART-INF`, in microseconds.
+    pub part_target_us: Option<u64>,
+    /// The segment under way, as long as the parts that there are of it: without a URI.
+    pub open: Option<Segment>,
+    /// `EXT-X-PRELOAD-HINT`: URI of the next part.
+    pub hint: Option<String>,
+    /// `EXT-X-RENDITION-REPORT` tags, in their order.
+    pub reports: Vec<Report>,
+    /// `EXT-X-SKIP`: segments that a delta update leaves out, before its first.
+    pub skipped: Option<u64>,
 }
 
 /// A segment of it.
@@ -49,12 +62,14 @@ pub struct Segment {
     pub gap: bool,
     /// URI of its initialization section.
     pub map: Option<String>,
+    /// Its `EXT-X-PART` tags.
+    pub parts: Vec<Part>,
 }
 
 impl Segment {
-    /// What must be the same in every text that has it: not where it stands.
+    /// What must be the same in every text that has it: not where it stands, nor whether its parts are told.
     pub fn published(&self) -> Self {
-        Self { line: 0, ..self.clone() }
+        Self { line: 0, parts: Vec::new(), ..self.clone() }
     }
 }
 
@@ -76,7 +91,29 @@ pub struct DateRange {
 impl Media {
     /// Number of the next segment.
     pub fn next(&self) -> u64 {
-        self.sequence + self.segments.len() as u64
+        self.sequence + self.skipped.unwrap_or(0) + self.segments.len() as u64
+    }
+
+    /// Number of the segment that the next part is of, and which of its parts that is.
+    pub fn next_part(&self) -> (u64, usize) {
+        self.open.as_ref().map_or((self.next(), 0), |open| (open.number, open.parts.len()))
+    }
+
+    /// Number of the segment that the last part is of, and which of its parts that is; the segment as a whole where no parts of it
+    /// are told.
+    pub fn last_part(&self) -> Option<(u64, usize)> {
+        let last = self.all().next_back()?;
+        Some((last.number, last.parts.len().checked_sub(1).unwrap_or(usize::MAX)))
+    }
+
+    /// Its segments and what there is of the next.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.segments.iter().chain(&self.open)
+    }
+
+    /// The segment of a number.
+    pub fn find(&self, number: u64) -> Option<&Segment> {
+        self.all().find(|segment| segment.number == number)
     }
 
     /// How long it is, in microseconds.
@@ -89,14 +126,27 @@ impl Media {
         self.segments.last().map_or(self.discontinuity_sequence, |segment| segment.discontinuities)
     }
 
+    /// Reads a text that breaks no rule, as it is at the moment.
+    ///
+    /// # Panics
+    /// Where it breaks one.
+    pub fn of(text: &str) -> Self {
+        let mut found = Vec::new();
+        let media = Self::read(text, &mut Notes { playlist: "playlist", found: &mut found });
+        assert!(found.is_empty(), "{found:#?}\n{text}");
+        media
+    }
+
     /// Reads a text and notes what is wrong with it.
     pub(super) fn read(text: &str, notes: &mut Notes<'_>) -> Self {
         check_text(text, notes);
-        let mut reader = Reader { media: Self { version: 1, ..Self::default() }, ..Reader::default() };
+        let mut reader = Reader::default();
         for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.is_empty()) {
             reader.line(index + 1, line, notes);
         }
-        reader.finish(notes)
+        let media = reader.finish(notes);
+        low_latency::check(&media, notes);
+        media
     }
 }
 
@@ -112,192 +162,5 @@ pub(super) fn check_text(text: &str, notes: &mut Notes<'_>) {
         if line.strip_suffix('\r').unwrap_or(line).chars().any(|c| c.is_control() || c == '\u{feff}') {
             notes.note("4", index + 1, "a control character or byte order mark");
         }
-    }
-}
-
-/// Where the reader stands: the segment that the tags so far belong to, and which tags have been.
-#[derive(Default)]
-struct Reader {
-    media: Media,
-    next: Segment,
-    has_duration: bool,
-    decimals: bool,
-    map: Option<String>,
-    once: Vec<&'static str>,
-}
-
-/// Tags of which there is at most one (4.3.1.2, 4.3.3, 4.3.5), and which come before the first segment (4.3.3.2, 4.3.3.3).
-const ONCE: [&str; 6] = [
-    "#EXT-X-VERSION",
-    "#EXT-X-TARGETDURATION",
-    "#EXT-X-MEDIA-SEQUENCE",
-    "#EXT-X-DISCONTINUITY-SEQUENCE",
-    "#EXT-X-INDEPENDENT-SEGMENTS",
-    "#EXT-X-ENDLIST",
-];
-
-impl Reader {
-    fn line(&mut self, line: usize, text: &str, notes: &mut Notes<'_>) {
-        if !text.starts_with('#') {
-            return self.segment(line, text, notes);
-        }
-        let (tag, value) = text.split_once(':').unwrap_or((text, ""));
-        if let Some(known) = ONCE.into_iter().find(|known| *known == tag) {
-            if self.once.contains(&known) {
-                notes.note("4.3.3", line, format!("{tag} comes twice"));
-            }
-            self.once.push(known);
-        }
-        let number = |notes: &mut Notes<'_>, rule: &'static str| {
-            integer(value).unwrap_or_else(|| {
-                notes.note(rule, line, format!("{value:?} is no number"));
-                0
-            })
-        };
-        let begun = !self.media.segments.is_empty();
-        match tag {
-            "#EXT-X-VERSION" => self.media.version = number(notes, "4.3.1.2"),
-            "#EXT-X-INDEPENDENT-SEGMENTS" => self.media.independent = true,
-            "#EXT-X-TARGETDURATION" => self.media.target_s = number(notes, "4.3.3.1"),
-            "#EXT-X-MEDIA-SEQUENCE" => {
-                self.media.sequence = number(notes, "4.3.3.2");
-                if begun {
-                    notes.note("4.3.3.2", line, "EXT-X-MEDIA-SEQUENCE comes after a segment");
-                }
-            }
-            "#EXT-X-DISCONTINUITY-SEQUENCE" => {
-                self.media.discontinuity_sequence = number(notes, "4.3.3.3");
-                if begun || self.next.discontinuity {
-                    let what = "EXT-X-DISCONTINUITY-SEQUENCE comes after a segment or a discontinuity";
-                    notes.note("4.3.3.3", line, what);
-                }
-            }
-            "#EXT-X-ENDLIST" => self.media.ended = true,
-            "#EXT-X-DISCONTINUITY" => self.next.discontinuity = true,
-            "#EXT-X-GAP" => self.next.gap = true,
-            "#EXT-X-MAP" => self.map(line, value, notes),
-            "#EXT-X-PROGRAM-DATE-TIME" => match value.parse() {
-                Ok(date) => self.next.date = Some(date),
-                Err(_) => notes.note("4.3.2.6", line, format!("{value:?} is no date with its zone")),
-            },
-            "#EXTINF" => self.duration(line, value, notes),
-            "#EXT-X-DATERANGE" => self.date_range(line, value, notes),
-            "#EXT-X-STREAM-INF" | "#EXT-X-MEDIA" | "#EXT-X-I-FRAME-STREAM-INF" => {
-                notes.note("4.1", line, format!("{tag} belongs in a multivariant playlist"));
-            }
-            _ if tag.starts_with("#EXT") => {
-                notes.note(
-                    "4.1",
-                    line,
-                    format!("{tag} is no tag of a media playlist that this checker knows"),
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn duration(&mut self, line: usize, value: &str, notes: &mut Notes<'_>) {
-        let (seconds, title) = value.split_once(',').unwrap_or_else(|| {
-            notes.note("4.3.2.1", line, "EXTINF has no comma behind its duration");
-            (value, "")
-        });
-        self.decimals |= seconds.contains('.');
-        self.has_duration = true;
-        self.next.title = title.to_owned();
-        self.next.duration_us = micros(seconds).unwrap_or_else(|| {
-            notes.note("4.3.2.1", line, format!("{seconds:?} is no duration of at most six decimals"));
-            0
-        });
-    }
-
-    fn map(&mut self, line: usize, value: &str, notes: &mut Notes<'_>) {
-        match Attributes::read(value) {
-            Ok(list) if list.string("URI").is_some() => self.map = list.string("URI").map(str::to_owned),
-            Ok(_) => notes.note("4.3.2.5", line, "EXT-X-MAP has no URI"),
-            Err(what) => notes.note("4.2", line, what),
-        }
-    }
-
-    fn date_range(&mut self, line: usize, value: &str, notes: &mut Notes<'_>) {
-        let list = match Attributes::read(value) {
-            Ok(list) => list,
-            Err(what) => return notes.note("4.2", line, what),
-        };
-        let date = |name: &str| list.string(name).and_then(|date| date.parse::<Timestamp>().ok());
-        let (Some(id), Some(start)) = (list.string("ID"), date("START-DATE")) else {
-            return notes.note("4.3.2.7", line, "EXT-X-DATERANGE without ID or START-DATE");
-        };
-        let end = date("END-DATE");
-        if list.has("END-DATE") && end.is_none_or(|end| end < start) {
-            notes.note("4.3.2.7", line, format!("{id:?} ends before it begins"));
-        }
-        if let (Some(end), true) = (end, list.has("DURATION")) {
-            let us = end.as_microsecond() - start.as_microsecond();
-            if list.micros("DURATION").is_none_or(|said| said.abs_diff(us.max(0) as u64) > 1_000) {
-                notes.note(
-                    "4.3.2.7",
-                    line,
-                    format!("the DURATION of {id:?} is not END-DATE less START-DATE"),
-                );
-            }
-        }
-        let known = ["ID", "CLASS", "START-DATE", "END-DATE", "DURATION", "PLANNED-DURATION", "END-ON-NEXT"];
-        if let Some(name) = list.names().find(|n| !known.contains(n) && !n.starts_with("X-")) {
-            notes.note("4.3.2.7", line, format!("{name} is no attribute of EXT-X-DATERANGE"));
-        }
-        if self.media.date_ranges.iter().any(|range| range.id == id) {
-            notes.note("4.3.2.7", line, format!("{id:?} comes twice"));
-        }
-        self.media.date_ranges.push(DateRange {
-            line,
-            id: id.to_owned(),
-            start,
-            end,
-            text: value.to_owned(),
-        });
-    }
-
-    fn segment(&mut self, line: usize, uri: &str, notes: &mut Notes<'_>) {
-        let media = &mut self.media;
-        if !std::mem::take(&mut self.has_duration) {
-            notes.note("4.3.2.1", line, format!("{uri} has no EXTINF"));
-        }
-        let outside = uri.contains("..") || uri.contains("://") || uri.starts_with('/');
-        if outside || uri.contains(char::is_whitespace) {
-            notes.note("4.1", line, format!("{uri:?} is no relative URI below the playlist"));
-        }
-        let mut segment = std::mem::take(&mut self.next);
-        if segment.date.is_none() {
-            notes.note("4.3.2.6", line, format!("{uri} has no EXT-X-PROGRAM-DATE-TIME"));
-        }
-        segment.discontinuities = media.discontinuities() + u64::from(segment.discontinuity);
-        (segment.line, segment.uri) = (line, uri.to_owned());
-        (segment.number, segment.map) = (media.next(), self.map.clone());
-        media.segments.push(segment);
-    }
-
-    fn finish(self, notes: &mut Notes<'_>) -> Media {
-        let Self { media, next, has_duration, decimals, map, once } = self;
-        if !once.contains(&"#EXT-X-TARGETDURATION") {
-            notes.note("4.3.3.1", 0, "there is no EXT-X-TARGETDURATION");
-        }
-        if has_duration || next != Segment::default() {
-            notes.note("4.3.2", 0, "tags of a segment that does not come");
-        }
-        for segment in &media.segments {
-            if (segment.duration_us + 500_000) / 1_000_000 > media.target_s {
-                let what = format!("{} is longer than the target duration", segment.uri);
-                notes.note("4.3.3.1", segment.line, what);
-            }
-        }
-        let gaps = media.segments.iter().any(|segment| segment.gap);
-        let needs = [(decimals, 3, "7"), (map.is_some(), 6, "7"), (gaps, 8, "bis 8")];
-        for (uses, version, rule) in needs {
-            if uses && media.version < version {
-                let what = format!("what it uses needs EXT-X-VERSION {version}, it says {}", media.version);
-                notes.note(rule, 0, what);
-            }
-        }
-        media
     }
 }

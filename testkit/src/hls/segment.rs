@@ -38,6 +38,11 @@ pub(super) trait Container: Send {
     /// Checks the next segment by itself, and that it continues the one before.
     fn segment(&mut self, data: &[u8]) -> Result<Heard, String>;
 
+    /// Checks a part of a segment, with which a player begins.
+    fn part(&mut self, data: &[u8]) -> Result<Heard, String> {
+        self.segment(data)
+    }
+
     /// What comes next does so behind a gap.
     fn pause(&mut self) {}
 }
@@ -79,12 +84,12 @@ fn micros(ticks: i64) -> i64 {
 #[derive(Default)]
 struct Ts(ts::Checker);
 
-impl Container for Ts {
-    fn segment(&mut self, data: &[u8]) -> Result<Heard, String> {
-        let found = self.0.check(data)?;
+impl Ts {
+    /// The audio of PES packets.
+    fn heard(&self, found: &[ts::Pes]) -> Result<Heard, String> {
         let first = found.first().ok_or("there is no audio")?;
         let (start, mut whole) = (first.pts, None::<Audio>);
-        for pes in &found {
+        for pes in found {
             let audio = frames::read(&pes.data)?;
             if (self.0.stream_type == 0x0F) == audio.is_mp3 {
                 return Err(format!("the PMT says stream type {:#x} of other audio", self.0.stream_type));
@@ -97,6 +102,18 @@ impl Container for Ts {
             whole = Some(Audio { samples: before + audio.samples, ..whole.unwrap_or(audio) });
         }
         Ok(heard(whole.ok_or("there is no audio")?, micros(start)))
+    }
+}
+
+impl Container for Ts {
+    fn segment(&mut self, data: &[u8]) -> Result<Heard, String> {
+        let found = self.0.check(data)?;
+        self.heard(&found)
+    }
+
+    fn part(&mut self, data: &[u8]) -> Result<Heard, String> {
+        let found = self.0.check_part(data)?;
+        self.heard(&found)
     }
 
     fn pause(&mut self) {
@@ -114,8 +131,25 @@ impl Container for Fmp4 {
     }
 
     fn segment(&mut self, data: &[u8]) -> Result<Heard, String> {
+        self.heard(|checker| checker.segment(data))
+    }
+
+    fn part(&mut self, data: &[u8]) -> Result<Heard, String> {
+        self.heard(|checker| checker.part(data))
+    }
+
+    fn pause(&mut self) {
+        if let Some(checker) = &mut self.0 {
+            checker.leap();
+        }
+    }
+}
+
+impl Fmp4 {
+    /// The audio of what is read.
+    fn heard(&mut self, read: impl FnOnce(&mut cmaf::Checker) -> cmaf::Segment) -> Result<Heard, String> {
         let checker = self.0.as_mut().ok_or("there is no EXT-X-MAP for it")?;
-        let samples = told(|| checker.segment(data))?.samples;
+        let samples = told(|| read(checker))?.samples;
         let rate_hz = checker.track.timescale;
         let codecs: &[&str] = match checker.track.kind.as_str() {
             "mp4a" => &["mp4a.40.2", "mp4a.40.5", "mp4a.40.29"],
@@ -128,21 +162,25 @@ impl Container for Fmp4 {
         let samples = samples.iter().map(|sample| u64::from(sample.duration)).sum();
         Ok(Heard { start_us, samples, rate_hz, packet, independent: true, codecs })
     }
-
-    fn pause(&mut self) {
-        if let Some(checker) = &mut self.0 {
-            checker.leap();
-        }
-    }
 }
 
-/// Packed audio (RFC 8216, 3.4): an ID3 tag with the time stamp, then frames.
+/// Packed audio (RFC 8216, 3.4): an ID3 tag with the time stamp, then frames; and so again for each part.
 struct Packed;
 
 impl Container for Packed {
     fn segment(&mut self, data: &[u8]) -> Result<Heard, String> {
-        let (ticks, _, audio) = told(|| packed::read(data))?;
-        Ok(heard(frames::read(audio)?, micros(ticks as i64)))
+        let (first, _, audio) = told(|| packed::read(data))?;
+        let (mut whole, mut rest) = frames::read_to_tag(audio)?;
+        while !rest.is_empty() {
+            let (ticks, _, audio) = told(|| packed::read(rest))?;
+            let due = first + whole.samples * 90_000 / u64::from(whole.rate_hz);
+            if ticks.abs_diff(due) > 1 {
+                return Err(format!("time stamp {ticks} where the audio so far ends at {due}"));
+            }
+            let (audio, behind) = frames::read_to_tag(audio)?;
+            (whole.samples, rest) = (whole.samples + audio.samples, behind);
+        }
+        Ok(heard(whole, micros(first as i64)))
     }
 }
 
