@@ -66,7 +66,7 @@ fn promised(format: &Format, layout: &Layout) -> u64 {
     let samples = u64::from(format.sample_rate_hz) * u64::from(format.channels);
     let audio = match (format.codec, format.bitrate) {
         // A constant rate leans on what it has saved; an average one is a mean of more and less.
-        (_, Bitrate::Cbr(kbps)) => u64::from(kbps) * 1100,
+        (_, Bitrate::Cbr(kbps)) => u64::from(kbps) * 1000 + saved(format, layout).max(u64::from(kbps) * 100),
         (_, Bitrate::Abr(kbps)) => u64::from(kbps) * 1500,
         (Codec::Flac24, _) => samples * 24,
         (_, Bitrate::Lossless) => samples * 16,
@@ -80,6 +80,17 @@ fn promised(format: &Format, layout: &Layout) -> u64 {
         Container::Fmp4 | Container::Packed => (3_000, 400),
     };
     audio + always + (f64::from(8 * each) / layout.segment_s) as u64
+}
+
+/// Bits per second that AAC of a constant rate can have saved for a segment, by its buffer of 6144 bits for each channel of its core
+/// (ISO/IEC 14496-3, 4.5.1.1).
+fn saved(format: &Format, layout: &Layout) -> u64 {
+    let channels = match format.codec {
+        Codec::HeAacV2 => 1.0,
+        Codec::AacLc | Codec::HeAacV1 => f64::from(format.channels),
+        _ => 0.0,
+    };
+    (6144.0 * channels / layout.segment_s) as u64
 }
 
 fn bits_per_second(bytes: u64, time_us: u64) -> u64 {
