@@ -360,13 +360,14 @@ impl Numbers {
         }
     }
 
-    /// What the others have at a number, for a track that lacks it. It lasts from cut to cut, but where the track's own
+    /// What the others have at a number, for a track that lacks it behind `last`. It lasts from cut to cut, but where the track's own
     /// segments beside it end and begin, which may be by less than a packet apart from those.
     pub(crate) fn missing(
         &self,
         run: &Run,
         number: u64,
         (from, to): (Option<i128>, Option<i128>),
+        last: &Entry,
     ) -> Option<Entry> {
         match number.checked_sub(self.first) {
             Some(stretch) => {
@@ -374,7 +375,7 @@ impl Numbers {
                 let ends = (from.unwrap_or(start), to.unwrap_or(end));
                 Some(self.entry(number, Begin::of(run, stretch), ends, 0))
             }
-            None => self.before.get(&number).cloned(),
+            None => Some(self.before.get(&number)?.clone().behind(last)),
         }
     }
 }

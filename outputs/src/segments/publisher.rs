@@ -252,9 +252,9 @@ impl Publisher {
     /// Comes to a number that begins at a position, as the other tracks have: what this one lacks before it is gaps.
     fn catch_up(&mut self, number: u64, begins: i128, run: &Run) {
         let (first, end) = (self.window.next, self.end);
-        let missing = |missing| {
+        let missing = |missing, last: &Entry| {
             let from = end.filter(|_| missing == first);
-            self.numbers.missing(run, missing, (from, (missing + 1 == number).then_some(begins)))
+            self.numbers.missing(run, missing, (from, (missing + 1 == number).then_some(begins)), last)
         };
         let left = self.window.catch_up(number, self.presentation.layout.window, missing);
         let gaps = self.window.entries.iter().filter(|entry| entry.number >= first);

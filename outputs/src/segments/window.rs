@@ -61,6 +61,23 @@ pub(crate) struct Window {
     pub(crate) ended: bool,
 }
 
+impl Entry {
+    /// The same, but that it begins where the entry before ends: tracks are cut alike to a packet, of which each codec has its own.
+    pub(crate) fn behind(self, last: &Self) -> Self {
+        let ends_us = last.date.as_microsecond() + last.duration_us as i64;
+        let off_us = ends_us - self.date.as_microsecond();
+        let rest_us = u64::try_from(self.duration_us as i64 - off_us).ok().filter(|rest_us| *rest_us > 0);
+        let date = Timestamp::from_millisecond(ends_us.div_euclid(1000)).ok();
+        let goes_on = last.run == self.run && last.number + 1 == self.number && !self.discontinuity;
+        // Dates are rounded to milliseconds.
+        let goes_on = goes_on && off_us.abs() > 2_000;
+        match rest_us.zip(date).filter(|_| goes_on) {
+            Some((duration_us, date)) => Self { date, duration_us, ..self },
+            None => self,
+        }
+    }
+}
+
 impl Window {
     /// An empty one.
     pub(crate) fn new(target_s: u64, extension: &str, next: u64) -> Self {
@@ -131,17 +148,19 @@ impl Window {
         Some(entry)
     }
 
-    /// Makes `number` the next: what is missing before it is a gap, as far as `missing` knows what would be there. Gives
-    /// what leaves a window of `size`.
+    /// Makes `number` the next: what is missing before it is a gap, as far as `missing` knows what would be there behind the
+    /// last entry. Gives what leaves a window of `size`.
     pub(crate) fn catch_up(
         &mut self,
         number: u64,
         size: usize,
-        missing: impl Fn(u64) -> Option<Entry>,
+        missing: impl Fn(u64, &Entry) -> Option<Entry>,
     ) -> Vec<Entry> {
         let mut left = Vec::new();
-        while self.next < number && !self.entries.is_empty() {
-            let Some(entry) = missing(self.next) else { break };
+        while self.next < number
+            && let Some(last) = self.entries.back()
+        {
+            let Some(entry) = missing(self.next, last) else { break };
             left.extend(self.append(Entry { bytes: 0, gap: true, ..entry }, size));
         }
         left
@@ -267,11 +286,23 @@ mod tests {
     fn what_is_missing_is_gaps_and_the_numbers_go_on_one_by_one() {
         let mut window = Window::new(4, "ts", 1);
         window.append(entry(1, false), 4);
-        let left = window.catch_up(100, 4, |number| Some(entry(number, number == 50)));
+        let left = window.catch_up(100, 4, |number, _| Some(entry(number, number == 50)));
         assert_eq!((window.next, window.first(), window.discontinuities, left.len()), (100, 96, 1, 95));
         assert!(window.entries.iter().all(|entry| entry.gap));
-        window.catch_up(200, 4, |_| None);
+        window.catch_up(200, 4, |_, _| None);
         assert_eq!(window.next, 100, "what nobody knows is no gap");
+    }
+
+    #[test]
+    fn what_others_had_is_missing_from_the_end_of_what_was_there() {
+        let last = Entry { duration_us: 4_020_000, ..entry(7, false) };
+        let others = entry(11, false);
+        assert_eq!(others.clone().behind(&last), others, "not the next");
+        let others = Entry { date: Timestamp::from_second(11).unwrap(), number: 8, ..others };
+        let gap = others.clone().behind(&last);
+        assert_eq!((gap.date.as_millisecond(), gap.duration_us), (11_020, 3_980_000));
+        let joins = Entry { discontinuity: true, ..others };
+        assert_eq!(joins.clone().behind(&last), joins);
     }
 
     #[test]
