@@ -2,10 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, unreachable_pub)] // The checker of the outputs' own tests, of which this uses a part.
-#[path = "../../outputs/tests/hls_support/playlist.rs"]
-mod playlist;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +15,7 @@ use airchain::outputs::recording::RecordingConfig;
 use airchain::outputs::sink::Health;
 use airchain::spec::Fallback;
 use airchain::{Host, HostConfig, Station, StationSpec};
-use playlist::{Playlist, variants};
+use testkit::hls::{Segment, Snapshot, variants};
 use testkit::{cmaf, ts};
 
 /// Far longer than anything here takes: what has not happened by then never will.
@@ -56,8 +52,8 @@ fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn read(path: &Path) -> [Playlist; 3] {
-    ["", "high", "least"].map(|name| Playlist::read(&path.join(name)))
+fn read(path: &Path) -> [Snapshot; 3] {
+    ["", "high", "least"].map(|name| Snapshot::read(&path.join(name)))
 }
 
 fn published(path: &Path, segments: usize) -> bool {
@@ -67,10 +63,10 @@ fn published(path: &Path, segments: usize) -> bool {
 
 /// Numbers, dates and the time stamps in the segments are the same in all. What one has already and another has not
 /// yet is left out.
-fn assert_alike(playlists: &[Playlist; 3]) {
-    let starts = |playlist: &Playlist| {
-        let start = |path: &Path| ts::Checker::default().segment(&std::fs::read(path).unwrap())[0].pts;
-        let starts = playlist.segments.iter().map(|segment| (segment.sequence, start(&segment.path)));
+fn assert_alike(playlists: &[Snapshot; 3]) {
+    let starts = |playlist: &Snapshot| {
+        let start = |segment: &Segment| ts::Checker::default().segment(&playlist.data(segment))[0].pts;
+        let starts = playlist.segments.iter().map(|segment| (segment.number, start(segment)));
         starts.collect::<BTreeMap<_, _>>()
     };
     let first = starts(&playlists[0]);
@@ -130,7 +126,7 @@ fn renditions_are_one_output_and_are_cut_alike() {
         assert_eq!(after.segments.iter().filter(|segment| segment.discontinuity).count(), 1);
     }
     // All have ended at the same frame.
-    let last = after.each_ref().map(|playlist| playlist.segments.last().map(|s| (s.sequence, s.duration_us)));
+    let last = after.each_ref().map(|playlist| playlist.segments.last().map(|s| (s.number, s.duration_us)));
     assert_eq!((last[0], last[0]), (last[1], last[2]));
     host.shutdown(Duration::from_secs(1));
 }
@@ -179,17 +175,17 @@ fn segments_of_any_codec_lie_on_its_grid_and_recordings_keep_their_beginning() {
     station.add_output(segments).unwrap();
     let tracks = ["", "opus", "deep"].map(|name| path.join(name));
     let published =
-        |track: &PathBuf| track.join("live.m3u8").is_file() && Playlist::read(track).segments.len() > 3;
+        |track: &PathBuf| track.join("live.m3u8").is_file() && Snapshot::read(track).segments.len() > 3;
     until("segments", || tracks.iter().all(published));
     station.stop(Duration::from_secs(5));
 
-    let playlists = tracks.map(|track| Playlist::read(&track));
+    let playlists = tracks.map(|track| Snapshot::read(&track));
     for (playlist, packet) in playlists.iter().zip([4096, 960, 4096]) {
-        let init = std::fs::read(playlist.segments[0].init.as_ref().unwrap()).unwrap();
+        let init = playlist.init(&playlist.segments[0]).unwrap();
         let mut checker = cmaf::Checker::new(&init);
         for segment in &playlist.segments {
-            let start = checker.segment(&std::fs::read(&segment.path).unwrap()).samples[0].time as i64;
-            assert_eq!((start - EPOCH_S * 48_000) % packet, 0, "{}", segment.path.display());
+            let start = checker.segment(&playlist.data(segment)).samples[0].time as i64;
+            assert_eq!((start - EPOCH_S * 48_000) % packet, 0, "{}", segment.uri);
         }
     }
     assert!(playlists[0].assert_aligned(&playlists[2]) > 3);

@@ -14,9 +14,9 @@ use airchain_codecs::{Bitrate, Codec, Format};
 use airchain_outputs::hls::{self, HlsConfig, RenditionConfig};
 use airchain_outputs::recording::{RecordingConfig, RecordingOutput};
 use airchain_outputs::sink::{Opening, Output, Sink};
-use hls_support::playlist::{Playlist, Segment};
 use hls_support::{RATE, aac, encoded, ffmpeg, format, on_runtime, opening, programme, title};
 use testkit::cmaf;
+use testkit::hls::{Segment, Snapshot};
 
 const NOON: &str = "2026-03-01T12:00:00.5Z";
 const HOUR_MS: i64 = 3_600_000;
@@ -60,9 +60,15 @@ async fn deliver(
 /// What each segment's date is beside where the one before ends, in milliseconds.
 fn leaps(segments: &[Segment]) -> Vec<i64> {
     let off_us = |pair: &[Segment]| {
-        pair[1].date.as_microsecond() - pair[0].date.as_microsecond() - pair[0].duration_us as i64
+        let [before, date] = [0, 1].map(|n| pair[n].date.unwrap().as_microsecond());
+        date - before - pair[0].duration_us as i64
     };
     segments.windows(2).map(|pair| (off_us(pair) + 500).div_euclid(1_000)).collect()
+}
+
+/// `EXT-X-DATERANGE` tags, as written.
+fn songs(playlist: &Snapshot) -> Vec<String> {
+    playlist.date_ranges.iter().map(|range| range.text.clone()).collect()
 }
 
 fn periods(dir: &Path) -> Vec<String> {
@@ -72,7 +78,7 @@ fn periods(dir: &Path) -> Vec<String> {
 }
 
 fn millis(segment: &Segment) -> String {
-    segment.date.as_millisecond().to_string()
+    segment.date.unwrap().as_millisecond().to_string()
 }
 
 #[test]
@@ -99,8 +105,8 @@ fn segments_begin_by_the_new_clock_behind_a_discontinuity_in_all_renditions() {
         let openings = openings(&infos);
         // Forward by an hour, back by three, and by less than half a second.
         let settings = [(second, HOUR_MS), (6.7, -2 * HOUR_MS), (9.2, -2 * HOUR_MS + 400)];
-        let read = || [Playlist::read(dir.path()), Playlist::read(&dir.path().join("high"))];
-        let mut before: Option<[Playlist; 2]> = None;
+        let read = || [Snapshot::read(dir.path()), Snapshot::read(&dir.path().join("high"))];
+        let mut before: Option<[Snapshot; 2]> = None;
         let mut periods_before = Vec::new();
         let mut outputs = hls::outputs(&config(dir.path())).unwrap().tracks;
         on_runtime(async {
@@ -137,10 +143,10 @@ fn segments_begin_by_the_new_clock_behind_a_discontinuity_in_all_renditions() {
             let off: Vec<_> = leaps(segments).into_iter().zip(&expected).map(|(is, due)| is - due).collect();
             assert!(off.iter().all(|off_ms| off_ms.abs() <= 1), "{off:?}");
             // The media goes on as if nothing were: by its time stamps, and by its samples.
-            let mut checker = cmaf::Checker::new(&fs::read(segments[0].init.as_ref().unwrap()).unwrap());
+            let mut checker = cmaf::Checker::new(&playlist.init(&segments[0]).unwrap());
             for segment in segments {
-                assert_eq!(segment.init, segments[0].init);
-                checker.segment(&fs::read(&segment.path).unwrap());
+                assert_eq!(segment.map, segments[0].map);
+                checker.segment(&playlist.data(segment));
             }
             let joined = dir.path().join("joined.mp4");
             fs::write(&joined, playlist.join()).unwrap();
@@ -183,9 +189,9 @@ fn who_comes_when_the_clock_has_been_set_counts_the_same_discontinuities() {
             sink.close().await.unwrap();
         }
     });
-    let [early, late] = [Playlist::read(dir.path()), Playlist::read(&dir.path().join("high"))];
+    let [early, late] = [Snapshot::read(dir.path()), Snapshot::read(&dir.path().join("high"))];
     assert_eq!(early.assert_aligned_within(&late, 50), late.segments.len());
-    let marked = |playlist: &Playlist| playlist.segments.iter().filter(|s| s.discontinuity).count();
+    let marked = |playlist: &Snapshot| playlist.segments.iter().filter(|s| s.discontinuity).count();
     assert_eq!([marked(&early), marked(&late)], [3, 1]);
     assert_eq!([early.discontinuity_sequence, late.discontinuity_sequence], [0, 2]);
 }
@@ -250,10 +256,11 @@ fn a_song_over_which_the_clock_is_set_is_told_by_both() {
         sinks[0].title(packets[second].pts, &title("two")).await.unwrap();
         let next = at(5.5);
         deliver(&mut sinks, &openings, &[packets[second..next].to_vec()], &[], || {}).await;
-        let playlist = Playlist::read(dir.path());
-        let (songs, segments) = (&playlist.songs, &playlist.segments);
+        let playlist = Snapshot::read(dir.path());
+        let (songs, segments) = (songs(&playlist), &playlist.segments);
         let marked = segments.iter().position(|segment| segment.discontinuity).unwrap();
-        let old_end = segments[marked - 1].date.as_microsecond() + segments[marked - 1].duration_us as i64;
+        let before = &segments[marked - 1];
+        let old_end = before.date.unwrap().as_microsecond() + before.duration_us as i64;
         assert_eq!(songs.len(), 2, "{songs:?}");
         let value = |song: &str, name: &str| {
             let (_, rest) = song.split_once(&format!("{name}=\"")).unwrap();
@@ -261,19 +268,19 @@ fn a_song_over_which_the_clock_is_set_is_told_by_both() {
         };
         assert!(songs.iter().all(|song| song.contains("X-TITLE=\"one\"")), "{songs:?}");
         assert_eq!(value(&songs[0], "END-DATE"), old_end / 1_000);
-        assert_eq!(value(&songs[1], "START-DATE"), segments[marked].date.as_millisecond());
+        assert_eq!(value(&songs[1], "START-DATE"), segments[marked].date.unwrap().as_millisecond());
         let ends = opening.time_of(packets[second].pts).as_millisecond();
         assert_eq!(value(&songs[1], "END-DATE"), ends);
         assert!(songs[0] != songs[1]);
         // Each goes with the segments that it is told by.
         deliver(&mut sinks, &openings, &[packets[next..at(7.2)].to_vec()], &[], || {}).await;
-        assert_eq!(Playlist::read(dir.path()).songs, songs[1..]);
+        assert_eq!(self::songs(&Snapshot::read(dir.path())), songs[1..]);
         deliver(&mut sinks, &openings, &[packets[at(7.2)..third].to_vec()], &[], || {}).await;
-        assert_eq!(Playlist::read(dir.path()).songs.len(), 0);
+        assert_eq!(Snapshot::read(dir.path()).date_ranges.len(), 0);
         sinks[0].title(packets[third].pts, &title("three")).await.unwrap();
         deliver(&mut sinks, &openings, &[packets[third..].to_vec()], &[], || {}).await;
         sinks[0].close().await.unwrap();
-        let songs = Playlist::read(dir.path()).songs;
+        let songs = self::songs(&Snapshot::read(dir.path()));
         assert!(songs.len() == 1 && songs[0].contains("X-TITLE=\"two\""), "{songs:?}");
     });
 }

@@ -14,9 +14,9 @@ use airchain_codecs::{Format, container};
 use airchain_core::item::Metadata;
 use airchain_outputs::hls::{self, HlsConfig, RenditionConfig};
 use airchain_outputs::sink::{Opening, Output};
-use hls_support::playlist::{Playlist, Segment};
 use hls_support::{RATE, alone, deliver, encoded, heard, on_runtime, opening, programme};
 use testkit::cmaf;
+use testkit::hls::{Segment, Snapshot};
 
 fn config(dir: &Path) -> HlsConfig {
     HlsConfig {
@@ -92,19 +92,21 @@ fn manifest(dir: &Path) -> (BTreeMap<String, Vec<Told>>, String) {
 
 /// Holds every segment to what is told of it, and to the playlist that names it too. Only what the playlist has of longer ago
 /// than 8 s before the end is not told.
-fn check(told: &[Told], playlist: &Playlist) {
+fn check(told: &[Told], playlist: &Snapshot) {
     let mut there: Vec<_> = playlist.segments.iter().filter(|segment| !segment.gap).collect();
-    let ends_ms = |segment: &Segment| segment.date.as_millisecond() + (segment.duration_us / 1000) as i64;
+    let ends_ms =
+        |segment: &Segment| segment.date.unwrap().as_millisecond() + (segment.duration_us / 1000) as i64;
     let since = there.last().map_or(0, |last| ends_ms(last) - 8000);
     there.retain(|segment| ends_ms(segment) > since + 1);
     assert_eq!(told.len(), there.len());
     for (told, segment) in told.iter().zip(there) {
-        assert_eq!((&told.file, Some(&told.init)), (&segment.path, segment.init.as_ref()));
+        assert_eq!(told.file, playlist.path(segment));
+        assert!(told.init.ends_with(segment.map.as_ref().unwrap()), "{}", told.init.display());
         let mut checker = cmaf::Checker::new(&std::fs::read(&told.init).unwrap());
         let found = checker.segment(&std::fs::read(&told.file).unwrap());
         let duration: u64 = found.samples.iter().map(|sample| u64::from(sample.duration)).sum();
         assert_eq!((found.samples[0].time, duration), (told.time, told.duration));
-        let off = told.date_ms - segment.date.as_millisecond() as f64;
+        let off = told.date_ms - segment.date.unwrap().as_millisecond() as f64;
         assert!(off.abs() <= 1.0, "{off} ms from the date of {}", told.file.display());
     }
 }
@@ -120,7 +122,7 @@ fn ffmpeg_plays_it_to_the_very_samples() {
         on_runtime(deliver(alone(&config).as_mut(), &opening, &packets, true));
         let (told, root) = manifest(dir.path());
         if !low_latency {
-            check(&told["audio"], &Playlist::read(dir.path()));
+            check(&told["audio"], &Snapshot::read(dir.path()));
         }
         // It has an end, and that is when the last segment ends.
         assert!(root.contains(" type=\"static\" ") && !root.contains("minimumUpdatePeriod"), "{root}");
@@ -192,7 +194,7 @@ fn renditions_are_in_one_manifest_and_a_restart_changes_nothing_of_what_was_told
         let (told, root) = manifest(dir.path());
         assert_eq!(root.contains("minimumUpdatePeriod=\"PT1.000S\""), run == 0, "{root}");
         for (id, folder) in [("audio", ""), ("high/audio", "high"), ("best/audio", "best")] {
-            check(&told[id], &Playlist::read(&dir.path().join(folder)));
+            check(&told[id], &Snapshot::read(&dir.path().join(folder)));
             let periods: std::collections::BTreeSet<_> = told[id].iter().map(|told| &told.period).collect();
             assert_eq!(periods.len(), run + 1, "a run is a period: {periods:?}");
             for old in before.get(id).into_iter().flatten() {
@@ -218,7 +220,7 @@ fn a_manifest_of_others_is_put_aside_and_other_containers_are_refused() {
     let (info, packets) = hls_support::aac(3);
     let opening = opening(&info, "2026-03-01T12:00:00Z");
     on_runtime(deliver(alone(&config(dir.path())).as_mut(), &opening, &packets, true));
-    assert_eq!(manifest(dir.path()).0["audio"].len(), Playlist::read(dir.path()).segments.len());
+    assert_eq!(manifest(dir.path()).0["audio"].len(), Snapshot::read(dir.path()).segments.len());
     let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
     let aside: Vec<_> =
         names.filter(|path| std::fs::read(path).is_ok_and(|bytes| bytes == b"<MPD/>")).collect();

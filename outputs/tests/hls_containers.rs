@@ -12,8 +12,8 @@ use airchain_codecs::{Codec, Format, container};
 use airchain_core::item::Metadata;
 use airchain_outputs::hls::HlsConfig;
 use airchain_outputs::sink::Opening;
-use hls_support::playlist::{Playlist, variant};
 use hls_support::{RATE, alone, deliver, encoded, heard, on_runtime, opening, programme, title};
+use testkit::hls::{Snapshot, variant};
 use testkit::{cmaf, packed, ts};
 
 const CONTAINERS: [(Container, &str, &str); 8] = [
@@ -41,21 +41,20 @@ fn players_hear_the_very_samples() {
         let opening = Opening { metadata: Some(title("one")), ..opening(&info, "2026-03-01T12:00:00Z") };
         on_runtime(deliver(alone(&config).as_mut(), &opening, &packets, true));
 
-        let playlist = Playlist::read(dir.path());
+        let playlist = Snapshot::read(dir.path());
         assert!(playlist.segments.len() >= 5 && playlist.ended, "{text}");
         assert_eq!(variant(dir.path()).codecs, codecs);
         let extension = container.extension(info.format.codec);
         let named = |path: &Path| path.extension().is_some_and(|found| found == extension);
-        assert!(playlist.segments.iter().all(|segment| named(&segment.path)), "{text}");
-        assert_eq!(playlist.segments[0].init.is_some(), container == Container::Fmp4);
+        assert!(playlist.segments.iter().all(|segment| named(Path::new(&segment.uri))), "{text}");
+        assert_eq!(playlist.segments[0].map.is_some(), container == Container::Fmp4);
         // Times are those of the packets, to the unit, and every segment begins with its title.
         let mut next = packets[0].pts + EPOCH_S * i64::from(RATE);
         let mut checker = None;
         for segment in &playlist.segments {
-            let data = std::fs::read(&segment.path).unwrap();
-            if let Some(init) = &segment.init {
-                let checker =
-                    checker.get_or_insert_with(|| cmaf::Checker::new(&std::fs::read(init).unwrap()));
+            let data = playlist.data(segment);
+            if let Some(init) = playlist.init(segment) {
+                let checker = checker.get_or_insert_with(|| cmaf::Checker::new(&init));
                 let found = checker.segment(&data);
                 assert_eq!(found.samples[0].time as i64, next, "{text}");
                 assert_eq!(found.events[0].time as i64, next, "{text}");
@@ -97,30 +96,31 @@ fn a_restart_brings_what_its_decoders_need_and_keeps_what_old_segments_need() {
         let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.to_string_lossy().ends_with("-init.mp4")).count()
     };
-    let mut before = None::<Playlist>;
+    let mut before = None::<Snapshot>;
     for (run, epoch) in ["2026-03-01T12:00:00Z", "2026-03-01T12:01:00Z"].into_iter().enumerate() {
         // Killed: nothing is ended.
         on_runtime(deliver(alone(&config).as_mut(), &opening(&info, epoch), &packets, run == 1));
-        let playlist = Playlist::read(dir.path());
+        let playlist = Snapshot::read(dir.path());
         if let Some(before) = &before {
             playlist.assert_continues(before);
         }
         before = Some(playlist);
     }
     let playlist = before.unwrap();
-    let runs: std::collections::BTreeSet<_> = playlist.segments.iter().map(|s| s.init.clone()).collect();
+    let runs: std::collections::BTreeSet<_> = playlist.segments.iter().map(|s| s.map.clone()).collect();
     assert_eq!((runs.len(), inits()), (2, 2));
     for init in &runs {
-        let segments = playlist.segments.iter().filter(|segment| segment.init == *init);
-        let of_run = Playlist { segments: segments.cloned().collect(), ..Playlist::default() };
+        let segments = playlist.segments.iter().filter(|segment| segment.map == *init);
         let path = dir.path().join("run.mp4");
-        std::fs::write(&path, of_run.join()).unwrap();
-        let (frames, told) = (heard(&path, &[]).len() as u64 / 8, of_run.total_us() * 48 / 1000);
+        std::fs::write(&path, playlist.joined(segments.clone())).unwrap();
+        let told = segments.map(|segment| segment.duration_us).sum::<u64>() * 48 / 1000;
+        let frames = heard(&path, &[]).len() as u64 / 8;
         assert!(frames.abs_diff(told) <= 1 && frames > 50_000, "{frames} of {told}");
     }
     // Once nothing is left of the first run, what its decoders need goes too.
-    for epoch in ["2026-03-01T12:02:00Z", "2026-03-01T12:03:00Z", "2026-03-01T12:04:00Z"] {
-        on_runtime(deliver(alone(&config).as_mut(), &opening(&info, epoch), &packets, true));
+    for minute in 2..6 {
+        let opening = opening(&info, &format!("2026-03-01T12:0{minute}:00Z"));
+        on_runtime(deliver(alone(&config).as_mut(), &opening, &packets, true));
     }
-    assert!(!runs.iter().flatten().any(|init| init.is_file()), "{runs:?}");
+    assert!(!runs.iter().flatten().any(|init| dir.path().join(init).is_file()), "{runs:?}");
 }

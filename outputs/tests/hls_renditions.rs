@@ -15,8 +15,8 @@ use airchain_codecs::{Bitrate, Codec, Format, encode};
 use airchain_core::Stereo;
 use airchain_outputs::hls::{self, HlsConfig, RenditionConfig};
 use airchain_outputs::sink::{Health, Opening, Output, Sink};
-use hls_support::playlist::{Playlist, variants};
 use hls_support::{RATE, ffmpeg, format, on_runtime, opening, programme};
+use testkit::hls::{Snapshot, variants};
 use testkit::ts;
 
 const MORNING: &str = "2026-03-01T06:00:00.2505Z";
@@ -114,12 +114,12 @@ async fn deliver(sinks: &mut [Box<dyn Sink>], encoded: &[Encoded; 2], spans: [Ra
     }
 }
 
-fn read(dir: &Path) -> [Playlist; 2] {
-    [Playlist::read(dir), Playlist::read(&dir.join("high"))]
+fn read(dir: &Path) -> [Snapshot; 2] {
+    [Snapshot::read(dir), Snapshot::read(&dir.join("high"))]
 }
 
 /// Reads both and holds them to each other and to what they said before.
-fn check(dir: &Path, before: Option<&[Playlist; 2]>) -> [Playlist; 2] {
+fn check(dir: &Path, before: Option<&[Snapshot; 2]>) -> [Snapshot; 2] {
     let now = read(dir);
     assert!(now[0].assert_aligned(&now[1]) > 0);
     for (now, before) in now.iter().zip(before.into_iter().flatten()) {
@@ -130,12 +130,12 @@ fn check(dir: &Path, before: Option<&[Playlist; 2]>) -> [Playlist; 2] {
 
 const ALL: Range<f64> = -1.0..1e9;
 
-fn sequences(playlist: &Playlist) -> Vec<u64> {
-    playlist.segments.iter().map(|segment| segment.sequence).collect()
+fn sequences(playlist: &Snapshot) -> Vec<u64> {
+    playlist.segments.iter().map(|segment| segment.number).collect()
 }
 
-fn gaps(playlist: &Playlist) -> Vec<u64> {
-    playlist.segments.iter().filter(|segment| segment.gap).map(|segment| segment.sequence).collect()
+fn gaps(playlist: &Snapshot) -> Vec<u64> {
+    playlist.segments.iter().filter(|segment| segment.gap).map(|segment| segment.number).collect()
 }
 
 /// Names of the files that end so.
@@ -167,8 +167,8 @@ fn renditions_are_cut_at_the_same_frames() {
     // By the time stamps of their first packets, which have the codecs' delays taken off already.
     let starts = playlists.each_ref().map(|playlist| {
         let mut checker = ts::Checker::default();
-        let mut first = |path| checker.segment(&fs::read(path).unwrap())[0].pts;
-        playlist.segments.iter().map(|segment| first(&segment.path)).collect::<Vec<_>>()
+        let mut first = |segment| checker.segment(&playlist.data(segment))[0].pts;
+        playlist.segments.iter().map(&mut first).collect::<Vec<_>>()
     });
     assert_eq!(starts[0], starts[1]);
     let frame = |ticks: i64| (ticks - 900_000) * i64::from(RATE) / 90_000;
@@ -205,7 +205,7 @@ fn the_multivariant_playlist_names_all_with_what_is_true_of_them() {
     let named: Vec<_> = variants.iter().map(|v| (v.uri.as_str(), v.codecs.as_str())).collect();
     assert_eq!(named, [("high/live.m3u8", "mp4a.40.2"), ("live.m3u8", "mp4a.40.5")], "the highest first");
     for (variant, playlist) in variants.iter().zip(read(dir.path()).iter().rev()) {
-        let average = playlist.join().len() as f64 * 8e6 / playlist.total_us() as f64;
+        let average = playlist.join().len() as f64 * 8e6 / playlist.duration_us() as f64;
         assert!((variant.average as f64 / average - 1.0).abs() < 0.1, "{variant:?}, in fact {average}");
         assert!((average..average * 1.35).contains(&(variant.bandwidth as f64)), "{variant:?}, {average}");
     }
@@ -226,7 +226,7 @@ fn restarts_go_on_with_the_same_numbers_in_all() {
     let dir = tempfile::tempdir().unwrap();
     let config = || HlsConfig { playlist_size: 5, retain_segments: 4, ..config(dir.path()) };
     let folders = [dir.path().to_owned(), dir.path().join("high")];
-    let (mut before, mut seen): (Option<[Playlist; 2]>, Vec<_>) = (None, vec![BTreeSet::new(); 2]);
+    let (mut before, mut seen): (Option<[Snapshot; 2]>, Vec<_>) = (None, vec![BTreeSet::new(); 2]);
     // Closed; killed; killed when only one had published its last segment; and the other way round.
     let to = |end: f64| -1.0..end;
     let runs = [
@@ -288,7 +288,7 @@ fn a_folder_that_fails_holds_up_nobody_and_loses_nothing_soon_mended() {
         fs::rename(&folder, &away).unwrap();
         fs::write(&folder, "in the way").unwrap();
         deliver(&mut sinks, &encoded, [5.0..9.0, 0.0..0.0]).await;
-        assert_eq!(Playlist::read(dir.path()).segments.len(), 4, "the other goes on");
+        assert_eq!(Snapshot::read(dir.path()).segments.len(), 4, "the other goes on");
         deliver(&mut sinks, &encoded, [0.0..0.0, 5.0..9.0]).await;
         let (health, why) = sinks[1].health().unwrap();
         assert!(health == Health::Down && why.contains("give a path that is a directory"), "{why}");
@@ -305,7 +305,7 @@ fn a_folder_that_fails_holds_up_nobody_and_loses_nothing_soon_mended() {
     let mut checker = ts::Checker::default();
     for segment in &playlists[1].segments {
         assert!(!segment.discontinuity);
-        checker.segment(&fs::read(&segment.path).unwrap());
+        checker.segment(&playlists[1].data(segment));
     }
 }
 
@@ -330,7 +330,7 @@ fn what_is_lost_of_one_is_a_gap_in_it_alone() {
         assert!(playlist.segments.iter().all(|segment| !segment.discontinuity));
         // Elsewhere each date is the one before and its duration, but for the rounding to milliseconds.
         for pair in playlist.segments.windows(2) {
-            let off = pair[1].date.as_microsecond() - pair[0].date.as_microsecond();
+            let off = pair[1].date.unwrap().as_microsecond() - pair[0].date.unwrap().as_microsecond();
             assert!((off - pair[0].duration_us as i64).abs() <= 1_000);
         }
     }
@@ -393,7 +393,7 @@ fn encoders_that_were_started_at_different_times_are_cut_alike() {
     run(config(dir.path()), &encoded, [ALL, 3.3..1e9], true);
     let playlists = check(dir.path(), None);
     assert_eq!(sequences(&playlists[0]), sequences(&playlists[1]));
-    let first = playlists[0].segments[0].date;
+    let first = playlists[0].segments[0].date.unwrap();
     let begins = encoded[1].opening.time_of(3 * i64::from(RATE) + 14_400);
     assert!((first.as_millisecond() - begins.as_millisecond()).abs() < 50, "begins when both are there");
 }
@@ -435,7 +435,7 @@ fn an_output_that_gets_renditions_goes_on_where_it_was() {
     let mut outputs = hls::outputs(&alone).unwrap().tracks;
     assert_eq!(outputs.len(), 1);
     on_runtime(hls_support::deliver(outputs[0].as_mut(), &low.opening, &low.packets, true));
-    let before = Playlist::read(dir.path());
+    let before = Snapshot::read(dir.path());
     run(config(dir.path()), &both(9, NOON), [ALL, ALL], true);
     let after = check(dir.path(), None);
     after[0].assert_continues(&before);

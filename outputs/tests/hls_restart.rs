@@ -13,8 +13,8 @@ use airchain_codecs::packet::{Packet, SharedInfo};
 use airchain_outputs::hls::HlsConfig;
 use airchain_outputs::sink::{Health, Opening};
 use airchain_outputs::tenure::lodge;
-use hls_support::playlist::Playlist;
 use hls_support::{aac, deliver, feed, ffmpeg, on_runtime, opening, with_small_disk};
+use testkit::hls::Snapshot;
 use testkit::ts;
 
 const MORNING: &str = "2026-03-01T06:00:00Z";
@@ -47,14 +47,14 @@ fn the_window_slides_and_old_segments_go() {
     let mut output = hls_support::alone(&config(dir.path()));
     on_runtime(async {
         let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
-        let mut last: Option<Playlist> = None;
+        let mut last: Option<Snapshot> = None;
         for packet in &packets {
             feed(sink.as_mut(), std::slice::from_ref(packet)).await;
             if !dir.path().join("live.m3u8").exists() {
                 continue;
             }
             // Reading it checks that whatever it announces is there.
-            let now = Playlist::read(dir.path());
+            let now = Snapshot::read(dir.path());
             if let Some(last) = last {
                 now.assert_continues(&last);
             }
@@ -69,7 +69,7 @@ fn the_window_slides_and_old_segments_go() {
         assert!(!last.ended && last.segments.iter().all(|segment| !segment.discontinuity));
         sink.close().await.unwrap();
     });
-    assert!(Playlist::read(dir.path()).ended);
+    assert!(Snapshot::read(dir.path()).ended);
     assert!(names(dir.path()).iter().all(|name| !name.ends_with(".tmp")));
 }
 
@@ -85,8 +85,8 @@ fn a_reader_never_sees_half_of_anything() {
                 if !dir.path().join("live.m3u8").exists() {
                     continue;
                 }
-                let now = Playlist::read(dir.path());
-                let newest = fs::read(&now.segments.last().unwrap().path).unwrap();
+                let now = Snapshot::read(dir.path());
+                let newest = now.data(now.segments.last().unwrap());
                 ts::Checker::default().segment(&newest);
                 if let Some(last) = &last {
                     now.assert_continues(last);
@@ -102,19 +102,20 @@ fn a_reader_never_sees_half_of_anything() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         reader.join().unwrap();
     });
-    ts::Checker::default().segment(&fs::read(&Playlist::read(dir.path()).segments[0].path).unwrap());
+    let last = Snapshot::read(dir.path());
+    ts::Checker::default().segment(&last.data(&last.segments[0]));
 }
 
 /// What every restart must hold to.
-fn assert_taken_up(dir: &Path, before: &Playlist, kept: usize) -> Playlist {
-    let after = Playlist::read(dir);
+fn assert_taken_up(dir: &Path, before: &Snapshot, kept: usize) -> Snapshot {
+    let after = Snapshot::read(dir);
     after.assert_continues(before);
     assert!(!after.ended);
     let joins: Vec<_> = after.segments.iter().filter(|segment| segment.discontinuity).collect();
     assert_eq!(joins.len(), 1, "one join");
     let last = before.sequence + before.segments.len() as u64 - 1;
-    assert_eq!(joins[0].sequence, last + 1, "numbers go on");
-    assert_eq!(after.segments.iter().filter(|segment| segment.sequence <= last).count(), kept);
+    assert_eq!(joins[0].number, last + 1, "numbers go on");
+    assert_eq!(after.segments.iter().filter(|segment| segment.number <= last).count(), kept);
     after
 }
 
@@ -123,7 +124,7 @@ fn a_clean_restart_goes_on_where_the_last_one_ended() {
     let (info, packets) = aac(9);
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &opening(&info, MORNING), &packets, true);
-    let before = Playlist::read(dir.path());
+    let before = Snapshot::read(dir.path());
     assert!(before.ended);
     let two = packets.iter().take_while(|packet| packet.end() < 100_000).cloned().collect::<Vec<_>>();
     run(dir.path(), &opening(&info, NOON), &two, false);
@@ -131,7 +132,7 @@ fn a_clean_restart_goes_on_where_the_last_one_ended() {
     let after = assert_taken_up(dir.path(), &before, 2);
     // The new run's join leaves the window in its turn, and is counted.
     run(dir.path(), &opening(&info, "2026-03-01T18:00:00Z"), &packets, true);
-    let later = Playlist::read(dir.path());
+    let later = Snapshot::read(dir.path());
     later.assert_continues(&after);
     assert_eq!(later.discontinuity_sequence, 2);
     // Played from the first to the last, it is what was sent.
@@ -150,7 +151,7 @@ fn a_playlist_that_is_not_ended_is_whole_and_waits_for_the_next_run() {
     let [waits, over] =
         [open.path(), ended.path()].map(|dir| fs::read_to_string(dir.join("live.m3u8")).unwrap());
     assert_eq!(waits + "#EXT-X-ENDLIST\n", over);
-    let before = Playlist::read(open.path());
+    let before = Snapshot::read(open.path());
     run(open.path(), &opening(&info, NOON), &packets[..60], false);
     assert_taken_up(open.path(), &before, 3);
 }
@@ -160,7 +161,7 @@ fn a_killed_run_is_taken_up_and_cleared_away() {
     let (info, packets) = aac(9);
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &opening(&info, MORNING), &packets, false);
-    let before = Playlist::read(dir.path());
+    let before = Snapshot::read(dir.path());
     // Killed while a segment and both playlists were being written, and between a segment and its playlist.
     let next = before.sequence + before.segments.len() as u64;
     let unpublished = format!("1772344809000-{next}.ts");
@@ -186,13 +187,13 @@ fn entries_whose_files_are_gone_are_not_announced() {
     let (info, packets) = aac(9);
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &opening(&info, MORNING), &packets, false);
-    let before = Playlist::read(dir.path());
-    fs::remove_file(&before.segments[1].path).unwrap();
+    let before = Snapshot::read(dir.path());
+    fs::remove_file(before.path(&before.segments[1])).unwrap();
     run(dir.path(), &opening(&info, NOON), &packets[..60], false);
     assert_taken_up(dir.path(), &before, 2);
     // All gone: numbers go on all the same.
-    let before = Playlist::read(dir.path());
-    before.segments.iter().for_each(|segment| fs::remove_file(&segment.path).unwrap());
+    let before = Snapshot::read(dir.path());
+    before.segments.iter().for_each(|segment| fs::remove_file(before.path(segment)).unwrap());
     run(dir.path(), &opening(&info, "2026-03-01T18:00:00Z"), &packets[..60], false);
     assert_taken_up(dir.path(), &before, 0);
 }
@@ -212,7 +213,7 @@ fn playlists_that_are_not_ours_are_set_aside() {
         }
         fs::write(dir.path().join("1772000000000-5000000000.ts"), "older").unwrap();
         run(dir.path(), &opening(&info, MORNING), &packets, true);
-        let playlist = Playlist::read(dir.path());
+        let playlist = Snapshot::read(dir.path());
         // Beyond every number that a file here has used.
         assert_eq!(playlist.sequence, 5_000_000_001);
         assert!(playlist.segments.iter().all(|segment| !segment.discontinuity));
@@ -228,7 +229,7 @@ fn the_target_duration_stays_where_segments_become_shorter() {
     let dir = tempfile::tempdir().unwrap();
     let long = HlsConfig { segment_duration_s: 3.0, ..config(dir.path()) };
     on_runtime(deliver(hls_support::alone(&long).as_mut(), &opening(&info, MORNING), &packets, true));
-    let before = Playlist::read(dir.path());
+    let before = Snapshot::read(dir.path());
     run(dir.path(), &opening(&info, NOON), &packets[..140], false);
     // It must not change (RFC 8216, 6.2.1), and the window must be three times as long.
     let after = assert_taken_up(dir.path(), &before, before.segments.len());
@@ -283,7 +284,7 @@ fn a_full_disk_damages_nothing_and_is_recovered_from() {
             let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
             feed(sink.as_mut(), &packets[..at(6)]).await;
             assert!(sink.health().is_none());
-            let before = Playlist::read(disk);
+            let before = Snapshot::read(disk);
             let ballast = disk.join("ballast");
             let mut size = 400 * 1024;
             while fs::write(&ballast, vec![1; size]).is_err() {
@@ -292,12 +293,15 @@ fn a_full_disk_damages_nothing_and_is_recovered_from() {
             feed(sink.as_mut(), &packets[at(6)..at(9)]).await;
             let (health, message) = sink.health().unwrap();
             assert!(message.contains(disk.to_str().unwrap()) && message.contains("make room"), "{message}");
-            assert_eq!((health, Playlist::read(disk)), (Health::Down, before.clone()), "as it was");
-            before.segments.iter().for_each(|segment| assert_eq!(ffmpeg(&segment.path).len() % 1024, 0));
+            assert_eq!((health, Snapshot::read(disk)), (Health::Down, before.clone()), "as it was");
+            before
+                .segments
+                .iter()
+                .for_each(|segment| assert_eq!(ffmpeg(&before.path(segment)).len() % 1024, 0));
 
             fs::remove_file(&ballast).unwrap();
             hls_support::well(sink.as_ref()).await;
-            let after = Playlist::read(disk);
+            let after = Snapshot::read(disk);
             after.assert_continues(&before);
             assert!(
                 after.segments.iter().all(|segment| !segment.discontinuity && !segment.gap),
@@ -314,7 +318,7 @@ fn a_full_disk_damages_nothing_and_is_recovered_from() {
             hls_support::well(sink.as_ref()).await;
             feed(sink.as_mut(), &packets[at(17)..at(18)]).await;
             sink.close().await.unwrap();
-            Playlist::read(disk).assert_continues(&after);
+            Snapshot::read(disk).assert_continues(&after);
             assert!(names(disk).iter().all(|name| !name.ends_with(".tmp")));
         });
     });
@@ -331,13 +335,13 @@ fn who_is_followed_by_another_at_its_folder_does_not_end_the_playlist() {
         feed(sink.as_mut(), &packets[..200]).await;
         let (mut new, _) = lodge(hls_support::alone(&config), vec![gone]);
         sink.close().await.unwrap();
-        let before = Playlist::read(dir.path());
+        let before = Snapshot::read(dir.path());
         assert!(!before.ended, "players would stop for good");
         drop((sink, old));
         let mut sink = new.open(&opening(&info, NOON)).await.unwrap();
         feed(sink.as_mut(), &packets[..200]).await;
         sink.close().await.unwrap();
-        let after = Playlist::read(dir.path());
+        let after = Snapshot::read(dir.path());
         after.assert_continues(&before);
         assert!(after.ended && after.segments.iter().any(|segment| segment.discontinuity));
     });
@@ -353,7 +357,7 @@ fn a_folder_that_is_taken_away_is_made_anew() {
     on_runtime(async {
         let mut sink = output.open(&opening(&info, MORNING)).await.unwrap();
         feed(sink.as_mut(), &packets[..at(5)]).await;
-        let before = Playlist::read(&dir);
+        let before = Snapshot::read(&dir);
         fs::remove_dir_all(&dir).unwrap();
         fs::write(&dir, "in the way").unwrap();
         feed(sink.as_mut(), &packets[at(5)..at(7)]).await;
@@ -361,7 +365,7 @@ fn a_folder_that_is_taken_away_is_made_anew() {
         fs::remove_file(&dir).unwrap();
         hls_support::well(sink.as_ref()).await;
         // Reading it checks that whatever it announces is there, also what decoders need first.
-        let after = Playlist::read(&dir);
+        let after = Snapshot::read(&dir);
         assert!(
             after.sequence >= before.sequence + before.segments.len() as u64 && !after.segments.is_empty()
         );

@@ -7,9 +7,9 @@ mod hls_support;
 use airchain_codecs::packet::Packet;
 use airchain_codecs::{Bitrate, Codec};
 use airchain_outputs::hls::{self, HlsConfig};
-use hls_support::playlist::{Playlist, variant};
 use hls_support::{RATE, aac, deliver, encoded, feed, ffmpeg, ffprobe, format, opening, programme};
 use jiff::ToSpan;
+use testkit::hls::{Snapshot, variant};
 use testkit::ts;
 
 const EPOCH: &str = "2026-03-01T12:00:00.2505Z";
@@ -28,15 +28,15 @@ fn presentation(codec: Codec, bitrate: Bitrate, core: (u32, u8), name: &str, cod
     let mut output = hls_support::alone(&config(&dir, 2.0));
     hls_support::on_runtime(deliver(output.as_mut(), &opening(&info, EPOCH), &packets, true));
 
-    let playlist = Playlist::read(dir.path());
+    let playlist = Snapshot::read(dir.path());
     assert!(playlist.ended);
     assert_eq!(playlist.segments.len(), 6);
 
     let mut checker = ts::Checker::default();
     let (mut elementary, mut next) = (Vec::new(), packets.iter());
     for segment in &playlist.segments {
-        assert_eq!(ffprobe(&segment.path, "stream=codec_name"), name);
-        for pes in checker.segment(&std::fs::read(&segment.path).unwrap()) {
+        assert_eq!(ffprobe(&playlist.path(segment), "stream=codec_name"), name);
+        for pes in checker.segment(&playlist.data(segment)) {
             let frames = if core.0 == 0 { mp3_frames(&pes.data) } else { adts_frames(&pes.data, core) };
             for (index, frame) in frames.into_iter().enumerate() {
                 let packet = next.next().expect("more packets came out than went in");
@@ -131,7 +131,7 @@ fn durations_and_dates_never_drift() {
     let mut output = hls_support::alone(&config(&dir, 4.0));
     hls_support::on_runtime(deliver(output.as_mut(), &opening, &packets, true));
 
-    let playlist = Playlist::read(dir.path());
+    let playlist = Snapshot::read(dir.path());
     assert_eq!((playlist.segments.len(), playlist.target_s), (900, 4));
     let (first, last) = (packets[0].pts, packets[packets.len() - 1].end());
     let micros = |frames: i64| (frames as f64 * 1e6 / 44_100.0).round() as i64;
@@ -141,14 +141,14 @@ fn durations_and_dates_never_drift() {
         let start = if k == 0 { first } else { first + (k as i64 * 176_400 - first + 512) / 1024 * 1024 };
         assert!((elapsed_us - (micros(start) - micros(first))).abs() <= 1, "segment {k}");
         let exact = opening.epoch + (micros(start) - micros(0)).microseconds();
-        let late_us = exact.as_microsecond() - segment.date.as_microsecond();
+        let late_us = exact.as_microsecond() - segment.date.unwrap().as_microsecond();
         assert!((-1..=1_001).contains(&late_us), "segment {k}: date off by {late_us} us");
         elapsed_us += segment.duration_us as i64;
     }
     assert!((elapsed_us - (micros(last) - micros(first))).abs() <= 1);
     // Bit rates as they are: 900 segments of the same packets.
-    let bytes: u64 = playlist.segments.iter().map(|s| s.path.metadata().unwrap().len()).sum();
-    let average = bytes as f64 * 8e6 / playlist.total_us() as f64;
+    let bytes: u64 = playlist.segments.iter().map(|s| playlist.path(s).metadata().unwrap().len()).sum();
+    let average = bytes as f64 * 8e6 / playlist.duration_us() as f64;
     let declared = variant(dir.path());
     assert!((declared.average as f64 / average - 1.0).abs() < 0.1);
     // What headers and filling can come to weighs much at so low a rate.
@@ -167,14 +167,15 @@ fn missing_packets_are_a_discontinuity_at_the_right_time() {
         feed(sink.as_mut(), &packets[hole.end..]).await;
         sink.close().await.unwrap();
     });
-    let playlist = Playlist::read(dir.path());
+    let playlist = Snapshot::read(dir.path());
     let breaks: Vec<_> = playlist.segments.iter().filter(|segment| segment.discontinuity).collect();
     assert_eq!(breaks.len(), 1);
     let behind = opening.time_of(packets[hole.end].pts);
-    assert_eq!(breaks[0].date.as_millisecond(), behind.as_millisecond());
+    assert_eq!(breaks[0].date.unwrap().as_millisecond(), behind.as_millisecond());
     // Elsewhere each date is the one before and its duration, but for the rounding to milliseconds.
     for pair in playlist.segments.windows(2).filter(|pair| !pair[1].discontinuity) {
-        let off = pair[1].date.as_microsecond() - pair[0].date.as_microsecond() - pair[0].duration_us as i64;
+        let [before, date] = [0, 1].map(|n| pair[n].date.unwrap().as_microsecond());
+        let off = date - before - pair[0].duration_us as i64;
         assert!(off.abs() <= 1_000, "{off} us");
     }
 }

@@ -15,9 +15,9 @@ use airchain_codecs::{Bitrate, Codec};
 use airchain_outputs::hls::{HlsConfig, RenditionConfig, outputs};
 use airchain_outputs::segments::{PutConfig, S3Config, StoreConfig};
 use airchain_outputs::sink::Health;
-use hls_support::playlist::Playlist;
 use hls_support::{aac, deliver, encoded, feed, ffmpeg, format, on_runtime, opening, programme, well};
 use tempfile::TempDir;
+use testkit::hls::Snapshot;
 use testkit::object_store::{Face, Fault, ObjectStore, Served};
 
 const MORNING: &str = "2026-03-01T06:00:00Z";
@@ -86,8 +86,8 @@ impl Peer {
         dir
     }
 
-    fn playlist(&self) -> Playlist {
-        Playlist::read(&self.copied())
+    fn playlist(&self) -> Snapshot {
+        Snapshot::read(&self.copied())
     }
 
     /// Numbers of the segments that were put, in their order.
@@ -158,7 +158,7 @@ fn a_server_that_shows_nothing_begins_anew_with_numbers_that_grow() {
 fn what_a_killed_run_left_is_cleared_away() {
     let peer = s3();
     peer.run(MORNING, &aac(5), false);
-    let newest = peer.playlist().segments.last().unwrap().sequence;
+    let newest = peer.playlist().segments.last().unwrap().number;
     let orphan = format!("{}/1772344800000-{}.ts", peer.root, newest + 1);
     let old = format!("{}/1772344800000-7.ts", peer.root);
     let others = format!("{}/photo.jpg", peer.root);
@@ -289,7 +289,7 @@ fn whatever_breaks_nothing_is_named_that_is_not_there_and_nothing_is_lost() {
         let failed = peer.store.events().iter().filter(|event| event.status == 0).count();
         assert!(failed > 2, "{face:?}: only {failed} faults");
         let dir = peer.copied();
-        let [whole, low] = [Playlist::read(&dir), Playlist::read(&dir.join("low"))];
+        let [whole, low] = [Snapshot::read(&dir), Snapshot::read(&dir.join("low"))];
         assert_eq!(whole.assert_aligned(&low), whole.segments.len());
         assert!(whole.segments.iter().chain(&low.segments).all(|segment| !segment.gap), "{face:?}");
         let joined = dir.join("joined");

@@ -13,8 +13,8 @@ use airchain_codecs::{Bitrate, Codec};
 use airchain_core::item::Metadata;
 use airchain_outputs::hls::HlsConfig;
 use airchain_outputs::sink::Opening;
-use hls_support::playlist::Playlist;
 use hls_support::{RATE, encoded, format, on_runtime, opening, programme, title};
+use testkit::hls::Snapshot;
 use testkit::ts;
 
 fn config(dir: &tempfile::TempDir) -> HlsConfig {
@@ -87,15 +87,16 @@ fn titles_of(codec: Codec, name: &str) {
     let mut checker = ts::Checker::default();
     let mut expected: Vec<i64> = [60, 101, 150, 250].map(|index| ticks(packets[index].pts)).into();
     let mut seen = Vec::new();
-    for segment in &Playlist::read(dir.path()).segments {
+    let playlist = Snapshot::read(dir.path());
+    for segment in &playlist.segments {
         let before = checker.titles.len();
-        let audio = checker.segment(&std::fs::read(&segment.path).unwrap());
+        let audio = checker.segment(&playlist.data(segment));
         let times: Vec<i64> = checker.titles[before..].iter().map(|(pts, _)| *pts).collect();
         assert_eq!(times[0], audio[0].pts, "the title that is true at its beginning opens a segment");
         expected.push(times[0]);
         let streams = [format!("{name},audio"), "timed_id3,data".into()];
         // Listed by themselves and as those of the programme.
-        assert_eq!(ffprobe(&segment.path), ([&streams[..], &streams[..]].concat(), times.clone()));
+        assert_eq!(ffprobe(&playlist.path(segment)), ([&streams[..], &streams[..]].concat(), times.clone()));
         seen.extend(times);
     }
     expected.sort_unstable();
@@ -111,7 +112,7 @@ fn titles_of(codec: Codec, name: &str) {
     assert_eq!(told, [short("one"), short("two"), short("three"), long, short("")]);
 
     // Those that have ended are told beside, from the packet on that each begins with.
-    let songs = Playlist::read(dir.path()).songs;
+    let songs: Vec<_> = playlist.date_ranges.iter().map(|range| &range.text).collect();
     let starts = [0, 60, 101, 150].map(|index| opening.time_of(packets[index].pts).as_millisecond());
     let titles = ["one", "two", "three", &"日本語".repeat(66)];
     assert_eq!(songs.len(), 4, "{songs:?}");
@@ -145,10 +146,10 @@ fn nothing_known_is_an_empty_title_and_a_new_sink_goes_on_with_what_is_true() {
     let again = Opening { metadata: Some(title("true")), ..opening(&info, "2026-03-01T12:00:10Z") };
     on_runtime(hls_support::deliver(output.as_mut(), &again, &packets[150..], true));
     let mut checker = ts::Checker::default();
-    let segments = Playlist::read(dir.path()).segments;
-    checker.segment(&std::fs::read(&segments[0].path).unwrap());
+    let playlist = Snapshot::read(dir.path());
+    checker.segment(&playlist.data(&playlist.segments[0]));
     assert_eq!(ts::id3(&checker.titles[0].1), [("TIT2".to_owned(), String::new())]);
     let mut checker = ts::Checker::default();
-    checker.segment(&std::fs::read(&segments.last().unwrap().path).unwrap());
+    checker.segment(&playlist.data(playlist.segments.last().unwrap()));
     assert_eq!(ts::id3(&checker.titles[0].1), [("TIT2".to_owned(), "true".to_owned())]);
 }

@@ -1,8 +1,6 @@
 //! What the tests of HLS and recordings share: encoded programmes, ffmpeg as a peer, and a full disk.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses a part; failing is panicking.
 
-pub mod playlist;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

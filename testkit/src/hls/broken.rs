@@ -94,6 +94,7 @@ fn the_text_of_a_media_playlist() {
         ("7", "needs EXT-X-VERSION 3", edit(LIVE, "VERSION:8", "VERSION:2")),
         ("7", "needs EXT-X-VERSION 6", always(LIVE, "VERSION:8\n", "VERSION:5\n#EXT-X-MAP:URI=\"i.mp4\"\n")),
         ("bis 8", "needs EXT-X-VERSION 8", edit(LIVE, "VERSION:8", "VERSION:7")),
+        ("bis 6.2.1", "more than what it uses needs", edit(LIVE, "VERSION:8", "VERSION:9")),
     ]);
 }
 

@@ -90,8 +90,9 @@ impl Made {
         self.now = date(newest + 1) + SignedDuration::from_millis(100);
         let first = newest.saturating_sub(WINDOW - 1).max(FIRST);
         let mut text = format!(
-            "#EXTM3U\n#EXT-X-VERSION:8\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+            "#EXTM3U\n#EXT-X-VERSION:{}\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
              #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
+            if (first..=newest).contains(&GAP) { 8 } else { 3 },
             5 + u64::from(first > JOIN),
         );
         let song_end = date(FIRST + 3);

@@ -162,7 +162,11 @@ impl Parted {
              #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n\
              #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=6.0,PART-HOLD-BACK=0.960000\n\
              #EXT-X-PART-INF:PART-TARGET=0.320000\n",
-            if skipped > 0 { 9 } else { 8 },
+            match skipped {
+                0 if (first..next).contains(&GAP) => 8,
+                0 => 3,
+                _ => 9,
+            },
             u64::from(first > JOIN),
         );
         if skipped > 0 {

@@ -8,9 +8,11 @@
 //!                           └► decode (all of them joined, by ffmpeg)
 //! ```
 //!
+//! Tests that stop and look take a [`Snapshot`].
+//!
 //! What it holds a presentation to beyond the letter: each segment has an `EXT-X-PROGRAM-DATE-TIME`; no name is ever used
 //! for anything else; an `EXT-X-ENDLIST` may be taken away by a new start, and by nothing else ([`Checker::restarted`]); and
-//! `EXT-X-VERSION` may change, as a window without gaps is to be readable for older players. Of low latency: no part but the
+//! `EXT-X-VERSION` may change, as it is what a window needs and no more (8216bis, 6.2.1). Of low latency: no part but the
 //! last of a segment is shorter than 85 % of the part target, also where decoding can begin with it; a segment is its parts, one
 //! after the other, and lasts as long as they to a microsecond each, which is what their lengths are rounded by; parts are told
 //! of segments that ended within three target durations; `PART-HOLD-BACK` is three part targets, which is but recommended; and
@@ -27,6 +29,7 @@ mod playlist;
 mod reader;
 mod reports;
 mod segment;
+mod snapshot;
 mod watched;
 
 #[cfg(test)]
@@ -48,6 +51,7 @@ pub use low_latency::{Control, Part, Report};
 pub use multivariant::{Multivariant, Variant};
 pub use origin::{Fetched, Folder, Origin, Served};
 pub use playlist::{DateRange, Media, Segment};
+pub use snapshot::{Snapshot, variant, variants};
 
 /// A rule that is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]

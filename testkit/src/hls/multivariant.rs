@@ -29,6 +29,17 @@ pub struct Variant {
 }
 
 impl Multivariant {
+    /// Reads a text that breaks no rule.
+    ///
+    /// # Panics
+    /// Where it breaks one.
+    pub fn of(text: &str) -> Self {
+        let mut found = Vec::new();
+        let this = Self::read(text, &mut Notes { playlist: "playlist", found: &mut found });
+        assert!(found.is_empty(), "{found:#?}\n{text}");
+        this
+    }
+
     /// Reads a text and notes what is wrong with it.
     pub(super) fn read(text: &str, notes: &mut Notes<'_>) -> Self {
         check_text(text, notes);

@@ -120,6 +120,8 @@ impl Reader {
             "#EXT-X-PART" => {
                 let part = Part::read(line, list, notes);
                 check_uri(&part.uri, line, notes);
+                // As in the EXTINF that is to come.
+                self.decimals = true;
                 if !self.has_duration {
                     self.next.duration_us += part.duration_us;
                 }
@@ -256,6 +258,11 @@ impl Reader {
                 let what = format!("what it uses needs EXT-X-VERSION {version}, it says {}", media.version);
                 notes.note(rule, 0, what);
             }
+        }
+        let used = needs.iter().filter(|(uses, ..)| *uses).map(|(_, version, _)| *version).max();
+        if media.version > used.unwrap_or(1) {
+            let what = format!("EXT-X-VERSION {} is more than what it uses needs", media.version);
+            notes.note("bis 6.2.1", 0, what);
         }
         media
     }
