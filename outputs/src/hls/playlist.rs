@@ -14,6 +14,8 @@ pub(crate) struct Style {
     pub(crate) independent: bool,
     /// They come in parts, of at most so many microseconds (low latency).
     pub(crate) part_us: Option<u64>,
+    /// `PART-HOLD-BACK`, in microseconds.
+    pub(crate) hold_back_us: u64,
 }
 
 /// The answer of a server that holds requests until there is something new.
@@ -38,8 +40,6 @@ pub(crate) struct Report {
 const SKIP_TARGETS: u64 = 6;
 /// Parts are told for so many target durations from the end (4.4.4.9).
 const PART_TARGETS: u64 = 3;
-/// `PART-HOLD-BACK`, in part targets: what the standard recommends (4.4.3.8).
-const HOLD_BACK_PARTS: u64 = 3;
 
 /// The text: as a file, or as the `answer` of a server that holds requests.
 pub(crate) fn render(window: &Window, style: &Style, answer: Option<&Answer>) -> String {
@@ -108,7 +108,7 @@ fn head(window: &Window, style: &Style, answer: Option<&Answer>, skipped: usize,
         if answer.is_some() {
             let _ = write!(out, "CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={}.0,", SKIP_TARGETS * window.target_s);
         }
-        let _ = writeln!(out, "PART-HOLD-BACK={}", Seconds(HOLD_BACK_PARTS * part_us));
+        let _ = writeln!(out, "PART-HOLD-BACK={}", Seconds(style.hold_back_us));
         let _ = writeln!(out, "#EXT-X-PART-INF:PART-TARGET={}", Seconds(part_us));
     }
     window.songs.render(out);
@@ -222,7 +222,8 @@ fn micros(seconds: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const PLAIN: Style = Style { independent: true, part_us: None };
+    const PLAIN: Style = Style { independent: true, part_us: None, hold_back_us: 0 };
+    const PARTS: Style = Style { independent: true, part_us: Some(1_500_000), hold_back_us: 4_500_000 };
 
     fn numbered(number: u64, run: i64) -> Entry {
         let date = Timestamp::from_millisecond(1_700_000_000_123 + number as i64 * 4_000).unwrap();
@@ -278,7 +279,7 @@ mod tests {
 
     #[test]
     fn parts_are_told_at_the_end_and_to_players_that_wait_what_comes_next() {
-        let (window, style) = (parted(), Style { independent: true, part_us: Some(1_500_000) });
+        let (window, style) = (parted(), PARTS);
         let file = render(&window, &style, None);
         assert!(file.contains(
             "#EXT-X-SERVER-CONTROL:PART-HOLD-BACK=4.500000\n#EXT-X-PART-INF:PART-TARGET=1.500000\n"
@@ -305,7 +306,7 @@ mod tests {
     fn who_knows_the_old_segments_is_told_how_many_are_left_out() {
         let mut window = parted();
         (window.target_s, window.discontinuities) = (2, 0);
-        let style = Style { independent: true, part_us: Some(1_500_000) };
+        let style = PARTS;
         let answer = Answer { run: 1_800, skip: true, reports: Vec::new() };
         let (whole, delta) = (render(&window, &style, None), render(&window, &style, Some(&answer)));
         // 3 s of parts and 8 s lie behind the third of five; 12 s may not be skipped.
@@ -319,8 +320,7 @@ mod tests {
 
     #[test]
     fn a_segment_of_which_but_parts_were_told_is_a_gap_to_the_next_run() {
-        let style = Style { independent: true, part_us: Some(1_500_000) };
-        let mut text = render(&parted(), &style, None);
+        let mut text = render(&parted(), &PARTS, None);
         for number in 7..10 {
             assert!(!text.contains(&format!("{number}.0.ts")), "parts are told for three target durations");
         }

@@ -42,6 +42,8 @@ pub(crate) struct Layout {
 
 /// Parts last at most so long, in milliseconds: a third of a second.
 const PART_MS: i64 = 334;
+/// `PART-HOLD-BACK`, in part targets.
+const HOLD_BACK_PARTS: u64 = 3;
 
 impl Layout {
     /// Frames of the parts of an encoding, but for the last of a segment: as many whole packets as fit.
@@ -154,6 +156,13 @@ impl Presentation {
     /// Whether there is but one.
     pub(crate) fn is_alone(&self) -> bool {
         self.count() == 1
+    }
+
+    /// `PART-HOLD-BACK` of a track with parts of at most `part_us`, in microseconds: three of the longest that there are, as the
+    /// standard recommends (8216bis, 4.4.3.8). It must be the same in all tracks (6.2.4), whatever their packets come to.
+    pub(crate) fn hold_back_us(&self, part_us: u64) -> u64 {
+        let longest_us = if self.is_alone() { part_us } else { part_us.max(PART_MS as u64 * 1000) };
+        HOLD_BACK_PARTS * longest_us
     }
 
     /// The folder of a track.

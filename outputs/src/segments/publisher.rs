@@ -102,6 +102,8 @@ impl Publisher {
         let left = segments.into_iter().filter(|(number, _)| *number < window.first());
         let left: Vec<String> = left.map(|(_, found)| found.name).collect();
         let each_us = window.lasts_us() / window.entries.len().max(1) as u64;
+        let part_us = layout.part_frames(info).map(|frames| micros_up(frames, format.sample_rate_hz));
+        let hold_back_us = presentation.hold_back_us(part_us.unwrap_or(0));
         Ok(Self {
             retired: Retired::new(layout.retain, window.lasts_us(), left, each_us),
             bandwidth: Bandwidth::new(format, layout, presentation.declared(track).await),
@@ -110,10 +112,7 @@ impl Publisher {
             rate: format.sample_rate_hz,
             dash,
             untold: false,
-            style: Style {
-                independent: is_independent(format.codec),
-                part_us: layout.part_frames(info).map(|frames| micros_up(frames, format.sample_rate_hz)),
-            },
+            style: Style { independent: is_independent(format.codec), part_us, hold_back_us },
             parts,
             presentation: Arc::clone(presentation),
             unannounced: false,
