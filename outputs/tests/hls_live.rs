@@ -14,6 +14,7 @@ use airchain_outputs::http::{Listener, Options};
 use airchain_outputs::sink::Sink;
 use hls_support::{aac, deliver, feed, on_runtime, opening};
 use http_common::{get, listen, soon};
+use testkit::hls::{Media, Snapshot};
 
 const NOON: &str = "2026-03-01T12:00:00Z";
 
@@ -27,55 +28,8 @@ async fn status(listener: &Listener, path: &str) -> u16 {
     soon(get(listener, path, "")).await.status
 }
 
-/// A part as a playlist tells of it.
-#[derive(Clone, Debug, PartialEq)]
-struct Part {
-    uri: String,
-    lasts_us: u64,
-}
-
-/// What a playlist says, as far as it is looked at here.
-#[derive(Debug, Default)]
-struct Told {
-    first: u64,
-    target_us: u64,
-    /// Parts of each number.
-    parts: Vec<(u64, Part)>,
-    segments: Vec<(u64, String, u64)>,
-    hint: Option<String>,
-    skipped: usize,
-}
-
-fn micros(seconds: &str) -> u64 {
-    (seconds.parse::<f64>().unwrap() * 1e6).round() as u64
-}
-
-fn read(text: &str) -> Told {
-    let mut told = Told::default();
-    let (mut number, mut lasts_us) = (0, 0);
-    for line in text.lines() {
-        let quoted = || line.split_once("URI=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
-        if let Some(value) = line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:") {
-            number = value.parse().unwrap();
-            told.first = number;
-        } else if let Some(value) = line.strip_prefix("#EXT-X-PART-INF:PART-TARGET=") {
-            told.target_us = micros(value);
-        } else if let Some(value) = line.strip_prefix("#EXT-X-SKIP:SKIPPED-SEGMENTS=") {
-            told.skipped = value.parse().unwrap();
-            number += told.skipped as u64;
-        } else if let Some(value) = line.strip_prefix("#EXT-X-PART:DURATION=") {
-            let lasts_us = micros(value.split(',').next().unwrap());
-            told.parts.push((number, Part { uri: quoted(), lasts_us }));
-        } else if line.starts_with("#EXT-X-PRELOAD-HINT:TYPE=PART") {
-            told.hint = Some(quoted());
-        } else if let Some(value) = line.strip_prefix("#EXTINF:") {
-            lasts_us = micros(value.strip_suffix(',').unwrap());
-        } else if !line.starts_with('#') {
-            told.segments.push((number, line.to_owned(), lasts_us));
-            number += 1;
-        }
-    }
-    told
+async fn media(listener: &Listener, path: &str) -> Media {
+    Media::of(&text(listener, path).await)
 }
 
 /// Delivers packets until the playlist tells of another part.
@@ -83,14 +37,10 @@ async fn another_part<'a>(
     listener: &Listener,
     sink: &mut dyn Sink,
     packets: &mut impl Iterator<Item = &'a Packet>,
-) -> Told {
-    let before = read(&text(listener, "/hls/live.m3u8").await).parts.last().cloned();
-    loop {
+) {
+    let before = media(listener, "/hls/live.m3u8").await.next_part();
+    while media(listener, "/hls/live.m3u8").await.next_part() == before {
         feed(sink, std::slice::from_ref(packets.next().unwrap())).await;
-        let now = read(&text(listener, "/hls/live.m3u8").await);
-        if now.parts.last() != before.as_ref() {
-            return now;
-        }
     }
 }
 
@@ -113,12 +63,10 @@ async fn heard_part_by_part(container: Container) {
         feed(sink.as_mut(), std::slice::from_ref(packets.next().unwrap())).await;
     }
 
-    let (mut heard, mut told) = (Vec::new(), read(&text(&listener, "/hls/live.m3u8").await));
+    let (mut heard, mut told) = (Vec::new(), media(&listener, "/hls/live.m3u8").await);
     for round in 0..40 {
         // The next part, and the playlist that tells of it, are asked for before they are there.
-        let hint = told.hint.clone().unwrap();
-        let (number, index) = (told.parts.last().unwrap().0, hint.split('.').nth(1).unwrap());
-        let number = if index == "0" { number + 1 } else { number };
+        let (hint, (number, index)) = (told.hint.clone().unwrap(), told.next_part());
         let (part, playlist) =
             (format!("/hls/{hint}"), format!("/hls/live.m3u8?_HLS_msn={number}&_HLS_part={index}"));
         let (one, other) = (listener.clone(), listener.clone());
@@ -132,37 +80,34 @@ async fn heard_part_by_part(container: Container) {
         another_part(&listener, sink.as_mut(), &mut packets).await;
         let answer = soon(playlist).await.unwrap();
         assert!(answer.contains("CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL="), "{answer}");
-        told = read(&answer);
-        let (_, newest) = told.parts.iter().find(|(_, part)| part.uri == hint).expect("told of").clone();
+        told = Media::of(&answer);
+        let part_told = &told.find(number).unwrap().parts[index];
+        assert_eq!(part_told.uri, hint);
         let body = soon(part).await.unwrap();
         assert_eq!(body, std::fs::read(dir.path().join(&hint)).unwrap());
-        heard.push((number, newest, body));
+        heard.push((number, body));
     }
 
-    // The rules for parts, and that segments are nothing but their parts.
-    assert_eq!(told.target_us, 320_000, "15 packets of 1024 frames");
-    for (number, uri, lasts_us) in &told.segments {
-        let parts: Vec<_> = heard.iter().filter(|(of, ..)| of == number).collect();
-        let sum: u64 = parts.iter().map(|(_, part, _)| part.lasts_us).sum();
-        assert_eq!(sum, *lasts_us, "{uri}");
-        for (index, (_, part, _)) in parts.iter().enumerate() {
-            let is_last = index + 1 == parts.len();
-            assert!(
-                part.lasts_us <= told.target_us && (is_last || part.lasts_us * 100 >= told.target_us * 85)
-            );
-        }
-        let joined: Vec<u8> = parts.iter().flat_map(|(_, _, body)| body.clone()).collect();
-        assert_eq!(joined, std::fs::read(dir.path().join(uri)).unwrap(), "{uri}");
+    // Segments are nothing but their parts.
+    assert_eq!(told.part_target_us, Some(320_000), "15 packets of 1024 frames");
+    for segment in &told.segments {
+        let parts = heard.iter().filter(|(of, _)| *of == segment.number);
+        let joined: Vec<u8> = parts.flat_map(|(_, body)| body.clone()).collect();
+        assert_eq!(joined, std::fs::read(dir.path().join(&segment.uri)).unwrap(), "{}", segment.uri);
     }
     assert_eq!(told.segments.len(), 8);
-    let last = told.segments.last().unwrap().0;
-    assert!(told.parts.iter().all(|(number, _)| number + 3 > last), "no parts of old segments");
+    let last = told.segments.last().unwrap().number;
 
     // Who knows the rest is told of what is new; what cannot be meant is refused; a mere server has a playlist too.
-    let delta = read(&text(&listener, "/hls/live.m3u8?_HLS_skip=YES").await);
-    assert_eq!((delta.skipped + delta.segments.len(), delta.first), (8, told.first));
-    assert!(delta.skipped > 0 && delta.segments.last() == told.segments.last());
+    let delta = media(&listener, "/hls/live.m3u8?_HLS_skip=YES").await;
+    let skipped = delta.skipped.unwrap();
+    assert_eq!((skipped + delta.segments.len() as u64, delta.sequence), (8, told.sequence));
+    assert!(skipped > 0 && delta.segments.last().unwrap().number == last);
     assert_eq!(status(&listener, &format!("/hls/live.m3u8?_HLS_msn={}", last + 9)).await, 400);
+    assert_eq!(
+        status(&listener, &format!("/hls/live.m3u8?_HLS_msn={}&_HLS_part=99", told.next_part().0)).await,
+        400
+    );
     assert_eq!(status(&listener, "/hls/live.m3u8?_HLS_part=1").await, 400);
     assert_eq!(status(&listener, "/hls/1-1.9.ts").await, 404);
     let file = std::fs::read_to_string(dir.path().join("live.m3u8")).unwrap();
@@ -177,6 +122,8 @@ async fn heard_part_by_part(container: Container) {
     let waiting = tokio::spawn(async move { text(&other, &next).await });
     sink.close().await.unwrap();
     assert!(soon(waiting).await.unwrap().ends_with("#EXT-X-ENDLIST\n"));
+    let far = format!("/hls/live.m3u8?_HLS_msn={}", last + 99);
+    assert!(media(&listener, &far).await.ended, "what will not come is not waited for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,30 +136,55 @@ async fn cmaf_is_heard_part_by_part() {
     heard_part_by_part(Container::Fmp4).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_promised_is_promised_from_the_beginning_of_a_new_start() {
+    let (info, packets) = aac(5);
+    let dir = tempfile::tempdir().unwrap();
+    let config = HlsConfig { segment_duration_s: 1.0, low_latency: true, ..HlsConfig::new(dir.path()) };
+    deliver(hls_support::alone(&config).as_mut(), &opening(&info, NOON), &packets, true).await;
+    let hls::Outputs { mut tracks, live } = hls::outputs(&config).unwrap();
+    let listener = listen(Options::default());
+    let _served = listener.serve_dir("/hls", dir.path(), Some("index.m3u8"), false, live).unwrap();
+    // What is asked for before it has been taken up waits until it is.
+    let other = listener.clone();
+    let mut asked = tokio::spawn(async move { text(&other, "/hls/live.m3u8").await });
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut asked).await.is_err(), "an old text");
+    let _sink = tracks[0].open(&opening(&info, "2026-03-01T13:00:00Z")).await.unwrap();
+    let answer = soon(asked).await.unwrap();
+    assert!(answer.contains("CAN-BLOCK-RELOAD=YES"), "{answer}");
+    let told = Media::of(&answer);
+    assert!(!told.ended && told.hint.is_some() && told.segments.len() >= 5);
+}
+
 #[test]
 fn what_was_told_in_parts_and_never_became_a_segment_is_a_gap() {
-    let (info, packets) = aac(6);
+    let (info, packets) = aac(14);
     let dir = tempfile::tempdir().unwrap();
-    let config = HlsConfig { segment_duration_s: 2.0, low_latency: true, ..HlsConfig::new(dir.path()) };
+    let config = HlsConfig {
+        segment_duration_s: 2.0,
+        playlist_size: 20,
+        low_latency: true,
+        ..HlsConfig::new(dir.path())
+    };
     // Killed in the middle of the third segment.
     let until = packets.iter().position(|packet| packet.pts > 5 * 48_000).unwrap();
-    let run = |epoch: &str, close: bool| {
+    let run = |epoch: &str, packets: &[Packet], close: bool| {
         let mut output = hls_support::alone(&config);
-        on_runtime(deliver(output.as_mut(), &opening(&info, epoch), &packets[..until], close));
+        on_runtime(deliver(output.as_mut(), &opening(&info, epoch), packets, close));
     };
-    run(NOON, false);
-    let before = read(&std::fs::read_to_string(dir.path().join("live.m3u8")).unwrap());
-    let told: u64 =
-        before.parts.iter().filter(|(of, _)| *of == before.first + 2).map(|(_, p)| p.lasts_us).sum();
-    assert!(told > 0);
-    run("2026-03-01T13:00:00Z", true);
-    let after = std::fs::read_to_string(dir.path().join("live.m3u8")).unwrap();
-    let (number, _, lasts_us) = read(&after).segments[2].clone();
-    assert_eq!((number, lasts_us), (before.first + 2, told), "the number is not another's");
-    assert_eq!(after.matches("#EXT-X-GAP\n").count(), 1);
-    assert!(after.find("#EXT-X-GAP").unwrap() < after.find("#EXT-X-DISCONTINUITY\n").unwrap());
+    run(NOON, &packets[..until], false);
+    let before = Snapshot::read(dir.path());
+    let told = before.open.as_ref().unwrap();
+    assert_eq!((told.number, before.segments.len()), (before.sequence + 2, 2));
+    run("2026-03-01T13:00:00Z", &packets, true);
+    let after = Snapshot::read(dir.path());
+    let given_up = &after.segments[2];
+    assert_eq!((given_up.number, given_up.duration_us), (told.number, told.duration_us), "not another's");
+    assert_eq!((given_up.date, &given_up.map), (told.date, &told.map));
+    assert_eq!(after.segments.iter().filter(|segment| segment.gap).count(), 1);
+    assert!(given_up.gap && after.segments[3].discontinuity);
     let parts = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    let old = before.parts.iter().map(|(_, part)| part.uri.as_str());
-    let left: Vec<_> = parts.filter(|name| old.clone().any(|uri| name == uri)).collect();
-    assert!(left.is_empty(), "{left:?}");
+    let old: Vec<&str> = before.all().flat_map(|of| &of.parts).map(|part| part.uri.as_str()).collect();
+    let left: Vec<_> = parts.filter(|name| old.iter().any(|uri| name == uri)).collect();
+    assert!(!old.is_empty() && left.is_empty(), "{left:?}");
 }

@@ -37,17 +37,18 @@ impl Live {
     }
 
     /// A media playlist, named relative to the multivariant one, as `query` asks for it: now, or when the segment or part
-    /// that it names is there. `None` where there is nothing of that name yet.
+    /// that it names is there. `None` where there is nothing of that name yet, or but what is of before and is not taken up.
     pub(crate) async fn playlist(&self, name: &str, query: &str) -> Option<Result<String, Refused>> {
         let (_, mut shown) = self.0.shown().find(|(uri, _)| *uri == name)?;
-        let now = shown.borrow().clone()?;
+        // What lies there of before is about to be taken up, and has promises then that a file has not.
+        let patience = Duration::from_secs(self.0.layout.target_s);
+        let now = timeout(patience, shown.wait_for(Option::is_some)).await.ok()?.ok()?.clone()?;
         let asked = match asked(query) {
             Ok(asked) => asked,
             Err(refused) => return Some(Err(refused)),
         };
-        let last = now.window.open.as_ref().map_or(now.window.next.saturating_sub(1), |open| open.number);
         let Some((number, part)) = asked else { return Some(Ok(self.answer(name, &now, query))) };
-        if number > last + AHEAD {
+        if now.is_far(number, part) {
             return Some(Err(Refused::Bad));
         }
         let is_there =
@@ -99,6 +100,19 @@ impl Live {
 }
 
 impl Shown {
+    /// Whether a request is too far ahead (6.2.5.2): by more than [`AHEAD`] segments, or more parts than there are in three
+    /// seconds, or three where they are longer than one.
+    fn is_far(&self, number: u64, part: Option<usize>) -> bool {
+        let window = &self.window;
+        let last = window.open.as_ref().or(window.entries.back());
+        let there = last.filter(|last| last.number == number).map_or(0, |last| last.parts.len());
+        let part_us = self.style.part_us.unwrap_or(1).clamp(1, 1_000_000);
+        let most = there + (3_000_000 / part_us) as usize;
+        let last = last.map_or(0, |last| last.number);
+        let is_far = number > last + AHEAD || number >= last && part.is_some_and(|part| part > most);
+        is_far && !window.ended
+    }
+
     /// Whether a segment is there, or a part of it; or nothing more will come.
     fn has(&self, number: u64, part: Option<usize>) -> bool {
         let window = &self.window;

@@ -160,7 +160,11 @@ async fn playlist(dir: &Dir, relative: &str, query: &str, body: bool) -> Option<
         return Some(response);
     }
     let live = match &dir.live {
-        Some(live) => live.playlist(relative, query).await,
+        Some(live) => {
+            // Nobody waits for what was never published.
+            open(&dir.root, relative).await?;
+            live.playlist(relative, query).await
+        }
         None => None,
     };
     let mut text = match live {

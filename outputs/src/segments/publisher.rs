@@ -130,6 +130,10 @@ impl Publisher {
     /// Publishes what comes to the outbox, until the end.
     pub(crate) async fn run(mut self, publishing: Publishing) {
         let outbox = &*publishing.outbox;
+        // What was published before goes on: players that wait for more are held from now on.
+        if !self.window.entries.is_empty() {
+            self.show();
+        }
         let (mut pauses, mut failed) = (Pauses::default(), false);
         loop {
             let result = self.try_to_publish(outbox, failed).await;
@@ -278,10 +282,7 @@ impl Publisher {
                 self.untold = false;
             }
             self.unannounced = false;
-            if self.style.part_us.is_some() {
-                let (window, style, run) = (self.window.clone(), self.style.clone(), self.numbers.run);
-                self.presentation.show(self.track, Shown { window, style, run });
-            }
+            self.show();
         }
         if !self.unnamed {
             return Ok(());
@@ -304,6 +305,14 @@ impl Publisher {
         self.remove_inits().await;
         self.unnamed = false;
         Ok(())
+    }
+
+    /// Shows players that wait what is published, where it comes in parts.
+    fn show(&self) {
+        if self.style.part_us.is_some() {
+            let (window, style, run) = (self.window.clone(), self.style.clone(), self.numbers.run);
+            self.presentation.show(self.track, Shown { window, style, run });
+        }
     }
 
     /// Has DASH told the same.
