@@ -81,10 +81,10 @@ impl Publisher {
         for (_, unannounced) in segments.extract_if(.., |(number, _)| *number >= window.next) {
             remove(folder.as_ref(), &unannounced.name).await;
         }
-        // Parts of before are not told any more, but by the playlist that still lies there and players may hold.
-        let mut parts = Retired::new(0, 0, Vec::new(), 0);
+        // Parts of before are told no more once something new is, and stay for three target durations then (8216bis, 6.2.2).
+        let mut parts = Retired::new(0, 0, Vec::new(), 0, 0);
         for part in found.iter().filter(|found| name::parse_part(&found.name).is_some()) {
-            parts.push(part.name.clone(), layout.target_s * 2_000_000);
+            parts.push(part.name.clone(), layout.target_s * 4_000_000);
         }
         keep_what_fits(&mut window, &segments, extension);
         if layout.target_s > window.target_s {
@@ -105,7 +105,13 @@ impl Publisher {
         let part_us = layout.part_frames(info).map(|frames| micros_up(frames, format.sample_rate_hz));
         let hold_back_us = presentation.hold_back_us(part_us.unwrap_or(0));
         Ok(Self {
-            retired: Retired::new(layout.retain, window.lasts_us(), left, each_us),
+            retired: Retired::new(
+                layout.retain,
+                window.lasts_us(),
+                left,
+                each_us,
+                layout.target_s * 1_000_000,
+            ),
             bandwidth: Bandwidth::new(format, layout, presentation.declared(track).await),
             inits: found.iter().filter_map(|found| name::parse_init(&found.name)).collect(),
             codec: format.codec,
@@ -229,8 +235,9 @@ impl Publisher {
         }
         if let Some((index, date)) = part {
             if is_there {
-                // It is told until three target durations behind it have come.
-                self.parts.push(name, self.window.target_s * 5_000_000);
+                // It is told until three target durations behind its segment have come, and stays for three more (8216bis,
+                // 6.2.2).
+                self.parts.push(name, self.window.target_s * 8_000_000);
                 self.unannounced |= self.window.add_part(&entry, index, date);
             }
             return Ok(());
