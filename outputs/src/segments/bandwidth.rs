@@ -83,7 +83,7 @@ fn promised(format: &Format, layout: &Layout) -> u64 {
 }
 
 /// Bits per second that AAC of a constant rate can have saved for a segment, by its buffer of 6144 bits for each channel of its core
-/// (ISO/IEC 14496-3, 4.5.1.1).
+/// (ISO/IEC 14496-3, 4.5.3).
 fn saved(format: &Format, layout: &Layout) -> u64 {
     let channels = match format.codec {
         Codec::HeAacV2 => 1.0,

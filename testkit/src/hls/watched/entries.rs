@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{DATE_US, Kept, Seen, Watched, micros};
+use super::{AHEAD_US, DATE_US, Kept, Seen, Watched, micros};
 use crate::hls::{Media, Notes, Segment, micros_between};
 
 impl Watched {
@@ -45,7 +45,7 @@ impl Watched {
                     notes.note("4.3.2.6", line, what);
                 }
                 let ahead_us = end_us - answered.as_microsecond();
-                if ahead_us > DATE_US {
+                if ahead_us > AHEAD_US {
                     notes.note("4.3.2.6", line, format!("{uri} ends {ahead_us} us from now"));
                 }
                 // It was not there when the text before was asked for.

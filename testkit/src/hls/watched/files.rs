@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::{Watched, micros};
+use super::{Kept, Watched, micros};
 use crate::hls::{Notes, Origin, Segment, micros_between, resolve};
 
 impl Watched {
     /// Fetches what is named, and what has left and must still be there, and sees that it is as it was.
     pub(super) fn fetch(&mut self, origin: &mut dyn Origin, notes: &mut Notes<'_>) {
-        self.fetch_parts(origin, notes);
         let Some(last) = &self.last else { return };
         let (first, next, target_us) =
             (last.media.sequence, last.media.next(), last.media.target_s * 1_000_000);
+        // What was there before is looked at once for each segment that comes.
+        let is_new = |kept: &Kept| kept.data.is_empty() && !kept.segment.gap;
+        let has_new = self.kept.range(first..next).any(|(_, kept)| is_new(kept));
+        let independent = last.media.independent;
+        self.fetch_parts(origin, has_new, notes);
+        if !has_new {
+            return;
+        }
         let durations: BTreeMap<u64, u64> =
             self.kept.iter().map(|(number, kept)| (*number, kept.segment.duration_us)).collect();
-        let independent = last.media.independent;
         let mut fresh = Vec::new();
         for (number, kept) in self.kept.range_mut(..next).filter(|(_, kept)| !kept.segment.gap) {
             let (uri, line) = (&kept.segment.uri, kept.segment.line);

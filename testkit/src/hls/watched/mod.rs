@@ -26,6 +26,8 @@ use parts::Parts;
 /// What dates, durations and time stamps may be off by through rounding: dates are told in milliseconds, time stamps in 90 kHz.
 const DATE_US: i64 = 1_001;
 const STAMP_US: i64 = 15;
+/// Audio is made in blocks of 10 ms, each when its first frame is due: the end of what is told may be ahead by as much.
+const AHEAD_US: i64 = 10_000 + DATE_US;
 
 /// A media playlist that is followed.
 pub(super) struct Watched {

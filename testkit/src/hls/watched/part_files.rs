@@ -6,16 +6,16 @@ use crate::hls::segment::container;
 use crate::hls::{Notes, Origin, Segment, resolve};
 
 impl Watched {
-    /// Fetches parts that are new, and the first of those of segments of which they are told no more: for three target durations
-    /// they must still be there (6.2.2).
-    pub(super) fn fetch_parts(&mut self, origin: &mut dyn Origin, notes: &mut Notes<'_>) {
+    /// Fetches parts that are new, and with `old` the first of those of segments of which they are told no more: for three target
+    /// durations they must still be there (6.2.2).
+    pub(super) fn fetch_parts(&mut self, origin: &mut dyn Origin, old: bool, notes: &mut Notes<'_>) {
         let Some(last) = &self.last else { return };
         let (target_us, now) = (last.media.target_s * 1_000_000, origin.now());
         let mut fresh = Vec::new();
         for (place, told) in self.parts.told.iter_mut().filter(|(_, told)| !told.part.gap) {
             let uri = &told.part.uri;
             let until = told.left.and_then(|(left, _)| left.checked_add(micros(3 * target_us)).ok());
-            let (is_new, is_first) = (told.data.is_empty(), place.1 == 0);
+            let (is_new, is_first) = (told.data.is_empty(), old && place.1 == 0);
             if !(is_new && until.is_none() || !is_new && is_first && until.is_some_and(|until| now < until)) {
                 continue;
             }
