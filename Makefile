@@ -53,7 +53,8 @@ test-rust: deps
 	else \
 		set -x; $(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
-	$(CARGO) test --locked -p airchain-outputs --features srt --test srt
+	$(CARGO) test --locked -p airchain-outputs -p airchain --features airchain/srt --test srt
+	$(CARGO) test --locked -p airchain-outputs -p airchain --features airchain/srt --test faults -- srt:: clock::
 
 # The wheel is built as the tests are, so that what they have compiled is used again.
 test-python: deps $(VENV)/installed
@@ -113,7 +114,7 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p airchain-benches --all-targets --features instructions -- -D warnings
-	$(CARGO) clippy --locked -p airchain-server -p airchain-outputs --all-targets --features airchain-server/srt,airchain-outputs/srt -- -D warnings
+	$(CARGO) clippy --locked -p airchain-server -p airchain-outputs -p airchain --all-targets --features airchain-server/srt -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps
 
 check-deep:

@@ -1,5 +1,6 @@
 //! The station, and what its outputs have made of its programme.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use airchain::outputs::hls::HlsConfig;
 use airchain::outputs::http::MountMeta;
 use airchain::outputs::icecast::IcecastConfig;
 use airchain::outputs::recording::RecordingConfig;
+use airchain::outputs::segments::StoreConfig;
 use airchain::outputs::sink::Health;
 use airchain::{Host, HostConfig, Station, StationSpec};
 use testkit::icecast::{Port, read_head};
@@ -26,20 +28,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(75 + 60);
 pub(crate) struct Places {
     pub(crate) hls: PathBuf,
     pub(crate) recording: PathBuf,
-    /// There is such an output where this is given.
-    pub(crate) icecast: Option<String>,
+    /// What else there is.
+    pub(crate) further: Vec<OutputSpec>,
 }
 
 impl Places {
     pub(crate) fn below(folder: &Path) -> Self {
-        Self { hls: folder.join("hls"), recording: folder.join("rec"), icecast: None }
+        Self { hls: folder.join("hls"), recording: folder.join("rec"), further: Vec::new() }
     }
 }
 
 pub(crate) struct Air {
     host: Host,
     station: Station,
-    places: Places,
+    /// Where HLS and recordings lie.
+    folders: [PathBuf; 2],
     kept: Sent,
     /// How often the clock was set.
     pub(crate) set: usize,
@@ -50,22 +53,56 @@ pub(crate) struct Air {
     _folder: tempfile::TempDir,
 }
 
-fn format(codec: Codec, kbps: u32) -> Format {
+/// Files by their names.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// What outputs without trouble have delivered.
+pub(crate) struct Delivered {
+    /// In the folder of HLS.
+    pub(crate) hls: Files,
+    /// Samples, of the encoder that recordings have, too.
+    pub(crate) samples: Vec<u8>,
+    /// At the listener.
+    #[cfg_attr(not(feature = "srt"), expect(dead_code, reason = "what comes by SRT is compared with it"))]
+    pub(crate) heard: Vec<u8>,
+}
+
+pub(crate) fn format(codec: Codec, kbps: u32) -> Format {
     Format { codec, bitrate: Bitrate::Cbr(kbps), sample_rate_hz: RATE, channels: 2 }
 }
 
+pub(crate) fn output(id: &str, format: Format, target: Target) -> OutputSpec {
+    OutputSpec { id: id.into(), format, target, passthrough: false }
+}
+
+/// All that there are have one encoder, so that what lies in one place lies in all.
+pub(crate) fn hls(id: &str, store: StoreConfig) -> OutputSpec {
+    let config = HlsConfig { segment_duration_s: 1.0, playlist_size: 1000, ..HlsConfig::new("") };
+    output(id, format(Codec::AacLc, 64), Target::Hls(HlsConfig { store, ..config }))
+}
+
+pub(crate) fn recording(id: &str, path: &Path) -> OutputSpec {
+    let config = RecordingConfig { rotate_max_bytes: 500_000, ..RecordingConfig::new(path) };
+    output(id, Format::of(Codec::PcmS16), Target::Recording(config))
+}
+
+pub(crate) fn icecast(url: String) -> OutputSpec {
+    let config = IcecastConfig { url, ..IcecastConfig::default() };
+    output("icecast", format(Codec::Mp3, 128), Target::Icecast(config))
+}
+
+/// What listeners and SRT receivers get.
+pub(crate) fn for_ears() -> Format {
+    format(Codec::AacLc, 96)
+}
+
 impl Air {
-    /// Goes on air with outputs `hls`, `recording`, `http`, `icecast` and one that keeps all that it is given, of the same
-    /// encoder as the recording; all are up.
+    /// Goes on air with outputs `hls`, `recording`, `http`, one that keeps all that it is given, of the same encoder as the
+    /// recording, and what else there is; all are up.
     pub(crate) fn new(places: impl FnOnce(&Path) -> Places) -> Self {
         let (folder, port, kept) = (tempfile::tempdir().unwrap(), Port::free(), Sent::default());
         let places = places(folder.path());
         let address = SocketAddr::from(([127, 0, 0, 1], port.number));
-        let spec =
-            |id: &str, format, target| OutputSpec { id: id.into(), format, target, passthrough: false };
-        let hls = HlsConfig { segment_duration_s: 1.0, playlist_size: 1000, ..HlsConfig::new(&places.hls) };
-        let recording =
-            RecordingConfig { rotate_max_bytes: 500_000, ..RecordingConfig::new(&places.recording) };
         let http = Target::Http {
             listen: address,
             path: "/live.aac".into(),
@@ -74,20 +111,18 @@ impl Air {
         };
         let mut outputs = vec![
             kept.output("kept", |_| false),
-            spec("hls", format(Codec::AacLc, 64), Target::Hls(hls)),
-            spec("recording", Format::of(Codec::PcmS16), Target::Recording(recording)),
-            spec("http", format(Codec::AacLc, 96), http),
+            hls("hls", StoreConfig::Local(places.hls.clone())),
+            recording("recording", &places.recording),
+            output("http", for_ears(), http),
         ];
-        if let Some(url) = &places.icecast {
-            let config = IcecastConfig { url: url.clone(), ..IcecastConfig::default() };
-            outputs.push(spec("icecast", format(Codec::Mp3, 128), Target::Icecast(config)));
-        }
+        outputs.extend(places.further);
         let music = testkit::signal::music(RATE, -18.0, 1, 20 * RATE as usize);
         let programme = playlist(vec![file(folder.path(), "music.wav", &music)]);
         let host = Host::new(HostConfig::default()).unwrap();
         let station = host.add_station(StationSpec { programme, ..StationSpec::default() }, outputs).unwrap();
+        let folders = [places.hls, places.recording];
         let mut this =
-            Self { host, station, places, kept, set: 0, heard: None, address, _port: port, _folder: folder };
+            Self { host, station, folders, kept, set: 0, heard: None, address, _port: port, _folder: folder };
         until("all outputs are up", || this.station.outputs().iter().all(|o| this.is_up(&o.id)));
         let (since, mut listener) = (this.station.position(), this.listen());
         let listens = move || {
@@ -100,10 +135,10 @@ impl Air {
     }
 
     /// Adds an output.
-    pub(crate) fn add(&self, id: &str, codec: Codec, target: Target) {
-        let spec = OutputSpec { id: id.into(), format: format(codec, 64), target, passthrough: false };
+    pub(crate) fn add(&self, spec: OutputSpec) {
+        let id = spec.id.clone();
         self.station.add_output(spec).unwrap();
-        until("it is up", || self.is_up(id));
+        until(&format!("{id} is up"), || self.is_up(&id));
     }
 
     /// Somebody at the listener, behind the head of the answer.
@@ -132,52 +167,84 @@ impl Air {
 
     /// Waits until an output has noticed its trouble.
     pub(crate) fn troubled(&self, id: &str) {
-        until("the trouble is noticed", || self.stats(id).health != Health::Up);
+        until(&format!("{id} notices its trouble"), || self.stats(id).health != Health::Up);
+    }
+
+    /// The same, and says so in words that hold these.
+    pub(crate) fn tells(&self, id: &str, words: &str) {
+        let tells = |stats: Stats| {
+            stats.health != Health::Up && stats.last_error.is_some_and(|error| error.contains(words))
+        };
+        until(&format!("{id} tells of {words:?}"), || tells(self.stats(id)));
     }
 
     /// Now that the trouble is over, waits until an output delivers again.
     #[allow(clippy::print_stdout, reason = "for whoever reads the test's output")]
     pub(crate) fn back(&self, id: &str) {
         let (since, before) = (Instant::now(), self.stats(id).packets);
-        until("the output is back", || self.is_up(id) && self.stats(id).packets > before);
+        until(&format!("{id} is back"), || self.is_up(id) && self.stats(id).packets > before);
         println!("{id} was back after {:.2} s", since.elapsed().as_secs_f64());
         self.play(2);
-        assert!(self.is_up(id), "{:?}", self.stats(id));
+        assert!(self.is_up(id), "{id}: {:?}", self.stats(id));
     }
 
-    /// Ends, and sees that all outputs but the one in trouble have delivered everything: all packets, once.
-    pub(crate) fn verify(self, troubled: &str) {
-        for output in self.station.outputs().iter().filter(|output| output.id != troubled) {
+    /// Ends, and sees that all outputs but those in trouble have delivered everything: all packets, once.
+    pub(crate) fn verify(self, troubled: &[&str]) -> Delivered {
+        let is_troubled = |id: &str| troubled.contains(&id);
+        for output in self.station.outputs().iter().filter(|output| !is_troubled(&output.id)) {
             let stats = output.stats.as_ref().unwrap();
             let fine = (stats.health, stats.dropped_frames, stats.reconnects) == (Health::Up, 0, 0);
             assert!(fine && stats.last_error.is_none(), "{}: {stats:?}", output.id);
         }
-        let Self { host, station, places, kept, set, heard, .. } = self;
+        let Self { host, station, folders: [ref hls, ref recordings], kept, set, heard, .. } = self;
         station.stop(Duration::from_secs(10));
         host.shutdown(Duration::from_secs(1));
         let packets = kept.packets();
         assert!(packets.windows(2).all(|pair| pair[0].end() == pair[1].pts), "a packet is missing");
-        let sent: Vec<u8> = packets.iter().flat_map(|packet| packet.data.to_vec()).collect();
-        if troubled != "recording" {
+        let samples: Vec<u8> = packets.iter().flat_map(|packet| packet.data.to_vec()).collect();
+        if !is_troubled("recording") {
             // By their names they are in order unless the clock was set back.
-            let files = recorded(&places.recording);
-            let files = if set > 0 { in_order(files, &sent) } else { files };
-            assert!(files.concat() == sent, "the recordings are not what was sent");
+            let files = recorded(recordings);
+            let files = if set > 0 { in_order(files, &samples) } else { files };
+            assert!(files.concat() == samples, "the recordings are not what was sent");
         }
         // Also what its own disk has not taken for a while is there now.
-        assert_eq!(joints(&places.hls), (set, 0), "discontinuities and gaps");
+        let hls = files(hls);
+        assert_eq!(joints(&hls), (set, 0), "discontinuities and gaps");
         let (since, heard) = heard.unwrap();
-        let heard = testkit::ts::adts(&heard.join().unwrap()).len() * 1_024;
-        let sent = sent.len() / 4 - since as usize;
-        assert!(heard + RATE as usize > sent, "of {sent} frames {heard} were heard at the listener");
+        let heard = heard.join().unwrap();
+        let frames = testkit::ts::adts(&heard).len() * 1_024;
+        let sent = samples.len() / 4 - since as usize;
+        assert!(frames + RATE as usize > sent, "of {sent} frames {frames} were heard at the listener");
+        Delivered { hls, samples, heard }
     }
 }
 
+/// What lies in a folder, but for what is hidden.
+pub(crate) fn files(folder: &Path) -> Files {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let named = paths.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path));
+    let seen = named.filter(|(name, _)| !name.starts_with('.'));
+    seen.map(|(name, path)| (name, std::fs::read(path).unwrap())).collect()
+}
+
 /// Discontinuities and gaps in a playlist.
-pub(crate) fn joints(folder: &Path) -> (usize, usize) {
-    let text = std::fs::read_to_string(folder.join("live.m3u8")).unwrap();
+fn joints(files: &Files) -> (usize, usize) {
+    let text = str::from_utf8(&files["live.m3u8"]).unwrap();
     let count = |tag: &str| text.lines().filter(|line| *line == tag).count();
     (count("#EXT-X-DISCONTINUITY"), count("#EXT-X-GAP"))
+}
+
+/// What lies in one place is, file by file, what lies in another.
+pub(crate) fn assert_alike(what: &str, files: &Files, others: &Files) {
+    let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(files), names(others), "{what}");
+    assert!(files.len() > 8, "{what}: only {:?}", names(files));
+    for (name, bytes) in files {
+        let (is, due) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&others[name]));
+        assert!(is == due || name.ends_with(".ts"), "{what}: {name} is\n{is}instead of\n{due}");
+        assert!(*bytes == others[name], "{what}: {name} is another");
+    }
 }
 
 /// What of `files` makes `sent`, one after the other.
@@ -192,23 +259,20 @@ fn in_order(mut files: Vec<Vec<u8>>, sent: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The samples of each recording, by their names.
-fn recorded(folder: &Path) -> Vec<Vec<u8>> {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "wav"));
-    files.sort();
-    let samples = |path: &PathBuf| {
-        let wav = std::fs::read(path).unwrap();
+pub(crate) fn recorded(folder: &Path) -> Vec<Vec<u8>> {
+    let samples = |wav: Vec<u8>| {
         let at = wav.windows(4).position(|word| word == b"data").unwrap();
         let length = u32::from_le_bytes(*wav[at + 4..].first_chunk().unwrap()) as usize;
         wav[at + 8..][..length].to_vec()
     };
-    files.iter().map(samples).collect()
+    let recordings = files(folder).into_iter().filter(|(name, _)| name.ends_with(".wav"));
+    recordings.map(|(_, wav)| samples(wav)).collect()
 }
 
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

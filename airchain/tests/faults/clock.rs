@@ -1,118 +1,98 @@
-//! The system's clock is set while a station is on air: no output loses anything, and dates follow.
+//! The system's clock is set while a station is on air: no output loses anything, and dates follow. S3 refuses those whose clock is
+//! wrong; it gets what it has missed once the clock is right again.
 //!
-//! The clock of the machine is left alone. A library that is loaded before libc's tells the process another time, by as many
-//! seconds as a file says.
+//! The clock of the machine is left alone: the process is told another time, by as many seconds as a number says.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use airchain::codecs::Codec;
 use airchain::output::Target;
-use airchain::outputs::hls::HlsConfig;
 use airchain::outputs::recording::RecordingConfig;
+use airchain::outputs::segments::StoreConfig;
 use jiff::{SignedDuration, Timestamp};
 use testkit::hls::{Checker, Fetched, Folder, Origin, Segment};
 use testkit::icecast::Icecast;
+use testkit::object_store::{Fault, Request};
 
-use super::air::{Air, PATIENCE, Places};
-
-/// The file with the seconds, in the process with another clock.
-const SET_BY: &str = "AIRCHAIN_TEST_CLOCK";
+use super::air::{self, Air, PATIENCE, Places};
+use super::preload::{Number, with_library};
+use super::stores::{Kind, Peer};
 
 const CLOCK: &str = r#"
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
-static volatile long *set_by;
-
-__attribute__((constructor)) static void begin(void) {
-    int file = open(getenv("AIRCHAIN_TEST_CLOCK"), O_RDONLY);
-    void *map = mmap(0, sizeof(long), PROT_READ, MAP_SHARED, file, 0);
-    if (file >= 0 && map != MAP_FAILED) set_by = map;
-}
-
 int clock_gettime(clockid_t clock, struct timespec *time) {
     int result = syscall(SYS_clock_gettime, clock, time);
-    if (result == 0 && clock == CLOCK_REALTIME && set_by) time->tv_sec += *set_by;
+    if (result == 0 && clock == CLOCK_REALTIME) time->tv_sec += *number;
     return result;
 }
 "#;
 
 #[test]
 fn a_clock_that_is_set_forward_and_back() {
-    if let Some(file) = std::env::var_os(SET_BY) {
-        return on_air(Path::new(&file));
+    with_library("clock::a_clock_that_is_set_forward_and_back", CLOCK, on_air);
+}
+
+/// What S3 accepts a request's time to be off by, in seconds.
+const SKEW_S: i64 = 15 * 60;
+
+/// Refuses what is signed at a wrong time, as S3 does.
+fn skewed() -> impl FnMut(&Request) -> Option<Fault> + Send {
+    let began = (Timestamp::now(), Instant::now());
+    move |request| {
+        let signed: Timestamp = request.header("x-amz-date").parse().unwrap();
+        let now = began.0 + SignedDuration::try_from(began.1.elapsed()).unwrap();
+        let off_s = signed.as_second() - now.as_second();
+        (off_s.abs() > SKEW_S).then_some(Fault::Status(403, "RequestTimeTooSkewed"))
     }
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    std::fs::write(path("clock.c"), CLOCK).unwrap();
-    std::fs::write(path("set-by"), 0_i64.to_ne_bytes()).unwrap();
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).args([path("clock.so"), path("clock.c")]);
-    assert!(compiler.status().expect("cc (Debian package gcc) runs").success());
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "clock::a_clock_that_is_set_forward_and_back", "--nocapture"])
-        .env("LD_PRELOAD", path("clock.so"))
-        .env(SET_BY, path("set-by"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "the test with another clock failed, see above");
 }
 
 /// By how much the clock is set, one after the other, in seconds from its true time.
 const SETTINGS_S: [i64; 3] = [3_600, -3_600, 0];
 
-fn on_air(file: &Path) {
+fn on_air(clock: &Number) {
     let (icecast, places) = (Icecast::start(10), tempfile::tempdir().unwrap());
     let (hls, recording) = (places.path().join("hls"), places.path().join("rec"));
-    let mut air = Air::new(|_| Places {
-        icecast: Some(icecast.url("/a.mp3")),
-        hls: hls.clone(),
-        recording: recording.clone(),
-    });
+    let peers = [Peer::new(Kind::S3, "s3", None), Peer::new(Kind::Put, "put", None)];
+    peers[0].script(skewed());
+    let mut further: Vec<_> = peers.iter().map(Peer::output).collect();
+    further.push(air::icecast(icecast.url("/a.mp3")));
+    #[cfg(feature = "srt")]
+    let receiver = testkit::srt::Receiver::start("");
+    #[cfg(feature = "srt")]
+    further.push(super::srt::output("srt", receiver.address()));
+    let mut air = Air::new(|_| Places { hls: hls.clone(), recording: recording.clone(), further });
     let mut origin = Steady { folder: Folder(hls.clone()), begin: Timestamp::now(), since: Instant::now() };
     let mut checker = Checker::new("index.m3u8", PATIENCE);
     let (before, mut was_s) = (now_s(), 0);
     air.play(3);
     for set_by_s in SETTINGS_S {
         checker.poll(&mut origin);
-        // Never shorter, as it is mapped.
-        let mut set_by = std::fs::OpenOptions::new().write(true).open(file).unwrap();
-        set_by.write_all(&set_by_s.to_ne_bytes()).unwrap();
+        clock.set(set_by_s);
         let off_s = now_s() - before - set_by_s;
         assert!((0..600).contains(&off_s), "the clock was not set by {set_by_s} s");
         checker.clock_set(SignedDuration::from_secs(set_by_s - was_s));
         checker.poll(&mut origin);
         was_s = set_by_s;
         air.set += 1;
+        match set_by_s {
+            0 => air.back("s3"),
+            _ => air.tells("s3", "this machine's clock and the server's are too far apart"),
+        }
         air.play(3);
         // One that is added goes by the new clock from the first, also on an encoder that has run for long.
-        for (codec, name) in [(Codec::AacLc, "segments"), (Codec::Mp3, "files")] {
-            let (id, path) = (format!("{name}-{}", air.set), places.path().join(format!("{name}{set_by_s}")));
-            let target = match codec {
-                Codec::AacLc => Target::Hls(HlsConfig {
-                    segment_duration_s: 1.0,
-                    playlist_size: 1000,
-                    ..HlsConfig::new(&path)
-                }),
-                _ => Target::Recording(RecordingConfig::new(&path)),
-            };
-            air.add(&id, codec, target);
-        }
+        let [segments, files] =
+            ["segments", "files"].map(|name| places.path().join(format!("{name}{set_by_s}")));
+        air.add(air::hls(&format!("segments-{}", air.set), StoreConfig::Local(segments)));
+        let files = Target::Recording(RecordingConfig::new(files));
+        air.add(air::output(&format!("files-{}", air.set), air::format(Codec::Mp3, 64), files));
     }
     air.play(3);
     checker.poll(&mut origin);
     let end = origin.now();
-    air.verify("nothing");
+    let delivered = air.verify(&["s3"]);
     checker.poll(&mut origin);
     checker.assert_clean();
+    peers.into_iter().for_each(|peer| peer.check(&delivered));
 
     let segments = &checker.media("live.m3u8").unwrap().segments;
     let leaps: Vec<i64> = segments.windows(2).map(leap_s).filter(|leap| *leap != 0).collect();

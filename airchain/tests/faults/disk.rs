@@ -9,7 +9,7 @@ use super::air::{Air, Places, until};
 const DISK: &str = "AIRCHAIN_TEST_DISK";
 
 /// Runs the body of the test called `name` with a disk of 64 MiB.
-fn with_disk(name: &str, test: impl FnOnce(&Path)) {
+pub(crate) fn with_disk(name: &str, test: impl FnOnce(&Path)) {
     if let Some(disk) = std::env::var_os(DISK) {
         return test(Path::new(&disk));
     }
@@ -21,7 +21,7 @@ fn with_disk(name: &str, test: impl FnOnce(&Path)) {
     };
     let flags = namespaces.iter().find(may).expect("unshare (util-linux) may make a mount namespace");
     let script = format!(
-        "mount -t tmpfs -o size=64m tmpfs \"$1\" && exec env {DISK}=\"$1\" \"$2\" --exact disk::{name} --nocapture"
+        "mount -t tmpfs -o size=64m tmpfs \"$1\" && exec env {DISK}=\"$1\" \"$2\" --exact {name} --nocapture"
     );
     let status = Command::new("unshare")
         .args(*flags)
@@ -43,17 +43,24 @@ fn air(disk: &Path, troubled: &str) -> Air {
     air
 }
 
+/// Somebody else takes all the room there is.
+pub(crate) fn fill(disk: &Path) {
+    let mut file = std::fs::File::create(disk.join("filler")).unwrap();
+    let _ = std::io::copy(&mut std::io::repeat(1), &mut file);
+}
+
+/// There is room again.
+pub(crate) fn make_room(disk: &Path) {
+    std::fs::remove_file(disk.join("filler")).unwrap();
+}
+
 fn is_full(disk: &Path, troubled: &str) {
     let air = air(disk, troubled);
-    let filler = disk.join("filler");
-    // Somebody else takes all the room there is, and what comes free.
-    let mut file = std::fs::File::create(&filler).unwrap();
-    let _ = std::io::copy(&mut std::io::repeat(1), &mut file);
+    fill(disk);
     air.troubled(troubled);
-    drop(file);
-    std::fs::remove_file(&filler).unwrap();
+    make_room(disk);
     air.back(troubled);
-    air.verify(troubled);
+    air.verify(&[troubled]);
 }
 
 fn is_read_only(disk: &Path, troubled: &str) {
@@ -66,25 +73,25 @@ fn is_read_only(disk: &Path, troubled: &str) {
     // Somebody may look into it at this moment.
     until("it is unmounted", || Command::new("umount").arg(&folder).status().unwrap().success());
     air.back(troubled);
-    air.verify(troubled);
+    air.verify(&[troubled]);
 }
 
 #[test]
 fn hls_on_a_full_disk() {
-    with_disk("hls_on_a_full_disk", |disk| is_full(disk, "hls"));
+    with_disk("disk::hls_on_a_full_disk", |disk| is_full(disk, "hls"));
 }
 
 #[test]
 fn a_recording_on_a_full_disk() {
-    with_disk("a_recording_on_a_full_disk", |disk| is_full(disk, "recording"));
+    with_disk("disk::a_recording_on_a_full_disk", |disk| is_full(disk, "recording"));
 }
 
 #[test]
 fn hls_on_a_disk_that_is_read_only() {
-    with_disk("hls_on_a_disk_that_is_read_only", |disk| is_read_only(disk, "hls"));
+    with_disk("disk::hls_on_a_disk_that_is_read_only", |disk| is_read_only(disk, "hls"));
 }
 
 #[test]
 fn a_recording_on_a_disk_that_is_read_only() {
-    with_disk("a_recording_on_a_disk_that_is_read_only", |disk| is_read_only(disk, "recording"));
+    with_disk("disk::a_recording_on_a_disk_that_is_read_only", |disk| is_read_only(disk, "recording"));
 }

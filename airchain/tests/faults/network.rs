@@ -3,11 +3,11 @@
 use testkit::icecast::{Icecast, PASSWORD};
 use testkit::proxy::{Proxy, Way};
 
-use super::air::{Air, Places, until};
+use super::air::{self, Air, Places, until};
 
 fn air(proxy: &Proxy) -> Air {
     let url = format!("icecast://source:{PASSWORD}@{}/a.mp3", proxy.address());
-    Air::new(|folder| Places { icecast: Some(url), ..Places::below(folder) })
+    Air::new(|folder| Places { further: vec![air::icecast(url)], ..Places::below(folder) })
 }
 
 /// The way to the server is so until the output has noticed, and then as before.
@@ -20,7 +20,7 @@ fn trouble(way: Way) {
     air.troubled("icecast");
     proxy.set(Way::Pass);
     air.back("icecast");
-    air.verify("icecast");
+    air.verify(&["icecast"]);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_server_that_is_killed() {
     // The source may come while it starts, which some versions do not survive.
     until("icecast runs again", || icecast.restart());
     air.back("icecast");
-    air.verify("icecast");
+    air.verify(&["icecast"]);
 }
 
 #[test]
