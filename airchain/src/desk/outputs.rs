@@ -1,5 +1,6 @@
 //! The outputs of a station: started on the encoder of their format, taken off, tried again when a port was in use.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,11 +11,11 @@ use airchain_core::bus::{Tap, TapId};
 use airchain_core::control::{Command, When};
 use airchain_core::tap::{TapWriter, tap};
 use airchain_outputs::health::HealthEvent;
-use airchain_outputs::http::{Audience, MountHandle};
+use airchain_outputs::http::{AccessLog, Audience, Listener, MountHandle};
 use airchain_outputs::joint;
-use airchain_outputs::sink::Health;
+use airchain_outputs::sink::{Health, Output};
 use airchain_outputs::tenure::{self, Gone};
-use airchain_outputs::worker::OutputHandle;
+use airchain_outputs::worker::{OutputHandle, WorkerOptions};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -39,6 +40,18 @@ pub(super) struct Running {
     pub(super) door: Arc<Door>,
     /// Their serials.
     pub(super) outputs: Vec<u64>,
+}
+
+/// The listener of an output.
+struct Page {
+    /// By which address it was asked for.
+    listen: SocketAddr,
+    listener: Listener,
+    /// Where the output's mount is.
+    path: String,
+    log: Option<AccessLog>,
+    /// Where it serves HLS, whether players are given session ids.
+    sessions: Option<bool>,
 }
 
 /// What one that takes the place of an output knows of it.
@@ -162,21 +175,8 @@ impl DeskStation {
     ) -> Result<Option<OutputEntry>, Error> {
         let OutputSpec { id, format, target, passthrough } = spec;
         self.let_go();
-        let kind = target.kind();
-        let listeners = &self.engines.listeners;
-        let page = match &target {
-            Target::Http { listen, path, options, .. } => {
-                let log = options.access_log.as_deref().map(|path| listeners.log(path)).transpose()?;
-                let listener = listeners.get(*listen)?;
-                // Whatever becomes of the output.
-                listener.trust(&options.trusted_proxies);
-                if !options.metrics {
-                    listener.admit_to_metrics(Audience::Nobody);
-                }
-                Some((*listen, listener, path.clone(), options.clone(), log))
-            }
-            _ => None,
-        };
+        let (kind, is_segmented) = (target.kind(), target.is_segmented());
+        let page = self.page(&target)?;
         let folder = match &target {
             Target::Hls(config) | Target::Dash(config) => config.store.local().map(Path::to_owned),
             _ => None,
@@ -184,7 +184,6 @@ impl DeskStation {
         if passthrough {
             passthrough::check(&format, self.shared.rate).map_err(|not| Error::Output(not.to_string()))?;
         }
-        let is_segmented = target.is_segmented();
         let held = before.and_then(|before| before.mount.as_ref());
         let Opened { parts, options, live } = target.open(format, &self.engines.listeners, held)?;
         let target = parts.first().map(|(_, output)| output.describe()).unwrap_or_default();
@@ -205,14 +204,63 @@ impl DeskStation {
         let after = before.filter(is_held).map(|before| before.gone.clone()).unwrap_or_default();
         let lodge = |(_, output)| tenure::lodge(output, after.clone());
         let (parts, gone): (Vec<_>, Vec<_>) = parts.into_iter().map(lodge).unzip();
-        let mount = page.as_ref().and_then(|(_, listener, path, ..)| listener.mounted(path));
+        let mount = page.as_ref().and_then(|page| page.listener.mounted(&page.path));
         let (handles, failed) = (Vec::new(), None);
         let entry =
             OutputEntry { id: id.clone(), serial, kind, target, declared, mount, handles, gone, failed };
         let old = self.enter(entry, before.map(|before| before.serial));
+        if !self.hand_over(&id, serial, parts.into_iter().zip(doors), &options) {
+            // What has started is stopped with the entry; what has not finds none.
+            self.withdraw(serial, old);
+            return Err(Error::Output("the encoder has just failed, try again".into()));
+        }
+        self.serving.remove(&id);
+        if let Some(page) = page {
+            self.open_page(&id, page);
+        }
+        if let Some(folder) = folder {
+            self.serving.add_folder(&self.shared.id, &id, folder, live);
+        }
+        self.engines.encode.set_prompt(&self.shared.cost, self.serving.has_live());
+        Ok(old)
+    }
+
+    /// The listener that an output needs, bound and told whom to trust, whatever becomes of the output.
+    fn page(&self, target: &Target) -> Result<Option<Page>, Error> {
+        let Target::Http { listen, path, options, .. } = target else { return Ok(None) };
+        let listeners = &self.engines.listeners;
+        let log = options.access_log.as_deref().map(|path| listeners.log(path)).transpose()?;
+        let listener = listeners.get(*listen)?;
+        listener.trust(&options.trusted_proxies);
+        if !options.metrics {
+            listener.admit_to_metrics(Audience::Nobody);
+        }
+        let (listen, path) = (*listen, path.clone());
+        let sessions = options.serves_hls.then_some(options.hls_sessions);
+        Ok(Some(Page { listen, listener, path, log, sessions }))
+    }
+
+    /// Has the listener of an output that has started serve what the station has for it.
+    fn open_page(&mut self, id: &str, page: Page) {
+        let Page { listen, listener, log, sessions, .. } = page;
+        lock(&self.shared.pages).insert(listen, listener.state());
+        log.iter().for_each(|log| listener.log_to(log));
+        if let Some(sessions) = sessions {
+            self.serving.add_page(id, listener, sessions);
+        }
+    }
+
+    /// Hands the parts of an output to the encoders that they are for, behind their doors. Whether all of those are there.
+    fn hand_over(
+        &self,
+        id: &str,
+        serial: u64,
+        parts: impl ExactSizeIterator<Item = (Box<dyn Output>, (Arc<Door>, Option<Frames>))>,
+        options: &WorkerOptions,
+    ) -> bool {
         let health = self.health.0.clone();
         let tellers = joint::joined(parts.len(), Arc::new(move |event| drop(health.send(event))));
-        for ((output, (door, from)), teller) in parts.into_iter().zip(doors).zip(tellers) {
+        parts.zip(tellers).all(|((output, (door, from)), teller)| {
             let shared = Arc::clone(&self.shared);
             let started = Box::new(move |handle: OutputHandle| {
                 match lock(&shared.outputs).iter_mut().find(|entry| entry.serial == serial) {
@@ -226,25 +274,8 @@ impl DeskStation {
                 }
             });
             let options = options.clone().telling(teller);
-            if !door.add(Waiting { id: id.clone(), serial, from, output, options, started }) {
-                // What has started is stopped with the entry; what has not finds none.
-                self.withdraw(serial, old);
-                return Err(Error::Output("the encoder has just failed, try again".into()));
-            }
-        }
-        self.serving.remove(&id);
-        if let Some((listen, listener, _, options, log)) = page {
-            lock(&self.shared.pages).insert(listen, listener.state());
-            log.iter().for_each(|log| listener.log_to(log));
-            if options.serves_hls {
-                self.serving.add_page(&id, listener, options.hls_sessions);
-            }
-        }
-        if let Some(folder) = folder {
-            self.serving.add_folder(&self.shared.id, &id, folder, live);
-        }
-        self.engines.encode.set_prompt(&self.shared.cost, self.serving.has_live());
-        Ok(old)
+            door.add(Waiting { id: id.to_owned(), serial, from, output, options, started })
+        })
     }
 
     /// Adds the entry of an output, in the place of that of another, which it gives.
