@@ -36,20 +36,17 @@ function begin(url) {
 }"#,
 };
 
-/// Says what the player thinks of its distance to the programme, and holds the clock by which it does to the server's: the
-/// `Date` of HTTP has whole seconds. Returns the distance in seconds.
-fn latency(browser: &Browser, what: &str) -> f64 {
-    let (latency, delay) = (
-        browser.run("return player.getCurrentLiveLatency()").as_f64().unwrap(),
-        browser.run("return player.getTargetLiveDelay()"),
-    );
+/// Says what the player thinks of its distance to the programme, and sees that the clock by which it does is the server's, which
+/// is this machine's, too.
+fn latency(browser: &Browser, what: &str) {
+    let latency = browser.run("return player.getCurrentLiveLatency()");
+    let delay = browser.run("return player.getTargetLiveDelay()");
     let clocks = browser.run("return clocks");
     println!(
         "{what}: dash.js says {latency} s behind, where {delay} s are wanted; clocks off by {clocks} ms"
     );
     let clocks: Vec<f64> = clocks.as_array().unwrap().iter().map(|clock| clock.as_f64().unwrap()).collect();
-    assert!(!clocks.is_empty() && clocks.iter().all(|off| (-1500.0..=500.0).contains(off)), "{clocks:?}");
-    latency
+    assert!(!clocks.is_empty() && clocks.iter().all(|off| off.abs() < 5000.0), "{clocks:?}");
 }
 
 /// Has the tone of a station with such an output played.
