@@ -55,14 +55,14 @@ pub(crate) fn render(window: &Window, style: &Style, answer: Option<&Answer>) ->
             continue;
         }
         let told = style.part_us.is_some() && rest_us < PART_TARGETS * window.target_s * 1_000_000;
-        segment(window, entry, &mut run, told, &mut out);
+        segment(window, entry, &mut run, Some(style).filter(|_| told), &mut out);
         if entry.gap {
             out.push_str("#EXT-X-GAP\n");
         }
         let _ = write!(out, "#EXTINF:{},\n{}\n", Seconds(entry.duration_us), window.name(entry));
     }
     if let Some(open) = window.open.as_ref().filter(|_| style.part_us.is_some() && !window.ended) {
-        segment(window, open, &mut run, true, &mut out);
+        segment(window, open, &mut run, Some(style), &mut out);
     }
     if let Some(answer) = answer.filter(|_| !window.ended) {
         let (number, part) =
@@ -117,8 +117,8 @@ fn head(window: &Window, style: &Style, answer: Option<&Answer>, skipped: usize,
     }
 }
 
-/// Everything before a segment's own lines, with its parts where they are told.
-fn segment(window: &Window, entry: &Entry, run: &mut Option<i64>, told: bool, out: &mut String) {
+/// Everything before a segment's own lines, with its parts where they are told, in a style.
+fn segment(window: &Window, entry: &Entry, run: &mut Option<i64>, told: Option<&Style>, out: &mut String) {
     if entry.discontinuity {
         out.push_str("#EXT-X-DISCONTINUITY\n");
     }
@@ -126,9 +126,11 @@ fn segment(window: &Window, entry: &Entry, run: &mut Option<i64>, told: bool, ou
         let _ = writeln!(out, "#EXT-X-MAP:URI=\"{}\"", name::init(entry.run));
     }
     let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{:.3}", entry.date);
-    for (index, lasts_us) in entry.parts.iter().enumerate().filter(|_| told) {
+    let Some(style) = told else { return };
+    let independent = if style.independent { ",INDEPENDENT=YES" } else { "" };
+    for (index, lasts_us) in entry.parts.iter().enumerate() {
         let uri = name::part(entry.run, entry.number, index, &window.extension);
-        let _ = writeln!(out, "#EXT-X-PART:DURATION={},URI=\"{uri}\",INDEPENDENT=YES", Seconds(*lasts_us));
+        let _ = writeln!(out, "#EXT-X-PART:DURATION={},URI=\"{uri}\"{independent}", Seconds(*lasts_us));
     }
 }
 
@@ -290,6 +292,12 @@ mod tests {
         assert!(
             file.ends_with("#EXT-X-PART:DURATION=1.500000,URI=\"1800-13.1.ts\",INDEPENDENT=YES\n"),
             "{file}"
+        );
+        // Of MP3 with a reservoir frames lean on those before them.
+        let leaning = render(&window, &Style { independent: false, ..PARTS }, None);
+        assert_eq!(
+            leaning,
+            file.replace(",INDEPENDENT=YES", "").replace("#EXT-X-INDEPENDENT-SEGMENTS\n", "")
         );
         let report = Report { uri: "../live.m3u8".into(), number: 13, part: Some(1) };
         let answer = Answer { run: 1_800, skip: false, reports: vec![report] };
