@@ -28,16 +28,31 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// When its last frame has been on air, to the millisecond, by the clock as it was when it began.
-    pub(crate) fn end(&self) -> Timestamp {
-        let millis = (self.date.as_microsecond() + self.duration_us as i64).div_euclid(1000);
-        Timestamp::from_millisecond(millis).unwrap_or(self.date)
+    /// When its last frame has been on air by the clock as it was when it began, in microseconds since 1970.
+    fn end_us(&self) -> i64 {
+        self.date.as_microsecond() + self.duration_us as i64
+    }
+
+    /// The same, to the millisecond.
+    fn end(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.end_us().div_euclid(1000)).unwrap_or(self.date)
     }
 
     /// Whether its date is not where another ends that it follows.
     fn leaps_from(&self, before: &Self) -> bool {
         // Dates are whole milliseconds.
         self.date.as_millisecond().abs_diff(before.end().as_millisecond()) > 2
+    }
+
+    /// The same, but that it begins where the entry before ends: tracks are cut alike to a packet, of which each codec has its own.
+    pub(crate) fn behind(self, last: &Self) -> Self {
+        let off_us = last.end_us() - self.date.as_microsecond();
+        let rest_us = u64::try_from(self.duration_us as i64 - off_us).ok().filter(|rest_us| *rest_us > 0);
+        let goes_on = last.run == self.run && last.number + 1 == self.number && !self.discontinuity;
+        match rest_us.filter(|_| goes_on && self.leaps_from(last)) {
+            Some(duration_us) => Self { date: last.end(), duration_us, ..self },
+            None => self,
+        }
     }
 }
 
@@ -59,23 +74,6 @@ pub(crate) struct Window {
     pub(crate) songs: Songs,
     /// Nothing more will come.
     pub(crate) ended: bool,
-}
-
-impl Entry {
-    /// The same, but that it begins where the entry before ends: tracks are cut alike to a packet, of which each codec has its own.
-    pub(crate) fn behind(self, last: &Self) -> Self {
-        let ends_us = last.date.as_microsecond() + last.duration_us as i64;
-        let off_us = ends_us - self.date.as_microsecond();
-        let rest_us = u64::try_from(self.duration_us as i64 - off_us).ok().filter(|rest_us| *rest_us > 0);
-        let date = Timestamp::from_millisecond(ends_us.div_euclid(1000)).ok();
-        let goes_on = last.run == self.run && last.number + 1 == self.number && !self.discontinuity;
-        // Dates are rounded to milliseconds.
-        let goes_on = goes_on && off_us.abs() > 2_000;
-        match rest_us.zip(date).filter(|_| goes_on) {
-            Some((duration_us, date)) => Self { date, duration_us, ..self },
-            None => self,
-        }
-    }
 }
 
 impl Window {
