@@ -9,24 +9,11 @@ use airchain_core::source::{Fill, Source};
 use airchain_core::units::convert_frames;
 use airchain_core::{Frames, Stereo};
 use airchain_inputs::file::{FeedConfig, FileFeed, InputError, Opened, Pump};
+use testkit::file::float_wav;
 
 fn tone(hz: f64, rate: u32, frames: std::ops::Range<usize>) -> Vec<Stereo> {
     let step = TAU * hz / f64::from(rate);
     frames.map(|i| (step * i as f64).sin_cos()).map(|(s, c)| [0.5 * s as f32, 0.5 * c as f32]).collect()
-}
-
-/// Writes a WAVE file of 32-bit float samples.
-fn write_wav(path: &Path, rate: u32, frames: &[Stereo]) {
-    let data: Vec<u8> = frames.iter().flatten().flat_map(|s| s.to_le_bytes()).collect();
-    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x03\0\x02\0".to_vec();
-    file[4..8].copy_from_slice(&(36 + data.len() as u32).to_le_bytes());
-    file.extend(rate.to_le_bytes());
-    file.extend((rate * 8).to_le_bytes());
-    file.extend([8, 0, 32, 0]);
-    file.extend(b"data");
-    file.extend((data.len() as u32).to_le_bytes());
-    file.extend(data);
-    std::fs::write(path, file).expect("the file can be written");
 }
 
 fn item(path: &Path) -> Item {
@@ -67,7 +54,7 @@ fn cue_points_are_exact_to_the_frame_of_the_file() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("tone.wav");
     let frames = tone(440.0, 44_100, 0..100_000);
-    write_wav(&path, 44_100, &frames);
+    float_wav(&path, 44_100, &frames);
     for (cue_in_s, cue_out_s, range) in [
         (None, None, 0..100_000),
         (Some(0.5), None, 22_050..100_000),
@@ -93,7 +80,7 @@ fn cue_points_are_exact_to_the_frame_of_the_file() {
 fn the_end_is_seen_as_soon_as_the_last_frame_is_in_the_ring() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("tone.wav");
-    write_wav(&path, 44_100, &tone(440.0, 44_100, 0..30_000));
+    float_wav(&path, 44_100, &tone(440.0, 44_100, 0..30_000));
     for rate_hz in [44_100, 48_000] {
         let length = convert_frames(30_000, 44_100, rate_hz);
         // A ring that holds it all to the frame is closed when it is full.
@@ -123,7 +110,7 @@ fn the_end_is_seen_as_soon_as_the_last_frame_is_in_the_ring() {
 fn a_long_item_that_waits_holds_its_head_and_a_short_one_all_of_it() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("tone.wav");
-    write_wav(&path, 48_000, &tone(440.0, 48_000, 0..100_000));
+    float_wav(&path, 48_000, &tone(440.0, 48_000, 0..100_000));
     let full = |lookahead| {
         let config = FeedConfig { rate_hz: 48_000, lookahead, head: Some(12_000), after: None };
         let mut opened = FileFeed::open(&item(&path), &config).expect("it opens");
@@ -149,7 +136,7 @@ fn a_long_item_that_waits_holds_its_head_and_a_short_one_all_of_it() {
 fn the_result_does_not_depend_on_the_ring() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("tone.wav");
-    write_wav(&path, 44_100, &tone(440.0, 44_100, 0..50_000));
+    float_wav(&path, 44_100, &tone(440.0, 44_100, 0..50_000));
     let reference = all(open(&item(&path), 48_000)).0;
     for lookahead in [1, 480, 100_000] {
         let config = FeedConfig { rate_hz: 48_000, lookahead, head: None, after: None };
@@ -162,7 +149,7 @@ fn the_result_does_not_depend_on_the_ring() {
 fn a_reader_that_is_gone_stops_the_work() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("tone.wav");
-    write_wav(&path, 44_100, &tone(440.0, 44_100, 0..50_000));
+    float_wav(&path, 44_100, &tone(440.0, 44_100, 0..50_000));
     let Opened { mut feed, reader, .. } = open(&item(&path), 48_000);
     drop::<FeedReader>(reader);
     assert_eq!(feed.pump(), Pump::Abandoned);
@@ -172,7 +159,7 @@ fn a_reader_that_is_gone_stops_the_work() {
 fn a_cut_file_plays_to_its_end_and_says_so() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("tone.wav");
-    write_wav(&path, 44_100, &tone(440.0, 44_100, 0..50_000));
+    float_wav(&path, 44_100, &tone(440.0, 44_100, 0..50_000));
     let bytes = std::fs::read(&path).expect("it can be read");
     std::fs::write(&path, &bytes[..44 + 8 * 20_000]).expect("the file can be written");
     let (frames, damage) = all(open(&item(&path), 44_100));
@@ -196,7 +183,7 @@ fn what_cannot_be_played_is_refused_by_name() {
 fn file_urls_are_paths() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("a tone.wav");
-    write_wav(&path, 48_000, &tone(440.0, 48_000, 0..1_000));
+    float_wav(&path, 48_000, &tone(440.0, 48_000, 0..1_000));
     let url = format!("file://{}", path.display().to_string().replace(' ', "%20"));
     assert_eq!(all(open(&Item::file(url), 48_000)).0.len(), 1_000);
 }

@@ -18,19 +18,42 @@ pub fn tone(folder: &Path, hz: f64, seconds: impl Into<f64>) -> Item {
 
 /// An item of `audio` at `rate` Hz, written to `path` as WAV of 16 bits.
 pub fn wav(path: &Path, rate: u32, audio: &[Stereo]) -> Item {
-    let size = u32::try_from(audio.len() * 4).expect("WAV holds 4 GiB");
-    let mut bytes = Vec::with_capacity(44 + audio.len() * 4);
-    bytes.extend(b"RIFF");
-    bytes.extend((36 + size).to_le_bytes());
-    // PCM, stereo.
-    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x02\0");
-    bytes.extend(rate.to_le_bytes());
-    bytes.extend((rate * 4).to_le_bytes());
-    bytes.extend(b"\x04\0\x10\0data");
-    bytes.extend(size.to_le_bytes());
     // Too loud is as loud as can be.
     let samples = audio.as_flattened().iter().map(|sample| (sample * 32_768.0).round() as i16);
-    bytes.extend(samples.flat_map(i16::to_le_bytes));
-    std::fs::write(path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    write_wav(path, rate, PCM, samples.flat_map(i16::to_le_bytes).collect())
+}
+
+/// An item of `audio` at `rate` Hz, written to `path` as WAV of 32-bit floats, whose values come through unchanged.
+pub fn float_wav(path: &Path, rate: u32, audio: &[Stereo]) -> Item {
+    write_wav(
+        path,
+        rate,
+        FLOAT,
+        audio.as_flattened().iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+    )
+}
+
+/// How samples are coded in WAV: the format's number, and the bytes of a sample.
+type Coding = (u16, u16);
+
+const PCM: Coding = (1, 2);
+const FLOAT: Coding = (3, 4);
+
+/// Writes stereo `data`, byte by byte as the format's definition has it.
+fn write_wav(path: &Path, rate: u32, (format, bytes): Coding, data: Vec<u8>) -> Item {
+    let size = u32::try_from(data.len()).expect("WAV holds 4 GiB");
+    let (channels, frame) = (2_u16, 2 * bytes);
+    let mut file = Vec::with_capacity(44 + data.len());
+    file.extend(b"RIFF");
+    file.extend((36 + size).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0");
+    file.extend([format, channels].into_iter().flat_map(u16::to_le_bytes));
+    file.extend(rate.to_le_bytes());
+    file.extend((rate * u32::from(frame)).to_le_bytes());
+    file.extend([frame, 8 * bytes].into_iter().flat_map(u16::to_le_bytes));
+    file.extend(b"data");
+    file.extend(size.to_le_bytes());
+    file.extend(data);
+    std::fs::write(path, file).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Item::file(path.display().to_string())
 }

@@ -13,13 +13,12 @@ mod player;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use airchain::codecs::container::segment::Container;
 use airchain::codecs::{Codec, Format, fault};
-use airchain::core::Stereo;
 use airchain::core::item::Item;
 use airchain::core::playout::Playlist;
 use airchain::core::playout::playlist::Order;
@@ -29,7 +28,7 @@ use airchain::outputs::http::MountMeta;
 use airchain::{Host, HostConfig, StationSpec};
 use player::{Player, follow};
 use testkit::icecast::Port;
-use testkit::signal;
+use testkit::{file, signal};
 
 const RATE: u32 = 48_000;
 const HZ: f64 = 997.0;
@@ -150,10 +149,10 @@ fn live() {
     let (folder, port) = (tempfile::tempdir().unwrap(), Port::free());
     let (folder, address) = (folder.path(), SocketAddr::from(([127, 0, 0, 1], port.number)));
     let tone = signal::sine(RATE, HZ, -12.0, 120 * RATE as usize);
-    write_wav(folder.join("tone.wav"), &tone);
+    file::float_wav(&folder.join("tone.wav"), RATE, &tone);
     let mut fails = tone;
     fails[3 * RATE as usize] = fault::ENCODER_PANICS;
-    write_wav(folder.join("fails.wav"), &fails);
+    file::float_wav(&folder.join("fails.wav"), RATE, &fails);
     let rows = TABLE.iter().enumerate();
     let mut players: Vec<_> =
         rows.flat_map(|(index, row)| Player::of(index, *row, folder, address)).collect();
@@ -188,18 +187,4 @@ fn live() {
     let all = players.iter().flat_map(|player| player.checker.findings().iter().map(|f| (player.row.0, f)));
     let new: Vec<_> = all.map(|(name, finding)| format!("\n  {name}: {finding}")).collect();
     assert!(new.is_empty(), "{}", new.concat());
-}
-
-/// Writes a WAV file of 32-bit floats, whose values come through unchanged.
-fn write_wav(path: PathBuf, frames: &[Stereo]) {
-    let data: Vec<u8> = frames.as_flattened().iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    let mut file = b"RIFF".to_vec();
-    file.extend((36 + data.len() as u32).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x03\0\x02\0");
-    file.extend(RATE.to_le_bytes());
-    file.extend((RATE * 8).to_le_bytes());
-    file.extend(b"\x08\0\x20\0data");
-    file.extend((data.len() as u32).to_le_bytes());
-    file.extend(data);
-    std::fs::write(path, file).unwrap();
 }

@@ -64,18 +64,9 @@ pub(crate) fn probe(path: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Writes a WAV file of 32-bit floats, byte by byte as its definition has it.
+/// Writes a WAV file of 32-bit floats, and gives its path.
 pub(crate) fn write_wav(path: &Path, rate: u32, frames: &[Stereo]) -> String {
-    let data: Vec<u8> = frames.as_flattened().iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    let mut file = b"RIFF".to_vec();
-    file.extend((36 + data.len() as u32).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x03\0\x02\0");
-    file.extend(rate.to_le_bytes());
-    file.extend((rate * 8).to_le_bytes());
-    file.extend(b"\x08\0\x20\0data");
-    file.extend((data.len() as u32).to_le_bytes());
-    file.extend(data);
-    std::fs::write(path, file).unwrap();
+    testkit::file::float_wav(path, rate, frames);
     path.to_str().unwrap().to_owned()
 }
 
